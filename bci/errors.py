@@ -1,0 +1,174 @@
+"""The error tree: misuse and faults that end an operation.
+
+Damage on the wire is not here: it is a value (`firmware_protocol.Fault`), because one loose cable must not end a
+session. Facts are attributes, so nobody has to parse a message. A message says what came, what was expected and,
+where a person reads it, what to do next; command line tools print it and exit with status 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+__all__ = [
+    "BciError",
+    "BudgetError",
+    "DesignError",
+    "DeviceBusyError",
+    "DeviceError",
+    "DeviceLostError",
+    "DeviceNotFoundError",
+    "DevicePermissionError",
+    "DeviceRefusedError",
+    "DeviceTimeoutError",
+    "FlatSignalError",
+    "LabelError",
+    "ModelFileError",
+    "MontageMismatchError",
+    "NonFiniteError",
+    "NotCertifiedError",
+    "ProfileError",
+    "RateMismatchError",
+    "RecordingError",
+    "ShapeError",
+    "TooFewTrialsError",
+    "UnsupportedDeviceError",
+]
+
+
+class BciError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+# ---- data that does not fit ---------------------------------------------------------------------------------
+
+
+class ShapeError(BciError, ValueError):
+    """An array has another shape or kind than the operation takes."""
+
+
+class NonFiniteError(BciError, ValueError):
+    """NaN or infinity where only finite samples are allowed."""
+
+
+class FlatSignalError(BciError, ValueError):
+    """A channel is constant, so no covariance or variance can be taken of it."""
+
+    def __init__(self, message: str, *, channels: Sequence[str | int] = ()) -> None:
+        super().__init__(message)
+        self.channels = tuple(channels)
+
+
+class DesignError(BciError, ValueError):
+    """A filter or window cannot be designed for this sampling rate."""
+
+
+class LabelError(BciError, ValueError):
+    """A recording does not carry the labels that were asked for."""
+
+    def __init__(self, message: str, *, found: Sequence[str] = (), expected: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.found = tuple(found)
+        self.expected = tuple(expected)
+
+
+class TooFewTrialsError(BciError, ValueError):
+    """A class has too few trials for an honest result."""
+
+    def __init__(self, message: str, *, counts: Mapping[str, int], needed: int) -> None:
+        super().__init__(message)
+        self.counts = dict(counts)
+        self.needed = needed
+
+
+class RateMismatchError(BciError, ValueError):
+    """Signal and filter chain, model or option state different sampling rates."""
+
+    def __init__(self, message: str, *, got_hz: float, expected_hz: float) -> None:
+        super().__init__(message)
+        self.got_hz = got_hz
+        self.expected_hz = expected_hz
+
+
+class MontageMismatchError(BciError, ValueError):
+    """Channels missing, unknown or in another order than a model was trained on."""
+
+    def __init__(self, message: str, *, got: Sequence[str] = (), expected: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.got = tuple(got)
+        self.expected = tuple(expected)
+
+
+# ---- files ---------------------------------------------------------------------------------------------------
+
+
+class _FileError(BciError):
+    def __init__(self, message: str, *, path: str | Path | None = None) -> None:
+        super().__init__(message)
+        self.path = None if path is None else Path(path)
+
+
+class RecordingError(_FileError):
+    """A recording is missing, foreign, unreadable or cut where it must not be."""
+
+
+class ModelFileError(_FileError):
+    """A model file is damaged, foreign or of another schema."""
+
+
+class ProfileError(_FileError, ValueError):
+    """A user profile or option file holds something that is not allowed; the old one stays in force."""
+
+
+# ---- devices -------------------------------------------------------------------------------------------------
+
+
+class DeviceError(BciError):
+    """Something about a port or the board behind it. `port` names it."""
+
+    def __init__(self, message: str, *, port: str) -> None:
+        super().__init__(message)
+        self.port = port
+
+
+class DeviceNotFoundError(DeviceError):
+    """No such port, or nothing that answers on it."""
+
+
+class DevicePermissionError(DeviceError, PermissionError):
+    """The port exists, but this user may not open it."""
+
+
+class DeviceBusyError(DeviceError):
+    """Another program holds the port."""
+
+
+class DeviceTimeoutError(DeviceError, TimeoutError):
+    """The board did not answer in time."""
+
+
+class DeviceLostError(DeviceError, ConnectionError):
+    """The port vanished or the board fell silent while in use."""
+
+
+class UnsupportedDeviceError(DeviceError):
+    """The board speaks a protocol version this library does not know."""
+
+
+class DeviceRefusedError(DeviceError):
+    """The board answered with an error status; `status` is its name in SPEC.md."""
+
+    def __init__(self, message: str, *, port: str, status: str) -> None:
+        super().__init__(message, port=port)
+        self.status = status
+
+
+class BudgetError(DeviceError, ValueError):
+    """The link cannot carry what was asked for; the message says what would fit."""
+
+
+# ---- control -------------------------------------------------------------------------------------------------
+
+
+class NotCertifiedError(BciError):
+    """No calibration certificate whose lower bound is above chance: the hand is not armed."""

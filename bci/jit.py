@@ -1,0 +1,24 @@
+"""The one `njit` of `bci`. Only kernel modules import this file: importing it loads Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+__all__ = ["kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compile a pure loop: arrays in, arrays out, no checks, no allocation.
+
+    - ``cache=True``: the second process starts without compiling.
+    - ``nogil=True``: a kernel never delays the thread that reads the port.
+    - ``error_model="numpy"``: a division by zero gives inf or NaN instead of a branch in the inner loop.
+    - no ``fastmath``: its flags assume that NaN does not happen, and NaN is the mark of a lost sample; it would
+      also let the order of additions, and with it the last bit, depend on how a signal was cut.
+    """
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

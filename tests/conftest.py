@@ -1,0 +1,25 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+#: Where the real recordings lie: $BCI_DATA, or beside the checkout. They are never part of the repository.
+DATA_ROOT = Path(os.environ.get("BCI_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """`shared_data("mi_openbci")`: the path below the data folder; skips the test where it is absent."""
+
+    def find(relative: str) -> Path:
+        path = DATA_ROOT / relative
+        if not path.exists():
+            pytest.skip(f"real recordings not here: {relative} below $BCI_DATA or ../shared/data")
+        return path
+
+    return find
