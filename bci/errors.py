@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 __all__ = [
+    "ArmingRefusedError",
     "BciError",
     "BudgetError",
     "DesignError",
@@ -24,13 +25,17 @@ __all__ = [
     "FlatSignalError",
     "LabelError",
     "ModelFileError",
+    "MonitorError",
     "MontageMismatchError",
     "NonFiniteError",
     "NotCertifiedError",
+    "PolicyRefusedError",
     "ProfileError",
+    "RankDeficientError",
     "RateMismatchError",
     "RecordingError",
     "ShapeError",
+    "TooFewRunsError",
     "TooFewTrialsError",
     "UnsupportedDeviceError",
 ]
@@ -59,6 +64,10 @@ class FlatSignalError(BciError, ValueError):
         self.channels = tuple(channels)
 
 
+class RankDeficientError(BciError, ValueError):
+    """A covariance is not positive definite: channels depend on each other, or there are fewer samples than channels."""
+
+
 class DesignError(BciError, ValueError):
     """A filter or window cannot be designed for this sampling rate."""
 
@@ -78,6 +87,15 @@ class TooFewTrialsError(BciError, ValueError):
     def __init__(self, message: str, *, counts: Mapping[str, int], needed: int) -> None:
         super().__init__(message)
         self.counts = dict(counts)
+        self.needed = needed
+
+
+class TooFewRunsError(BciError, ValueError):
+    """Too few runs to validate honestly: windows of one run share its drift, so they cannot test each other."""
+
+    def __init__(self, message: str, *, n_runs: int, needed: int) -> None:
+        super().__init__(message)
+        self.n_runs = n_runs
         self.needed = needed
 
 
@@ -172,3 +190,15 @@ class BudgetError(DeviceError, ValueError):
 
 class NotCertifiedError(BciError):
     """No calibration certificate whose lower bound is above chance: the hand is not armed."""
+
+
+class ArmingRefusedError(BciError):
+    """The hand was not armed, for the reason the message gives (no fresh signal, an electrode off, a STOP)."""
+
+
+class MonitorError(BciError):
+    """The safety monitor's process could not be started, does not answer or is gone."""
+
+
+class PolicyRefusedError(BciError):
+    """The training runs cannot give what was asked of a policy; the message says what is missing."""

@@ -1,0 +1,213 @@
+"""The one file of the project that imports pyserial: opening a port, and its faults in words a person can act on.
+
+Rules
+-----
+- `url` is a device path (`/dev/ttyUSB0`), a COM name (`COM3`) or a pyserial URL (`socket://127.0.0.1:5555`).
+- A port is opened exclusively, raw, 8N1, without flow control. A pseudo-terminal has no baud rate and some systems
+  refuse to set an unusual one on it, so it is opened at a rate that every system grants.
+- Whatever goes wrong leaves as a `DeviceError`: before the port is open one that says what to do, afterwards
+  `DeviceLostError`. A pseudo-terminal whose other side is gone answers EIO or end-of-file: both mean lost.
+- `read` returns at once with all that has arrived. Where the port can be waited on by descriptor (POSIX devices,
+  sockets everywhere) a socket pair wakes a sleeping read; on Windows pyserial's own cancellation does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import serial
+from serial.tools import list_ports
+
+from bci.errors import (
+    DeviceBusyError,
+    DeviceError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    DevicePermissionError,
+    DeviceTimeoutError,
+)
+
+__all__ = ["SerialPort", "port_names"]
+
+READ_BYTES = 65536
+WRITE_TIMEOUT_S = 0.25
+POLL_S = 0.05  # longest sleep where select cannot wait: changing it per read would reconfigure the port each time
+PTY_BAUD = 115200  # a termios constant everywhere; macOS refuses other numbers on a pseudo-terminal
+FORMS = "a device path such as /dev/ttyUSB0, a name such as COM3, or socket://HOST:PORT"
+
+
+def port_names() -> list[str]:
+    """Names of the serial ports this computer has now; pseudo-terminals and sockets are not among them."""
+    return sorted(str(port.device) for port in list_ports.comports())
+
+
+class SerialPort:
+    """An open port. One thread may read while another writes; `close` belongs to the one that opened it.
+
+    Raises
+    ------
+    DeviceNotFoundError, DevicePermissionError, DeviceBusyError
+        If the port cannot be opened; the message says what to do next.
+    """
+
+    def __init__(self, url: str, *, baud: int) -> None:
+        self.url = url
+        _refuse_what_is_no_port(url)
+        self.paced_by_reader = "://" in url or _is_pseudo_terminal(url)
+        # Windows' COM handles and pyserial's rarer URLs have no descriptor that select could wait on.
+        self._waitable = url.startswith("socket://") or ("://" not in url and sys.platform != "win32")
+        try:
+            self._port: Any = serial.serial_for_url(
+                url,
+                baudrate=PTY_BAUD if _is_pseudo_terminal(url) else baud,
+                timeout=0 if self._waitable else POLL_S,
+                write_timeout=WRITE_TIMEOUT_S,
+                exclusive=None if "://" in url else True,
+            )
+        except (OSError, ValueError) as err:  # SerialException is an OSError
+            raise _why_not_opened(url, baud, err) from err
+        if self._waitable:
+            self._wake_in, self._wake_out = socket.socketpair()
+        self._closed = False
+
+    def read(self, timeout_s: float) -> bytes:
+        """All bytes that are here, after waiting for the first at most `timeout_s`; empty on time-out or `wake`.
+
+        Raises
+        ------
+        DeviceLostError
+            On any I/O error, and when the other side of a pseudo-terminal or socket is gone.
+        """
+        try:
+            if self._waitable:
+                ready = select.select([self._port.fileno(), self._wake_out], [], [], max(timeout_s, 0.0))[0]
+                if self._wake_out in ready:
+                    self._wake_out.recv(64)
+                return bytes(self._port.read(READ_BYTES))
+            first = self._port.read(1)
+            return bytes(first + self._port.read(self._port.in_waiting)) if first else b""
+        except (OSError, ValueError, TypeError) as err:  # the last two: a descriptor that became invalid
+            raise self._lost(err) from err
+
+    def write(self, data: bytes) -> None:
+        """Hand `data` to the operating system.
+
+        Raises
+        ------
+        DeviceTimeoutError
+            If the port takes no bytes for 250 ms; some of `data` may be out.
+        DeviceLostError
+            On any I/O error.
+        """
+        try:
+            self._port.write(data)
+        except serial.SerialTimeoutException as err:
+            raise DeviceTimeoutError(
+                f"{self.url} took no bytes for {WRITE_TIMEOUT_S * 1000:.0f} ms; does the board still run?",
+                port=self.url,
+            ) from err
+        except (OSError, ValueError, TypeError) as err:
+            raise self._lost(err) from err
+
+    def wake(self) -> None:
+        """Make a sleeping `read` return now; may be called from any thread."""
+        with contextlib.suppress(OSError, AttributeError):  # not every pyserial URL can cancel
+            if self._waitable:
+                self._wake_in.send(b"w")
+            else:
+                self._port.cancel_read()
+
+    def close(self) -> None:
+        """Give the port back; twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._port.close()
+        if self._waitable:
+            self._wake_in.close()
+            self._wake_out.close()
+
+    def _lost(self, err: Exception) -> DeviceLostError:
+        return DeviceLostError(
+            f"lost the connection to {self.url} ({_reason(err)}); check cable and power, then open it again",
+            port=self.url,
+        )
+
+
+def _is_pseudo_terminal(url: str) -> bool:
+    return os.path.realpath(url).startswith(("/dev/pts/", "/dev/ttys"))  # Linux, macOS
+
+
+def _refuse_what_is_no_port(url: str) -> None:
+    """A directory or an ordinary file would open or fail in ways that explain nothing."""
+    path = Path(url)
+    kind = "a directory" if path.is_dir() else "an ordinary file" if path.is_file() else ""
+    if kind:
+        raise DeviceNotFoundError(f"{url} is {kind}, not a serial port; expected {FORMS}", port=url)
+
+
+def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
+    code, text = _errno_of(err), str(err)
+    if code == errno.EACCES or code == errno.EPERM:
+        return DevicePermissionError(
+            f"{url} exists, but this user may not open it. {_permission_advice(url)}", port=url
+        )
+    # Windows reports a port that is in use as "access denied".
+    if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
+        return DeviceBusyError(
+            f"{url} is in use by another program; close that program (on Linux and macOS `lsof {url}` names it) "
+            "and try again",
+            port=url,
+        )
+    if "://" in url:
+        return DeviceNotFoundError(
+            f"nothing answers at {url} ({_reason(err)}); is the board or simulator running there? "
+            f"Expected {FORMS}",
+            port=url,
+        )
+    if code == errno.ENOTTY:
+        return DeviceNotFoundError(f"{url} is not a serial port; expected {FORMS}", port=url)
+    if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "FileNotFoundError" in text:
+        here = ", ".join(port_names()) or "none"
+        return DeviceNotFoundError(
+            f"there is no port {url}; ports on this computer now: {here}. Is the board on and its cable in?",
+            port=url,
+        )
+    return DeviceNotFoundError(f"{url} did not open at {baud} baud: {_reason(err)}; expected {FORMS}", port=url)
+
+
+def _permission_advice(url: str) -> str:
+    if sys.platform == "win32":
+        return "Close other programs that use it, or reinstall the adapter's driver."
+    if sys.platform == "darwin":
+        return "Allow the adapter's driver in System Settings, Privacy & Security, then plug it in again."
+    import grp
+
+    group = "dialout"
+    with contextlib.suppress(OSError, KeyError):
+        group = grp.getgrgid(Path(url).stat().st_gid).gr_name
+    return f"Join the group that owns it: `sudo usermod -aG {group} $USER`, then log out and in again."
+
+
+def _errno_of(err: BaseException | None) -> int | None:
+    """Error number of `err` or of what caused it: pyserial keeps some numbers only in the cause."""
+    while err is not None:
+        if isinstance(err, OSError) and err.errno is not None:
+            return err.errno
+        if err.args and isinstance(err.args[0], int):  # termios.error
+            return err.args[0]
+        err = err.__context__
+    return None
+
+
+def _reason(err: Exception) -> str:
+    code = _errno_of(err)
+    return os.strerror(code) if code is not None else str(err)

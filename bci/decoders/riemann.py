@@ -1,0 +1,217 @@
+"""Geometry of symmetric positive definite (SPD) matrices under the affine-invariant metric.
+
+Covariances are points of a curved space in which a linear mixing of the sources, such as the skull and skin
+make, is a shift that leaves all distances as they are. Seen from a reference point the space is flat enough
+for linear decoders: that is the tangent space. All functions take stacks (..., n, n) and run one batched
+`numpy.linalg.eigh`; every matrix of a stack is treated by itself, so a result never depends on how many
+others came along.
+
+References
+----------
+.. [1] Pennec, Fillard and Ayache, A Riemannian framework for tensor computing, Int. J. Comput. Vis.
+   66(1):41-66, 2006. doi:10.1007/s11263-005-3222-z
+.. [2] Barachant, Bonnet, Congedo and Jutten, Multiclass brain-computer interface classification by Riemannian
+   geometry, IEEE Trans. Biomed. Eng. 59(4):920-928, 2012. doi:10.1109/TBME.2011.2172210
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bci.chunks import F64
+from bci.errors import NonFiniteError, RankDeficientError, ShapeError
+
+__all__ = [
+    "as_spd",
+    "distance",
+    "exp_map",
+    "inverse_sqrt",
+    "log_map",
+    "log_whitened",
+    "mean",
+    "spd_from_tangent",
+    "tangent_vectors",
+]
+
+# A matrix whose smallest eigenvalue is below this fraction of its largest has lost its rank to rounding:
+# the logarithm of such an eigenvalue says something about the arithmetic and nothing about the brain.
+_RANK_TOLERANCE = 1e-13
+
+
+def as_spd(covs: object) -> F64:
+    """Return `covs` as float64 (..., n, n), checked to be symmetric positive definite.
+
+    Raises
+    ------
+    ShapeError
+        If they are not square matrices, not symmetric or none.
+    NonFiniteError
+        If one holds NaN or infinity.
+    RankDeficientError
+        If one is singular or indefinite.
+    """
+    a = np.asarray(covs, dtype=np.float64)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or a.size == 0:
+        raise ShapeError(f"expected covariances of shape (..., n_channels, n_channels), got {a.shape}")
+    if not np.isfinite(a).all():
+        raise NonFiniteError("a covariance holds NaN or infinity: leave windows that touch a gap out")
+    if not np.allclose(a, np.swapaxes(a, -1, -2), rtol=1e-9, atol=1e-12 * float(np.abs(a).max())):
+        raise ShapeError("a covariance is not symmetric")
+    eigenvalues = np.linalg.eigvalsh(a)
+    singular = eigenvalues[..., 0] <= _RANK_TOLERANCE * eigenvalues[..., -1]
+    if singular.any():
+        raise RankDeficientError(
+            f"{int(singular.sum())} of {singular.size} covariances are not positive definite: channels "
+            "depend on each other (average reference, bridged electrodes, a dead channel) or a window has "
+            "fewer samples than channels. Drop a channel or shrink the covariances."
+        )
+    return a
+
+
+def inverse_sqrt(spd: F64) -> F64:
+    """The symmetric `spd`^(-1/2), shape (..., n, n): it whitens, for `w @ spd @ w` is the identity."""
+    eigenvalues, vectors = np.linalg.eigh(spd)
+    return _compose(1.0 / np.sqrt(eigenvalues), vectors)
+
+
+def log_whitened(covs: F64, whitening: F64) -> F64:
+    """Logarithm of covariances seen from the point that `whitening` turns into the identity.
+
+    Parameters
+    ----------
+    covs : ndarray, shape (..., n, n), µV²
+        Positive definite.
+    whitening : ndarray, shape (n, n), 1/µV
+        `inverse_sqrt(reference)`.
+
+    Returns
+    -------
+    logs : ndarray, shape (..., n, n), dimensionless
+        Symmetric. The Frobenius norm is the Riemannian distance to the reference. NaN for a matrix that is
+        not positive definite.
+    """
+    eigenvalues, vectors = np.linalg.eigh(whitening @ covs @ whitening)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _compose(np.log(eigenvalues), vectors)
+
+
+def tangent_vectors(covs: F64, reference: F64) -> F64:
+    """Coordinates of covariances in the tangent space at `reference`.
+
+    Parameters
+    ----------
+    covs : ndarray, shape (..., n, n), µV²
+    reference : ndarray, shape (n, n), µV²
+
+    Returns
+    -------
+    vectors : ndarray, shape (..., n (n + 1) / 2), dimensionless
+        Upper triangle of `log_whitened`, row by row, off-diagonal entries times √2, so that the Euclidean
+        norm is the Riemannian distance to the reference.
+
+    References
+    ----------
+    .. [1] Barachant et al. 2012, equation 13 (see the module).
+    """
+    logs = log_whitened(covs, inverse_sqrt(reference))
+    rows, columns, scale = _triangle(reference.shape[-1])
+    vectors: F64 = logs[..., rows, columns] * scale
+    return vectors
+
+
+def spd_from_tangent(vectors: F64, reference: F64) -> F64:
+    """Inverse of `tangent_vectors`: the covariances, shape (..., n, n), that have these coordinates."""
+    n = reference.shape[-1]
+    rows, columns, scale = _triangle(n)
+    logs = np.zeros((*vectors.shape[:-1], n, n))
+    logs[..., rows, columns] = logs[..., columns, rows] = vectors / scale
+    half = _sqrt(reference)
+    return half @ _expm(logs) @ half
+
+
+def log_map(covs: F64, reference: F64) -> F64:
+    """Initial velocity, shape (..., n, n), of the geodesic from `reference` to each covariance, arriving at
+    time 1.
+    """
+    half = _sqrt(reference)
+    return half @ log_whitened(covs, inverse_sqrt(reference)) @ half
+
+
+def exp_map(velocities: F64, reference: F64) -> F64:
+    """End points, at time 1, of geodesics that leave `reference` with these velocities (see `log_map`)."""
+    half, whitening = _sqrt(reference), inverse_sqrt(reference)
+    return half @ _expm(whitening @ velocities @ whitening) @ half
+
+
+def distance(a: F64, b: F64) -> F64:
+    """Affine-invariant Riemannian distance, shape (...), of covariances `a` (..., n, n) from the one `b`
+    (n, n).
+    """
+    whitening = inverse_sqrt(b)
+    ratios = np.linalg.eigvalsh(whitening @ a @ whitening)
+    result: F64 = np.sqrt(np.sum(np.log(ratios) ** 2, axis=-1))
+    return result
+
+
+def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-9, max_steps: int = 100) -> F64:
+    """Riemannian (Fréchet, Karcher) mean: the matrix with the least sum of squared distances.
+
+    Parameters
+    ----------
+    covs : ndarray, shape (n_matrices, n, n)
+        Positive definite.
+    weights : ndarray, shape (n_matrices,), optional
+        Non-negative; equal ones by default.
+    tolerance : float
+        The descent ends when the gradient's Frobenius norm, per √n, is below this.
+    max_steps : int
+        Guard against data for which rounding keeps the gradient above `tolerance`.
+
+    Returns
+    -------
+    mean : ndarray, shape (n, n)
+
+    References
+    ----------
+    .. [1] Moakher, SIAM J. Matrix Anal. Appl. 26(3):735-747, 2005. doi:10.1137/S0895479803436937
+    """
+    share = np.full(len(covs), 1.0 / len(covs)) if weights is None else weights / weights.sum()
+    n = covs.shape[-1]
+    point: F64 = np.tensordot(share, covs, axes=1)
+    step, last_norm = 1.0, np.inf
+    for _ in range(max_steps):
+        eigenvalues, vectors = np.linalg.eigh(point)
+        half = _compose(np.sqrt(eigenvalues), vectors)
+        whitening = _compose(1.0 / np.sqrt(eigenvalues), vectors)
+        gradient = np.tensordot(share, log_whitened(covs, whitening), axes=1)
+        norm = float(np.linalg.norm(gradient)) / np.sqrt(n)
+        # A full step is right for matrices that lie close together; where they do not, it overshoots and is
+        # halved.
+        step = step if norm < last_norm else 0.5 * step
+        point = half @ _expm(step * gradient) @ half
+        point = 0.5 * (point + point.T)
+        if norm < tolerance:
+            break
+        last_norm = norm
+    return point
+
+
+def _sqrt(spd: F64) -> F64:
+    eigenvalues, vectors = np.linalg.eigh(spd)
+    return _compose(np.sqrt(eigenvalues), vectors)
+
+
+def _expm(symmetric: F64) -> F64:
+    eigenvalues, vectors = np.linalg.eigh(symmetric)
+    return _compose(np.exp(eigenvalues), vectors)
+
+
+def _compose(eigenvalues: F64, vectors: F64) -> F64:
+    composed: F64 = (vectors * eigenvalues[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    return composed
+
+
+def _triangle(n: int) -> tuple[np.ndarray, np.ndarray, F64]:
+    """Row and column numbers of the upper triangle, and the factor that makes its norm the whole matrix's."""
+    rows, columns = np.triu_indices(n)
+    return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2.0))

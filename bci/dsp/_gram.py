@@ -1,0 +1,181 @@
+"""The kernel of sliding covariances: Gram matrices of blocks of samples, summed oldest first.
+
+Rules:
+- Channels are padded to whole vectors of W = 8 lanes with zeros, so there is no scalar tail; of each symmetric matrix
+  only the vectors on and right of the diagonal's block are computed.
+- Eight rows times eight lanes of a Gram matrix stay in registers while the samples of a chunk pass. Every element is a
+  sum over samples in their order, one multiply-add each, so any cut into chunks gives the same bits.
+- `ring` holds per signal (band) and block a matrix (pitch, pitch) and a row of sums (pitch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from bci.dsp._simd import Lanes, array_type, compiled, plain
+from bci.jit import kernel
+
+__all__ = ["PLACE", "pitch_of", "runner"]
+
+W = 8
+TILE = 64  # samples padded and taken at a time
+
+#: What `place` holds: slot of the running block, full blocks in a row, is the running block whole so far, step, blocks.
+PLACE = ("slot", "full", "whole", "step", "n_blocks")
+
+
+def pitch_of(n_channels: int) -> int:
+    """Channels padded to whole vectors."""
+    return -(-n_channels // W) * W
+
+
+def runner() -> Callable[..., int]:
+    """`slide` compiled."""
+    f64 = np.float64
+    shapes = (array_type(f64, 3, "A"), types.int64, array_type(f64, 3), array_type(np.int64, 1), array_type(np.int64, 1), array_type(f64, 4))
+    if plain():
+        return plain_slide
+    return compiled(slide, *shapes)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _add_grams(typingctx: Any, x: Any, n: Any, pitch: Any, ring: Any, at: Any) -> Any:
+    """Add the Gram matrix of n padded samples x[i * pitch …] to ring[at …], vectors right of the diagonal only."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = Lanes(builder, types.float64)
+        xs = lanes.pointer(context, signature.args[0], args[0])
+        out = lanes.pointer(context, signature.args[3], args[3])
+        _, n, pitch, _, at = args
+        width = n.type(W)
+        blocks = builder.sdiv(pitch, width)
+        with lanes.loop(blocks) as row:
+            i = builder.mul(row.index, width)
+            with lanes.loop(builder.sub(blocks, row.index)) as column:
+                j = builder.add(i, builder.mul(column.index, width))
+                places = [
+                    builder.add(builder.add(at, j), builder.mul(builder.add(i, n.type(r)), pitch)) for r in range(W)
+                ]
+                sums = [lanes.variable(lanes.load(out, place)) for place in places]
+                with lanes.loop(n) as sample:
+                    here = builder.mul(sample.index, pitch)
+                    v = lanes.load(xs, builder.add(here, j))
+                    here = builder.add(here, i)
+                    for r in range(W):
+                        one = lanes.spread(xs, builder.add(here, n.type(r)))
+                        builder.store(lanes.fma(one, v, builder.load(sums[r])), sums[r])
+                for place, total in zip(places, sums, strict=True):
+                    lanes.store(builder.load(total), out, place)
+        return context.get_dummy_value()
+
+    return types.void(x, n, pitch, ring, at), generate
+
+
+@kernel
+def slide(x, first, ring, place, ends, covs):  # type: ignore[no-untyped-def]
+    """Take samples, emit the covariances that became due; returns their number, or -1 if x is not finite.
+
+    x: (n_signals, n_channels, n_samples), any strides. ring: (n_signals, n_blocks + 1, pitch * (pitch + 1)), the last
+    block being scratch. ends: (k,). covs: (k, n_signals, n_channels, n_channels).
+    """
+    n_signals, n, n_samples = x.shape
+    step, n_blocks = place[3], place[4]
+    pitch = (n + W - 1) // W * W
+    sums = pitch * pitch
+    scratch = np.zeros(TILE * pitch)
+    check = np.zeros(pitch)
+    for b in range(n_signals):
+        for t in range(n_samples):
+            for c in range(n):
+                check[c] += x[b, c, t] * 0.0
+    for c in range(n):
+        if check[c] != 0.0:
+            return -1
+    emitted = 0
+    t = 0
+    while t < n_samples:
+        phase = (first + t) % step
+        m = min(TILE, n_samples - t, step - phase)
+        if phase == 0:
+            place[2] = 1
+            ring[:, place[0]] = 0.0
+        if place[2] == 1:
+            for b in range(n_signals):
+                block = ring[b, place[0]]
+                for i in range(m):
+                    for c in range(n):
+                        scratch[i * pitch + c] = x[b, c, t + i]
+                    for c in range(n):
+                        block[sums + c] += scratch[i * pitch + c]
+                _add_grams(scratch, m, pitch, block, 0)
+            if phase + m == step:
+                place[1] = min(place[1] + 1, n_blocks)
+                place[0] = (place[0] + 1) % n_blocks
+                if place[1] == n_blocks:
+                    for b in range(n_signals):
+                        total = ring[b, n_blocks]
+                        total[:] = 0.0
+                        for k in range(n_blocks):  # oldest first: the order, and so the last bit, never changes
+                            block = ring[b, (place[0] + k) % n_blocks]
+                            for i in range(len(total)):
+                                total[i] += block[i]
+                        finish(total, n, pitch, n_blocks * step, covs[emitted, b])
+                    ends[emitted] = first + t + m
+                    emitted += 1
+        t += m
+    return emitted
+
+
+@kernel
+def finish(total, n, pitch, n_window, cov):  # type: ignore[no-untyped-def]
+    """Gram matrix and sums of a window to a biased covariance, both triangles the same bits."""
+    for i in range(n):
+        mean = total[pitch * pitch + i] / n_window
+        for j in range(i, n):
+            value = (total[i * pitch + j] - mean * total[pitch * pitch + j]) / n_window
+            cov[i, j] = value
+            cov[j, i] = value
+
+
+@kernel
+def plain_slide(x, first, ring, place, ends, covs):  # type: ignore[no-untyped-def]
+    """`slide` in plain loops: the twin for tests, and for a machine where vectors do not work."""
+    n_signals, n, n_samples = x.shape
+    step, n_blocks = place[3], place[4]
+    pitch = (n + W - 1) // W * W
+    for b in range(n_signals):
+        for c in range(n):
+            for t in range(n_samples):
+                if not np.isfinite(x[b, c, t]):
+                    return -1
+    emitted = 0
+    for t in range(n_samples):
+        if (first + t) % step == 0:
+            place[2] = 1
+            ring[:, place[0]] = 0.0
+        if place[2] == 0:
+            continue
+        for b in range(n_signals):
+            block = ring[b, place[0]]
+            for i in range(n):
+                block[pitch * pitch + i] += x[b, i, t]
+                for j in range(i, n):
+                    block[i * pitch + j] += x[b, i, t] * x[b, j, t]
+        if (first + t + 1) % step == 0:
+            place[1] = min(place[1] + 1, n_blocks)
+            place[0] = (place[0] + 1) % n_blocks
+            if place[1] == n_blocks:
+                for b in range(n_signals):
+                    total = ring[b, n_blocks]
+                    total[:] = 0.0
+                    for k in range(n_blocks):
+                        total += ring[b, (place[0] + k) % n_blocks]
+                    finish(total, n, pitch, n_blocks * step, covs[emitted, b])
+                ends[emitted] = first + t + 1
+                emitted += 1
+    return emitted

@@ -1,0 +1,262 @@
+"""The kernel of recursive filters: a cascade of sections over blocks of channels, states held in registers.
+
+Rules:
+- `packed` is one array, since each argument of a call costs as much as thirty multiplications:
+  `[area, n_sections, gain, (b1, b2, a1, a2) of each section, states of area 0, states of area 1, scratch tile]`.
+  The states of one block of W channels are `(n_sections, 2, W)`.
+- The gain of all sections is one multiplication at the front, so every section has b0 = 1. `form` has a letter for
+  each: "p" b = [1, 0, -1] (3 operations a sample), "n" b = [1, b1, 1] (4), "m" any other (5).
+- Blocks start at channel 0, W, 2W … and the last one at n_channels - W: it overlaps, computing the same bits twice,
+  which is cheaper than a scalar tail. Fewer than W channels, or channels that do not lie side by side, go through
+  the scratch tile.
+- States are read from the valid area and written to the other one; the areas swap only if every state is finite. So a
+  chunk with NaN is refused without a pass of its own over the input, and the filter goes on as if it never came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import literally, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from bci.chunks import F64
+from bci.dsp._simd import VECTOR_BYTES, Lanes, array_type, compiled, element, lanes_of, plain
+from bci.jit import kernel
+
+__all__ = ["bank_runner", "factor", "pack", "runner", "set_states", "states"]
+
+HEAD = 3
+SCRATCH_SAMPLES = 128
+TILE_BYTES = 16384  # x and y of one tile of samples stay in the first-level cache while the blocks pass over them
+
+
+def factor(sos: F64) -> tuple[float, F64, str]:
+    """Split sections (n, 6) into one gain, taps (n, 4) `b1 b2 a1 a2` for b0 = a0 = 1, and the form.
+
+    The double zeros that a Butterworth band-pass has at 0 and at half the rate are dealt out one of each to a section:
+    the same filter, but `1 - z⁻²` costs no multiplication.
+    """
+    b, a = sos[:, :3].copy(), sos[:, 4:]
+    b[b[:, 0] == 0] += [1e-300, 0.0, 0.0]  # a section that only delays keeps its place; 1e-300 vanishes in rounding
+    gain = float(np.prod(b[:, 0]))
+    b /= b[:, :1]
+    at_half = [i for i in range(len(b)) if np.array_equal(b[i], [1.0, 2.0, 1.0])]
+    at_zero = [i for i in range(len(b)) if np.array_equal(b[i], [1.0, -2.0, 1.0])]
+    for i, j in zip(at_half, at_zero, strict=False):
+        b[i] = b[j] = [1.0, 0.0, -1.0]
+    form = "".join("p" if np.array_equal(r, [1.0, 0.0, -1.0]) else "n" if r[2] == 1.0 else "m" for r in b)
+    return gain, np.concatenate([b[:, 1:], a], axis=1), form
+
+
+def pack(gain: float, taps: F64, n_channels: int, dtype: Any) -> NDArray[Any]:
+    """The kernel's one array, states zero."""
+    w = lanes_of(dtype)
+    n_states = -(-n_channels // w) * 2 * len(taps) * w
+    head = [0.0, float(len(taps)), gain, *taps.ravel()]
+    return np.concatenate([head, np.zeros(2 * n_states + SCRATCH_SAMPLES * w)]).astype(dtype)
+
+
+def states(packed: NDArray[Any], n_channels: int) -> NDArray[Any]:
+    """The valid states as (n_sections, 2, n_channels), whatever the lanes of this machine."""
+    blocks, channels = _areas(packed, n_channels)
+    z = np.empty((*blocks.shape[2:4], n_channels), packed.dtype)
+    for b, lanes in enumerate(channels):
+        z[:, :, lanes] = blocks[int(packed[0]), b, :, :, : len(lanes)]
+    return z
+
+
+def set_states(packed: NDArray[Any], z: NDArray[Any]) -> None:
+    """Put states (n_sections, 2, n_channels) into the valid area."""
+    blocks, channels = _areas(packed, z.shape[2])
+    for b, lanes in enumerate(channels):
+        blocks[int(packed[0]), b, :, :, : len(lanes)] = z[:, :, lanes]
+
+
+def _areas(packed: NDArray[Any], n_channels: int) -> tuple[NDArray[Any], list[range]]:
+    """A view (2 areas, n_blocks, n_sections, 2, W) of the states, and the channels of each block."""
+    w, n_sections = lanes_of(packed.dtype), int(packed[1])
+    n_blocks = -(-n_channels // w)
+    start = HEAD + 4 * n_sections
+    area = packed[start : start + 2 * n_blocks * 2 * n_sections * w]
+    firsts = [max(0, min(b * w, n_channels - w)) for b in range(n_blocks)]
+    return area.reshape(2, n_blocks, n_sections, 2, w), [range(f, min(f + w, n_channels)) for f in firsts]
+
+
+def runner(form: str, dtype: Any) -> Callable[..., int]:
+    """`sos_run` compiled for one form and number type."""
+    if plain():
+        return plain_run
+    signal = array_type(dtype, 2, "A")
+    return compiled(sos_run, signal, signal, array_type(dtype, 1), form)
+
+
+def bank_runner(form: str, dtype: Any) -> Callable[..., int]:
+    """`bank_run` compiled for one form and number type."""
+    if plain():
+        return plain_bank_run
+    return compiled(
+        bank_run, array_type(dtype, 2, "A"), array_type(dtype, 3, "A"), array_type(dtype, 2), form
+    )
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def _cascade(
+    typingctx: Any,
+    x: Any,
+    x_at: Any,
+    x_step: Any,
+    y: Any,
+    y_at: Any,
+    y_step: Any,
+    n: Any,
+    packed: Any,
+    z_from: Any,
+    z_to: Any,
+    form: Any,
+) -> Any:
+    """Filter the n vectors `x[x_at + i * x_step]` into `y[y_at + i * y_step]`; 1 if a state is no longer finite."""
+    if not isinstance(form, types.StringLiteral):
+        return None  # Numba asks again with the literal
+    sections = form.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = Lanes(builder, signature.args[7].dtype)
+        xs, ys, pk = (lanes.pointer(context, signature.args[k], args[k]) for k in (0, 3, 7))
+        _, x_at, x_step, _, y_at, y_step, n, _, z_from, z_to, _ = args
+        index = n.type
+        gain = lanes.spread(pk, index(2))
+        taps = [[lanes.spread(pk, index(HEAD + 4 * s + k)) for k in range(4)] for s in range(len(sections))]
+        places = [index(k * lanes.width) for k in range(2 * len(sections))]
+        z = [lanes.variable(lanes.load(pk, builder.add(z_from, place))) for place in places]
+        x_now, y_now = lanes.variable(x_at), lanes.variable(y_at)
+        with lanes.loop(n):
+            at = builder.load(x_now)
+            v = lanes.mul(lanes.load(xs, at), gain)
+            builder.store(builder.add(at, x_step), x_now)
+            for s, letter in enumerate(sections):
+                b1, b2, a1, a2 = taps[s]
+                y = lanes.add(v, builder.load(z[2 * s]))
+                z1, z2 = builder.load(z[2 * s + 1]), v
+                if letter == "p":
+                    z2 = builder.fneg(v)
+                else:
+                    z1 = lanes.add(lanes.mul(b1, v), z1)
+                if letter == "m":
+                    z2 = lanes.mul(b2, v)
+                builder.store(lanes.sub(z1, lanes.mul(a1, y)), z[2 * s])
+                builder.store(lanes.sub(z2, lanes.mul(a2, y)), z[2 * s + 1])
+                v = y
+            at = builder.load(y_now)
+            lanes.store(v, ys, at)
+            builder.store(builder.add(at, y_step), y_now)
+        ends = [builder.load(v) for v in z]
+        for end, place in zip(ends, places, strict=True):
+            lanes.store(end, pk, builder.add(z_to, place))
+        return lanes.any_not_finite(ends)
+
+    return types.int64(x, x_at, x_step, y, y_at, y_step, n, packed, z_from, z_to, form), generate
+
+
+@kernel
+def sos_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+    """x, y: (n_channels, n_samples), any strides, apart in memory. Returns 1 if x made a state not finite, else 0."""
+    n_channels, n = x.shape
+    size, w = element(x)
+    states = 2 * int(packed[1]) * w
+    n_blocks = (n_channels + w - 1) // w
+    areas = HEAD + 4 * int(packed[1])
+    old = areas + int(packed[0]) * n_blocks * states
+    new = areas + (1 - int(packed[0])) * n_blocks * states
+    scratch = areas + 2 * n_blocks * states
+    direct = n_channels >= w and x.strides[0] == size and y.strides[0] == size
+    tile = SCRATCH_SAMPLES
+    if direct and n > 16:
+        tile = max(16, TILE_BYTES // (n_channels * size))
+    x_step, y_step = x.strides[1] // size, y.strides[1] // size
+    bad = 0
+    for t in range(0, n, tile):
+        m = min(tile, n - t)
+        for b in range(n_blocks):
+            first = max(0, min(b * w, n_channels - w))
+            z_from = (old if t == 0 else new) + b * states
+            z_to = new + b * states
+            if direct:
+                x_at = t * x_step + first
+                y_at = t * y_step + first
+                bad |= _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, form)
+            else:
+                for c in range(min(w, n_channels)):
+                    for i in range(m):
+                        packed[scratch + i * w + c] = x[first + c, t + i]
+                bad |= _cascade(packed, scratch, w, packed, scratch, w, m, packed, z_from, z_to, form)
+                for c in range(min(w, n_channels)):
+                    for i in range(m):
+                        y[first + c, t + i] = packed[scratch + i * w + c]
+    if bad == 0 and n > 0:
+        packed[0] = 1 - packed[0]
+    return bad
+
+
+@kernel
+def bank_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+    """One input, one cascade a band. y: (n_bands, n_channels, n_samples); packed: (n_bands, …)."""
+    before = packed[0, 0]
+    bad = 0
+    for b in range(y.shape[0]):
+        bad |= sos_run(x, y[b], packed[b], literally(form))
+    if bad != 0:  # refused for all bands alike: those that have swapped their areas swap back
+        for b in range(y.shape[0]):
+            packed[b, 0] = before
+    return bad
+
+
+@kernel
+def plain_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+    """`sos_run` in plain loops: the twin for tests, and for a machine where vectors do not work."""
+    n_channels, n = x.shape
+    w = VECTOR_BYTES // x.itemsize
+    n_sections = int(packed[1])
+    n_blocks = (n_channels + w - 1) // w
+    area = n_blocks * 2 * n_sections * w
+    old = HEAD + 4 * n_sections + int(packed[0]) * area
+    new = HEAD + 4 * n_sections + (1 - int(packed[0])) * area
+    finite = True
+    for b in range(n_blocks):
+        first = max(0, min(b * w, n_channels - w))
+        for k in range(2 * n_sections * w):
+            packed[new + b * 2 * n_sections * w + k] = packed[old + b * 2 * n_sections * w + k]
+        for c in range(min(w, n_channels)):
+            z = new + b * 2 * n_sections * w + c
+            for t in range(n):
+                v = x[first + c, t] * packed[2]
+                for s in range(n_sections):
+                    taps = HEAD + 4 * s
+                    z1 = z + 2 * s * w
+                    o = v + packed[z1]
+                    packed[z1] = packed[z1 + w] + packed[taps] * v - packed[taps + 2] * o
+                    packed[z1 + w] = packed[taps + 1] * v - packed[taps + 3] * o
+                    v = o
+                y[first + c, t] = v
+            for s in range(2 * n_sections):
+                finite = finite and np.isfinite(packed[z + s * w])
+    if finite and n > 0:
+        packed[0] = 1 - packed[0]
+    return 0 if finite else 1
+
+
+@kernel
+def plain_bank_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+    """`bank_run` in plain loops."""
+    before = packed[0, 0]
+    bad = 0
+    for b in range(y.shape[0]):
+        bad |= plain_run(x, y[b], packed[b], form)
+    if bad != 0:
+        for b in range(y.shape[0]):
+            packed[b, 0] = before
+    return bad

@@ -1,0 +1,92 @@
+"""Which files of a folder are the runs of one person, in order.
+
+Names carry it: `S02_R1.edf` (subject S02, run 1), `S001R04.edf`, `subT_003.xdf`, `sub-01_task-grasp_run-2_eeg.bdf`;
+files named otherwise belong to the folder they lie in, in the order of their names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bci.errors import RecordingError
+from bci.interop._files import SUFFIXES
+from bci.interop._vocabulary import movement_of
+
+__all__ = ["RunFile", "find_runs"]
+
+_NAMES = (
+    re.compile(r"(?P<subject>sub-[A-Za-z0-9]+)(?:_.*)?_run-(?P<run>\d+)(?:_.*)?"),
+    re.compile(r"(?P<subject>S\d{3})R(?P<run>\d{2})"),
+    re.compile(r"(?P<subject>.+)_R(?P<run>\d+)"),
+    re.compile(r"(?P<subject>.+)_(?P<run>\d+)"),
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RunFile:
+    """One run. `movement` is "executed", "intended" or "baseline" where the set's naming tells, else ""."""
+
+    subject: str
+    run: int
+    path: Path
+    movement: str = ""
+
+
+def find_runs(
+    path: str | os.PathLike[str], *, subject: str | None = None, movement: str | None = "intended"
+) -> tuple[RunFile, ...]:
+    """The runs of one subject below a folder, or the one file that `path` is, in the order of their numbers.
+
+    Parameters
+    ----------
+    path : path
+        A file, or a folder with files or subject folders in it.
+    subject : str, optional
+        Needed where the folder holds more than one person; upper and lower case are alike.
+    movement : {"intended", "executed", None}
+        Which runs to take where a set has both kinds; runs whose name does not tell are always taken. None takes
+        all, resting baselines too.
+
+    Raises
+    ------
+    RecordingError
+        If there is nothing to read, no such subject, or a choice to make; the message lists what is there.
+    """
+    path = Path(path)
+    if path.is_file():
+        return (_describe(path),)
+    if not path.is_dir():
+        raise RecordingError(f"{path} does not exist; name a recording or a folder of recordings", path=path)
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.stem.endswith("-eve"))
+    if not files:
+        raise RecordingError(f"no recordings in {path}: expected files ending in {', '.join(SUFFIXES)}", path=path)
+    runs = [_describe(file) for file in files]
+    subjects = sorted({run.subject for run in runs})
+    if subject is None and len(subjects) > 1:
+        raise RecordingError(f"{path} holds {_listed(subjects)}; say which one: subject=…", path=path)
+    wanted = subjects[0] if subject is None else subject
+    chosen = sorted(run for run in runs if run.subject.lower() == wanted.lower())
+    if not chosen:
+        raise RecordingError(f"no subject {wanted!r} in {path}; there is {_listed(subjects)}", path=path)
+    fitting = tuple(run for run in chosen if movement is None or run.movement in ("", movement))
+    if not fitting:
+        kinds = ", ".join(sorted({run.movement for run in chosen}))
+        raise RecordingError(f"{wanted} in {path} has runs of {kinds} movement, none of {movement}", path=path)
+    return fitting
+
+
+def _describe(path: Path) -> RunFile:
+    stem = path.stem.removesuffix("_raw")
+    for pattern in _NAMES:
+        if match := pattern.fullmatch(stem):
+            return RunFile(match["subject"], int(match["run"]), path, movement_of(path))
+    return RunFile(path.parent.name, 0, path)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
+    return f"{len(names)} subjects ({shown})" if len(names) > 1 else f"only {shown}"

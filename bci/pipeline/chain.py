@@ -1,0 +1,148 @@
+"""The filter chain: declared once, designed once, run by the same causal stages online and offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from bci.chunks import F64, Chunk, SignalInfo
+from bci.dsp import GapPolicy, Patched, SosFilter, cascade, design_bandpass, design_notch
+from bci.errors import MontageMismatchError, RateMismatchError
+
+__all__ = ["CleaningStage", "FilterChain"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterChain:
+    """Notches, then one band-pass, for one montage at one rate.
+
+    The coefficients are part of it: a model file carries them, so that control needs no filter design and no
+    other version of a design library can change them.
+
+    Parameters
+    ----------
+    channels : tuple of str
+        Electrodes in the order of the signal's rows.
+    rate : Fraction, Hz
+    sos : ndarray, shape (n_sections, 6)
+        All second-order sections.
+    band_hz : (float, float), Hz
+    order : int
+        Of the band-pass's low-pass prototype.
+    notch_hz : tuple of float, Hz
+        Lines that are removed first.
+    """
+
+    channels: tuple[str, ...]
+    rate: Fraction
+    sos: F64
+    band_hz: tuple[float, float]
+    order: int
+    notch_hz: tuple[float, ...] = ()
+
+    @classmethod
+    def design(
+        cls,
+        info: SignalInfo,
+        *,
+        band_hz: tuple[float, float] = (8.0, 30.0),
+        order: int = 4,
+        notch_hz: tuple[float, ...] = (),
+    ) -> FilterChain:
+        """Design a Butterworth chain for a signal.
+
+        The default passes mu and beta rhythms, whose power falls with executed and intended movement.
+
+        Raises
+        ------
+        DesignError
+            If a frequency does not fit the rate.
+
+        References
+        ----------
+        .. [1] Pfurtscheller and Lopes da Silva, Clin. Neurophysiol. 110(11):1842-1857, 1999.
+           doi:10.1016/S1388-2457(99)00141-8
+        """
+        fs_hz = info.fs_hz
+        notches = [design_notch(line, fs_hz=fs_hz) for line in notch_hz]
+        sos = cascade(*notches, design_bandpass(*band_hz, fs_hz=fs_hz, order=order))
+        return cls(info.channels, info.rate, sos, band_hz, order, notch_hz)
+
+    @property
+    def fs_hz(self) -> float:
+        return float(self.rate)
+
+    def samples(self, seconds: float) -> int:
+        """Nearest whole number of samples."""
+        return round(seconds * self.rate)
+
+    def require(self, info: SignalInfo) -> None:
+        """Refuse a signal of another rate or montage.
+
+        Raises
+        ------
+        RateMismatchError, MontageMismatchError
+            The message names what came and what this chain is for.
+        """
+        if info.rate != self.rate:
+            raise RateMismatchError(
+                f"the signal has {info.fs_hz:g} Hz, but the model was trained at {self.fs_hz:g} Hz: "
+                "set the board to that rate or train anew",
+                got_hz=info.fs_hz,
+                expected_hz=self.fs_hz,
+            )
+        if info.channels != self.channels:
+            raise MontageMismatchError(
+                f"{_difference(info.channels, self.channels)}: use the montage of the training or train anew",
+                got=info.channels,
+                expected=self.channels,
+            )
+
+    def start(self) -> CleaningStage:
+        """A running chain at the beginning of a stream."""
+        return CleaningStage(self)
+
+
+class CleaningStage:
+    """Chunks in, filtered chunks without holes out; any cut of the stream gives the same bits.
+
+    Short losses are bridged and long ones reset the filters, both marked (see `GapPolicy`): no decision
+    rests on marked samples.
+    """
+
+    def __init__(self, chain: FilterChain) -> None:
+        self._gaps = GapPolicy(len(chain.channels), fs_hz=chain.fs_hz)
+        self._filter = SosFilter(chain.sos, n_channels=len(chain.channels))
+
+    def process(self, chunk: Chunk) -> Patched:
+        """Clean the next chunk.
+
+        Raises
+        ------
+        ShapeError
+            If it has another number of channels or overlaps the samples before it.
+        """
+        patched = self._gaps.process(chunk)
+        if patched.reset:
+            self._filter.reset()
+        return replace(patched, data_uv=self._filter.process(patched.data_uv))
+
+    def reset(self) -> None:
+        """Forget the past; the next chunk is the first."""
+        self._gaps.reset()
+        self._filter.reset()
+
+
+def _difference(got: tuple[str, ...], expected: tuple[str, ...]) -> str:
+    missing = [name for name in expected if name not in got]
+    unknown = [name for name in got if name not in expected]
+    parts = []
+    if missing:
+        parts.append(f"the model needs {' '.join(missing)}, which the signal has not")
+    if unknown:
+        parts.append(f"the signal has {' '.join(unknown)}, which the model does not know")
+    if not parts:
+        parts.append(
+            f"the channels come as {' '.join(got)}, but the model was trained on {' '.join(expected)}"
+        )
+    return "; ".join(parts)

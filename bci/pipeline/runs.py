@@ -1,0 +1,122 @@
+"""Runs: what was recorded between one START and the STOP after it, with its cues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bci.chunks import F64, Chunk, Marker, SignalInfo, as_signal
+from bci.errors import LabelError, ShapeError
+from bci.evaluation import TaskEvent
+
+__all__ = ["REST", "Run", "cues_of", "split_runs", "task_events"]
+
+#: The class that moves nothing.
+REST = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One uninterrupted recording. Filters and windows start anew in each.
+
+    Parameters
+    ----------
+    info : SignalInfo
+    chunks : tuple of Chunk
+        In order of time; lost samples are said by the chunks.
+    markers : tuple of Marker
+        Cues and whatever else was marked.
+    """
+
+    info: SignalInfo
+    chunks: tuple[Chunk, ...]
+    markers: tuple[Marker, ...] = ()
+
+    @classmethod
+    def from_array(
+        cls, data_uv: F64, info: SignalInfo, markers: Iterable[Marker] = (), *, first_sample: int = 0
+    ) -> Run:
+        """A run from one array, shape (n_channels, n_samples), µV, e.g. as MNE reads it (times 1e6).
+
+        Raises
+        ------
+        ShapeError
+            If the array does not have the channels of `info`.
+        """
+        data = as_signal(data_uv, n_channels=info.n_channels)
+        return cls(info, (Chunk(data, first_sample, restart=True),), tuple(markers))
+
+    @property
+    def first_sample(self) -> int:
+        return self.chunks[0].first_sample
+
+    @property
+    def end_sample(self) -> int:
+        """Number of the sample that would follow the last one."""
+        return self.chunks[-1].end_sample
+
+    @property
+    def duration_s(self) -> float:
+        """Device time from the first to the last sample, lost ones included."""
+        return (self.end_sample - self.first_sample) / self.info.fs_hz
+
+
+def split_runs(info: SignalInfo, chunks: Iterable[Chunk]) -> list[Run]:
+    """Cut a stream of chunks at every START of the board.
+
+    Markers go to the run that their sample number lies in, also where they arrived a little later.
+    """
+    parts: list[list[Chunk]] = []
+    for chunk in chunks:
+        if chunk.restart or not parts:
+            parts.append([])
+        parts[-1].append(chunk)
+    markers = [marker for part in parts for chunk in part for marker in chunk.markers]
+    starts = np.array([part[0].first_sample for part in parts], dtype=np.int64)
+    home = np.searchsorted(starts, [marker.sample_index for marker in markers], side="right") - 1
+    return [
+        Run(info, tuple(part), tuple(m for m, h in zip(markers, home, strict=True) if max(h, 0) == i))
+        for i, part in enumerate(parts)
+    ]
+
+
+def cues_of(runs: Sequence[Run], labels: Sequence[str]) -> list[tuple[int, Marker]]:
+    """Number of the run and marker of every cue in `labels`, in order of time.
+
+    Raises
+    ------
+    ShapeError
+        If there is no run, or runs differ in montage or rate.
+    LabelError
+        If a label occurs in no run; the message names the labels that do.
+    """
+    if not runs:
+        raise ShapeError("expected at least one run, got none")
+    for run in runs:
+        if (run.info.channels, run.info.rate) != (runs[0].info.channels, runs[0].info.rate):
+            raise ShapeError("all runs must have the same channels and the same rate")
+    found = sorted({marker.label for run in runs for marker in run.markers})
+    missing = [label for label in labels if label not in found]
+    if missing:
+        raise LabelError(
+            f"no cue {', '.join(missing)} in {len(runs)} run(s): "
+            f"found {', '.join(found) or 'no labels at all'}. Map the recording's own names to these.",
+            found=found,
+            expected=tuple(labels),
+        )
+    return [
+        (i, m) for i, run in enumerate(runs) for m in sorted(run.markers, key=_sample) if m.label in labels
+    ]
+
+
+def task_events(run: Run, movements: Sequence[str], *, task_s: float) -> list[TaskEvent]:
+    """The cued movements of a run, each from its cue until `task_s` later."""
+    length = round(task_s * run.info.rate)
+    cues = sorted((m for m in run.markers if m.label in movements), key=_sample)
+    return [TaskEvent(m.sample_index, m.sample_index + length, m.label) for m in cues]
+
+
+def _sample(marker: Marker) -> int:
+    return marker.sample_index

@@ -1,0 +1,69 @@
+"""From calibrated predictions to a prosthetic hand that moves when meant, and never otherwise.
+
+`IntentPolicy` turns predictions into numbered, expiring intents; `SafetyMonitor` is the handle of a process
+of its own that decides every frame to the hand anew and holds on any doubt. Names load when they are first
+used: the monitor's process needs neither numpy nor numba.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bci.prosthesis.certificate import Certificate
+    from bci.prosthesis.drawing import hand_lines, hand_svg
+    from bci.prosthesis.hand import DOFS, Command, Hand, Reply
+    from bci.prosthesis.monitor import SafetyMonitor, Snapshot
+    from bci.prosthesis.operating_point import PolicyChoice, choose_policy
+    from bci.prosthesis.policy import IntentPolicy, PolicyParameters, Sequences
+    from bci.prosthesis.profile import Grip, Limits, Opening, Profile, Signal, read_profile
+    from bci.prosthesis.replay import Replay, logged_intents, replay_intents, replay_log
+    from bci.prosthesis.simulated import SimulatedHand
+
+__all__ = [
+    "DOFS",
+    "Certificate",
+    "Command",
+    "Grip",
+    "Hand",
+    "IntentPolicy",
+    "Limits",
+    "Opening",
+    "PolicyChoice",
+    "PolicyParameters",
+    "Profile",
+    "Replay",
+    "Reply",
+    "SafetyMonitor",
+    "Sequences",
+    "Signal",
+    "SimulatedHand",
+    "Snapshot",
+    "choose_policy",
+    "hand_lines",
+    "hand_svg",
+    "logged_intents",
+    "read_profile",
+    "replay_intents",
+    "replay_log",
+]
+
+_HOME = {
+    "certificate": ("Certificate",),
+    "drawing": ("hand_lines", "hand_svg"),
+    "hand": ("DOFS", "Command", "Hand", "Reply"),
+    "monitor": ("SafetyMonitor", "Snapshot"),
+    "operating_point": ("PolicyChoice", "choose_policy"),
+    "policy": ("IntentPolicy", "PolicyParameters", "Sequences"),
+    "profile": ("Grip", "Limits", "Opening", "Profile", "Signal", "read_profile"),
+    "replay": ("Replay", "logged_intents", "replay_intents", "replay_log"),
+    "simulated": ("SimulatedHand",),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"bci.prosthesis.{_MODULE[name]}"), name)

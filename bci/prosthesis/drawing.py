@@ -1,0 +1,102 @@
+"""The hand as people see it: lines of text for a terminal, an SVG picture for a report. Pure functions of
+closures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bci.prosthesis.hand import DOFS, Closures
+
+__all__ = ["hand_lines", "hand_svg"]
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def hand_lines(
+    position: Closures, *, contact: Sequence[bool] = (False,) * 6, ascii_only: bool = False, height: int = 4
+) -> list[str]:
+    """The hand seen from the palm: four fingers that shorten as they close, the thumb beside them.
+
+    Parameters
+    ----------
+    position : tuple of 6 float
+        Closures, 0 open … 1 closed.
+    contact : sequence of 6 bool
+        Fingers that press on something are marked.
+    ascii_only : bool
+        For terminals without block characters.
+    height : int
+        Lines of a stretched finger.
+
+    Returns
+    -------
+    lines : list of str
+        `height` + 3 lines of equal width.
+    """
+    full, palm = ("#", "#") if ascii_only else ("█", "█")
+    order = (4, 3, 2, 1)  # little to index: a right hand's palm, thumb on the right
+    longest = {4: 0.75, 3: 0.92, 2: 1.0, 1: 0.92, 0: 0.6}
+    rows = []
+    for row in range(height, 0, -1):
+        line = "  "
+        for i in order:
+            line += _cell((1.0 - 0.85 * _unit(position[i])) * longest[i] * height - row + 1, full, ascii_only)
+            * 2 line += " "
+        thumb = (1.0 - 0.85 * _unit(position[0])) * longest[0] * height
+        line += " " + _cell(thumb - row + 1, full, ascii_only) * 2
+        rows.append(line)
+    rotation = _unit(position[5])
+    joint = "\\" if rotation < 0.5 else "|"
+    rows.append("  " + palm * 11 + (" " if rotation < 0.5 else joint) + palm * 2 + (joint if rotation < 0.5 else " "))
+    touches = "".join(("** " if ascii_only else "●● ") if contact[i] else "   " for i in order)
+    rows.append("  " + touches + " " + ("**" if ascii_only else "●●") * bool(contact[0]))
+    rows.append("  " + " ".join(f"{name[0]}{round(100 * _unit(x)):3d}" for name, x in zip(DOFS, position, strict=True)))
+    width = max(map(len, rows))
+    return [row.ljust(width) for row in rows]
+
+
+def hand_svg(position: Closures, *, contact: Sequence[bool] = (False,) * 6, title: str = "") -> str:
+    """A small picture, 160 × 170 units, as an SVG element that can stand in an HTML page.
+
+    Fingers shorten as they close; one that presses on something is drawn in the accent colour.
+    """
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 170" width="160" height="170" role="img" '
+        f'aria-label="{_escape(title or _words(position))}">',
+        '<rect x="25" y="90" width="86" height="70" rx="18" fill="#c9d3dc"/>',
+    ]
+    for i, x, length in ((4, 26, 52.0), (3, 48, 66.0), (2, 70, 72.0), (1, 92, 66.0)):
+        shown = length * (1.0 - 0.8 * _unit(position[i]))
+        parts.append(_finger(x, 98.0 - shown, shown + 10.0, contact[i]))
+    shown = 52.0 * (1.0 - 0.6 * _unit(position[0]))
+    angle = 60.0 - 75.0 * _unit(position[5])
+    parts.append(f'<g transform="rotate({angle:.1f} 108 136)">{_finger(100, 136.0 - shown, shown, contact[0])}</g>')
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def _finger(x: float, y: float, length: float, touches: bool) -> str:
+    colour = "#d9822b" if touches else "#8fa3b3"
+    return f'<rect x="{x:g}" y="{y:.1f}" width="18" height="{length:.1f}" rx="9" fill="{colour}"/>'
+
+
+def _cell(fill: float, full: str, ascii_only: bool) -> str:
+    if fill >= 1.0:
+        return full
+    if fill <= 0.0:
+        return " "
+    if ascii_only:
+        return full if fill >= 0.5 else " "
+    return _BLOCKS[round(fill * 8)]
+
+
+def _unit(x: float) -> float:
+    return min(1.0, max(0.0, x)) if x == x else 0.0
+
+
+def _words(position: Closures) -> str:
+    return ", ".join(f"{name} {round(100 * _unit(x))} %" for name, x in zip(DOFS, position, strict=True))
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")

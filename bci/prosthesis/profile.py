@@ -1,0 +1,265 @@
+"""Everything a clinician may change about one user's hand: `Profile`, checked wherever it comes from.
+
+A profile is one TOML file per user. Unknown keys, wrong types and values out of range are refused by name
+with `ProfileError`, and the profile in force stays. Nothing here names a person: `user` is a pseudonym.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bci.errors import ProfileError
+from bci.prosthesis.hand import DOFS, Closures
+
+__all__ = ["Grip", "Limits", "Opening", "Profile", "Signal", "from_table", "read_profile"]
+
+TOGGLE = "toggle"
+
+
+def _check(owner: object, ranges: Mapping[str, tuple[float, float, str]]) -> None:
+    for name, (low, high, unit) in ranges.items():
+        value = getattr(owner, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            wanted = f"a number from {low:g} to {high:g} {unit}".rstrip()
+            raise ProfileError(f"{name} = {value!r}: expected {wanted}")
+
+
+def _closures(name: str, values: object) -> None:
+    if not (
+        isinstance(values, tuple)
+        and len(values) == len(DOFS)
+        and all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in values)
+    ):
+        raise ProfileError(f"{name} = {values!r}: expected six closures from 0 to 1 ({', '.join(DOFS)})")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far and how fast the hand may go, and what it may feel.
+
+    `rate_per_s` is in closures per second, `slew_per_s2` bounds the growth of speed (stopping is never
+    delayed).
+    """
+
+    lowest: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    highest: Closures = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    rate_per_s: float = 0.8
+    slew_per_s2: float = 4.0
+    movement_s: float = 10.0
+    current_a: float = 1.5
+    force_n: float = 15.0
+    temperature_c: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            {
+                "rate_per_s": (0.01, 3.0, "closures/s"),
+                "slew_per_s2": (0.1, 100.0, "closures/s²"),
+                "movement_s": (0.5, 60.0, "s"),
+                "current_a": (0.05, 10.0, "A"),
+                "force_n": (0.1, 100.0, "N"),
+                "temperature_c": (30.0, 90.0, "°C"),
+            },
+        )
+        _closures("lowest", self.lowest)
+        _closures("highest", self.highest)
+        for dof, low, high in zip(DOFS, self.lowest, self.highest, strict=True):
+            if low > high:
+                raise ProfileError(f"lowest {dof} {low:g} lies above highest {high:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a held hand does when the doubt does not pass.
+
+    `allowed = false` means never: the hand keeps what it holds. A dropped cup and a trapped finger are both
+    hazards, so this is decided for each user (docs/hazards.md).
+    """
+
+    allowed: bool = True
+    delay_s: float = 3.0
+    rate_per_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check(self, {"delay_s": (0.5, 60.0, "s"), "rate_per_s": (0.01, 1.0, "closures/s")})
+        if not isinstance(self.allowed, bool):
+            raise ProfileError(f"allowed = {self.allowed!r}: expected true or false")
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """When the signal is no longer good enough to move on."""
+
+    stale_s: float = 0.2
+    loss_fraction: float = 0.05
+    loss_burst_samples: int = 25
+    recover_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            {
+                "stale_s": (0.05, 0.2, "s"),
+                "loss_fraction": (0.0, 0.5, ""),
+                "loss_burst_samples": (0, 10_000, "samples"),
+                "recover_s": (0.2, 60.0, "s"),
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """A posture: closures per degree of freedom, left out = stays where it is."""
+
+    thumb: float | None = None
+    index: float | None = None
+    middle: float | None = None
+    ring: float | None = None
+    little: float | None = None
+    rotation: float | None = None
+
+    def __post_init__(self) -> None:
+        for dof in DOFS:
+            value = getattr(self, dof)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0.0 <= value <= 1.0):
+                raise ProfileError(f"{dof} = {value!r}: expected a closure from 0 (open) to 1 (closed)")
+
+    @property
+    def target(self) -> tuple[float | None, ...]:
+        return tuple(getattr(self, dof) for dof in DOFS)
+
+
+GRIPS = {
+    "open": Grip(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "power": Grip(0.8, 0.9, 0.9, 0.9, 0.9, 0.9),
+    "pinch": Grip(0.6, 0.6, 0.0, 0.0, 0.0, 1.0),
+    "key": Grip(0.7, 0.8, 0.8, 0.8, 0.8, 0.0),
+    "point": Grip(0.7, 0.0, 0.9, 0.9, 0.9, 0.5),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One user's settings.
+
+    Parameters
+    ----------
+    user : str
+        Pseudonym.
+    intents : dict
+        What the decoder may ask for → the name of a grip, or "toggle": `closing` if the hand is rather open,
+        "open" if it is rather closed.
+    grips : dict
+        Postures by name; "open" must be among them.
+    control : str
+        "switch": an accepted intent runs to its grip. "proportional": the hand moves only while intents keep
+        coming, the faster the surer they are.
+    budget_per_min : float
+        False activations per minute the user accepts; `choose_policy` finds the operating point for it.
+    """
+
+    user: str = ""
+    control: str = "switch"
+    budget_per_min: float = 1.0
+    closing: str = "power"
+    intents: Mapping[str, str] = field(
+        default_factory=lambda: {"close": "power", "open": "open", "grasp": TOGGLE}
+    )
+    grips: Mapping[str, Grip] = field(default_factory=lambda: dict(GRIPS))
+    limits: Limits = Limits()
+    opening: Opening = Opening()
+    signal: Signal = Signal()
+
+    def __post_init__(self) -> None:
+        _check(self, {"budget_per_min": (0.05, 20.0, "false activations per minute")})
+        if self.control not in ("switch", "proportional"):
+            raise ProfileError(f"control = {self.control!r}: expected 'switch' or 'proportional'")
+        for name, kind in (("user", str), ("closing", str), ("intents", Mapping), ("grips", Mapping)):
+            if not isinstance(getattr(self, name), kind):
+                wanted = "a text" if kind is str else "a table"
+                raise ProfileError(f"{name} = {getattr(self, name)!r}: expected {wanted}")
+        if "open" not in self.grips:
+            raise ProfileError("grips lacks 'open': without it a hand could close and never be asked to open")
+        known = [*self.grips, TOGGLE]
+        for action, grip in [*self.intents.items(), ("closing", self.closing)]:
+            if not isinstance(grip, str) or grip not in known:
+                raise ProfileError(f"{action} = {grip!r}: expected one of {', '.join(known)}")
+
+    @classmethod
+    def for_classes(cls, classes: Iterable[str], *, user: str = "") -> Profile:
+        """The default profile for a decoder's classes: one moves as a toggle, of two or more the first opens.
+
+        "rest" moves nothing; the last class closes into the power grip, others take the remaining grips in
+        turn.
+        """
+        moving = [name for name in classes if name != "rest"]
+        if len(moving) == 1:
+            intents = {moving[0]: TOGGLE}
+        else:
+            grips = ["open", "power", "pinch", "key", "point"]
+            if len(moving) > len(grips):
+                raise ProfileError(
+                    f"{len(moving)} classes move, but only {len(grips)} grips are built in: write a profile"
+                )
+            intents = dict(zip(moving, grips, strict=False))
+        return cls(user=user, intents=intents)
+
+
+def read_profile(path: str | Path) -> Profile:
+    """Read one user's TOML file.
+
+    Raises
+    ------
+    ProfileError
+        Missing, unreadable, unknown key, wrong type or value out of range; the message names file, key and
+        value. The caller keeps the profile that was in force.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        if isinstance(named := table.get("grips"), dict):
+            table["grips"] = {**GRIPS, **named}  # a file adds to the built-in grips or redefines them
+        return from_table(Profile, table)
+    except OSError as err:
+        reason = f"{path}: cannot be read ({err.strerror}); name a profile file"
+        raise ProfileError(reason, path=path) from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ProfileError(f"{path}: not a TOML file: {err}", path=path) from err
+    except ProfileError as err:
+        raise ProfileError(f"{path}: {err}; the profile in force is kept", path=path) from err
+
+
+T = TypeVar("T")
+
+
+def from_table(kind: type[T], table: object, where: str = "") -> T:
+    """Build `kind` from a TOML or JSON table, strictly: the inverse of `dataclasses.asdict` for a
+    `Profile`."""
+    if not isinstance(table, Mapping):
+        raise ProfileError(f"{where.rstrip('.') or 'profile'} = {table!r}: expected a table")
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise ProfileError(f"unknown key {where}{key}: expected one of {', '.join(known)}")
+        default = known[key].default
+        if is_dataclass(default) and not isinstance(value, type(default)):
+            value = from_table(type(default), value, f"{where}{key}.")
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif key == "grips" and isinstance(value, Mapping):
+            value = {
+                name: grip if isinstance(grip, Grip) else from_table(Grip, grip, f"grips.{name}.")
+                for name, grip in value.items()
+            }
+        values[key] = value
+    try:
+        return kind(**values)
+    except ProfileError as err:
+        raise ProfileError(f"{where}{err}") from None

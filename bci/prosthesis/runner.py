@@ -1,0 +1,167 @@
+"""Between `step` and the world: events are logged, decided, logged again, and only then acted on. No clock,
+no pipe.
+
+`Runner` drives the hand; the process around it (`monitor_process`) brings time and messages. Whatever fails
+here — the disk, the link, the step itself — becomes an event, and each of those events leads to HOLD.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from bci.prosthesis.event_log import EventLog
+from bci.prosthesis.events import Arm, Asked, Entered, Event, HandLost, Refused, Replied, Trouble
+from bci.prosthesis.hand import Command, Hand
+from bci.prosthesis.safety import Mode, Rules, State, step
+
+__all__ = ["Runner"]
+
+
+class Runner:
+    """One session of the monitor: state, log and hand.
+
+    Parameters
+    ----------
+    rules : Rules
+        Profile and certificate.
+    hand : Hand
+        Where commands go and replies come from.
+    log : EventLog
+        Open log; its header must hold what `rules` was made of.
+    """
+
+    def __init__(self, rules: Rules, hand: Hand, log: EventLog) -> None:
+        self.state = State(rules)
+        self.command: Command | None = None
+        self.last_refusal: Refused | None = None
+        self.counts: Counter[str] = Counter()
+        self.causes: Counter[str] = Counter()
+        self.movements: list[dict[str, Any]] = []
+        self.byte_to_command_ms: list[float] = []
+        self._hand = hand
+        self._log = log
+        self._logging = True
+        self._hand_ok = True
+        self._last_byte_ns: int | None = None
+
+    def feed(self, event: Event) -> None:
+        """Take one event all the way: log, decide, log, act."""
+        self._note(event)
+        before = self.state
+        try:
+            self.state, actions = step(before, event)
+        except Exception as err:  # a fault of ours must not leave a moving hand without a frame
+            if isinstance(event, Trouble):
+                raise
+            self.feed(Trouble(before.t_us, "internal", f"{type(event).__name__}: {err!r}"))
+            return
+        if not actions:
+            return
+        changed = True
+        try:
+            changed = not self._logging or self._log.actions(actions)
+            if changed and self._logging:
+                self._log.flush()
+        except OSError as err:
+            self._log_failed(err)
+        for action in actions:
+            if isinstance(action, Command):
+                self._act(action)
+            elif changed:
+                self._count(event, action)
+
+    def asked(self, event: Asked, last_byte_ns: int | None = None) -> None:
+        """An intent, with the monotonic time of the newest byte it rests on, for the latency statistics."""
+        self._last_byte_ns = last_byte_ns
+        self.feed(event)
+
+    def idle(self) -> None:
+        """Nothing is waiting: hand written lines to the operating system."""
+        if self._logging:
+            try:
+                self._log.flush()
+            except OSError as err:
+                self._log_failed(err)
+
+    def _note(self, event: Event) -> None:
+        if self._logging:
+            try:
+                self._log.event(event)
+            except OSError as err:
+                self._log_failed(err)
+
+    def _log_failed(self, err: OSError) -> None:
+        self._logging = False
+        self.feed(Trouble(self.state.t_us, "log", str(err)))
+
+    def _act(self, command: Command) -> None:
+        self.command = command
+        self.counts["frames"] += 1
+        try:
+            reply = self._hand.exchange(command)
+            if self._last_byte_ns is not None and command.kind == "move":
+                self.byte_to_command_ms.append((time.monotonic_ns() - self._last_byte_ns) * 1e-6)
+                self._last_byte_ns = None
+        except OSError as err:
+            if self._hand_ok:
+                self._hand_ok = False
+                self.feed(HandLost(command.t_us, str(err)))
+            return
+        if reply is not None:
+            self._hand_ok = True
+            self.feed(Replied(command.t_us, reply))
+
+    def _count(self, event: Event, action: Entered | Refused) -> None:
+        if isinstance(action, Refused):
+            self.last_refusal = action
+            self.counts["arming refused" if isinstance(event, Arm) else "intents refused"] += 1
+            return
+        if isinstance(event, Asked) and action.mode == Mode.MOVING:
+            self.counts["intents accepted"] += 1
+            grip = self.state.grip
+            self.movements.append(
+                {"t_us": action.t_us, "intent": event.number, "action": event.action, "grip": grip}
+            )
+        elif action.mode in (Mode.HOLD, Mode.FAULT) and action.mode != action.before:
+            self.counts[action.mode] += 1
+            if action.mode == Mode.HOLD:
+                self.causes[action.cause] += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """What people see: JSON values."""
+        s = self.state
+        return {
+            "mode": s.mode.value,
+            "cause": s.cause,
+            "t_us": s.t_us,
+            "sample": s.sample,
+            "grip": s.grip,
+            "position": s.actual,
+            "contact": s.contact,
+            "command": None if self.command is None else asdict(self.command),
+            "counts": dict(self.counts),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The session in numbers: JSON values."""
+        return {
+            "log": str(self._log.path),
+            "log_complete": self._logging,
+            "hand": self._hand.name,
+            "counts": dict(self.counts),
+            "holds": dict(self.causes),
+            "movements": self.movements,
+            "byte_to_command_ms": self.byte_to_command_ms,
+            "final": self.snapshot(),
+        }
+
+    def close(self) -> None:
+        """Close log and link. Twice is fine."""
+        try:
+            self._log.close()
+        except OSError:
+            self._logging = False
+        self._hand.close()

@@ -1,0 +1,496 @@
+"""The safety monitor: one pure function, `step(state, event) -> (state, actions)`. Time is an event.
+
+What may follow what is `TABLE` below, and nothing else changes the mode. In words:
+
+- DISARMED  Held. Something is missing (no fresh signal, no electrode contact, no hand), or nobody asked yet.
+- IDLE      Held. All is well; the operator may arm, if a calibration certificate says the decoder beats
+  chance.
+- ARMED     Held. Waiting for an intent.
+- MOVING    The only mode in which a set point may move towards closing.
+- HOLD      Held, because of a doubt. A passing doubt (signal) that stays away for the profile's recovery time
+            leads back to ARMED, and the interrupted movement is forgotten; any other waits for the operator.
+- FAULT     A doubt that outlasted the profile's delay. The hand opens slowly if the profile allows, else it
+            stays held. Only the operator leads out of it: disarm, then arm.
+
+STOP leads to HOLD from every mode, is never passing, and only disarming and arming again leads to a movement.
+A frame is decided anew at each tick and HOLD is commanded explicitly; entering HOLD sends its frame at once.
+Arming, intents and replies that are malformed, late or old are refused or doubted, never obeyed: on doubt the
+hand holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from typing import Any
+
+from bci.prosthesis.events import (
+    Action,
+    Arm,
+    Asked,
+    Disarm,
+    Entered,
+    Event,
+    HandLost,
+    Heard,
+    Refused,
+    Replied,
+    Stop,
+    Tick,
+    Trouble,
+)
+from bci.prosthesis.hand import Closures, Command, Reply
+from bci.prosthesis.motion import LOOK_AHEAD_S, advance, hold_at
+from bci.prosthesis.profile import TOGGLE, Limits, Profile
+
+__all__ = ["CAUSES", "PASSING", "TABLE", "TICK_US", "Mode", "Rules", "State", "Trigger", "step"]
+
+TICK_US = 20_000
+
+#: A gap between two ticks longer than this during a movement is itself a doubt: the monitor was not running.
+LATE_US = 100_000
+
+#: So many frames without an answer: the link is lost. Frames, not time, so that a monitor that slept does not
+#: blame the hand; an adapter that hands on each answer with the next frame is always one behind.
+UNANSWERED = 4
+
+#: Boards run up to 2 % off their nominal rate, so a device time derived from it may slip this much without
+#: being late.
+DRIFT = 32
+
+
+class Mode(StrEnum):
+    DISARMED = "disarmed"
+    IDLE = "idle"
+    ARMED = "armed"
+    MOVING = "moving"
+    HOLD = "hold"
+    FAULT = "fault"
+
+
+class Trigger(Enum):
+    READY = "no doubt is left"
+    DOUBT = "a doubt arose"
+    CLEAR = "all doubts stayed away for the recovery time"
+    OVERDUE = "a doubt outlasted the profile's delay"
+    ARM = "the operator armed, and nothing spoke against it"
+    DISARM = "the operator disarmed"
+    STOP = "STOP"
+    INTENT = "a valid intent was accepted"
+    ARRIVED = "the movement is over"
+
+
+#: mode → what leads where. What is not listed changes nothing.
+TABLE: dict[Mode, dict[Trigger, Mode]] = {
+    Mode.DISARMED: {
+        Trigger.READY: Mode.IDLE,
+        Trigger.DISARM: Mode.DISARMED,
+        Trigger.STOP: Mode.HOLD,
+    },
+    Mode.IDLE: {
+        Trigger.DOUBT: Mode.DISARMED,
+        Trigger.ARM: Mode.ARMED,
+        Trigger.DISARM: Mode.DISARMED,
+        Trigger.STOP: Mode.HOLD,
+    },
+    Mode.ARMED: {
+        Trigger.INTENT: Mode.MOVING,
+        Trigger.DOUBT: Mode.HOLD,
+        Trigger.DISARM: Mode.DISARMED,
+        Trigger.STOP: Mode.HOLD,
+    },
+    Mode.MOVING: {
+        Trigger.INTENT: Mode.MOVING,
+        Trigger.ARRIVED: Mode.ARMED,
+        Trigger.DOUBT: Mode.HOLD,
+        Trigger.DISARM: Mode.DISARMED,
+        Trigger.STOP: Mode.HOLD,
+    },
+    Mode.HOLD: {
+        Trigger.CLEAR: Mode.ARMED,
+        Trigger.OVERDUE: Mode.FAULT,
+        Trigger.DISARM: Mode.DISARMED,
+        Trigger.STOP: Mode.HOLD,
+    },
+    Mode.FAULT: {
+        Trigger.DISARM: Mode.DISARMED,
+        Trigger.STOP: Mode.HOLD,
+    },
+}
+
+#: Every doubt there is, gravest first, with the words people read.
+CAUSES: dict[str, str] = {
+    "stop": "STOP was pressed",
+    "gone": "the decoder process is gone",
+    "internal": "the monitor itself failed",
+    "log": "events cannot be written to the log",
+    "decoder": "the decoder reported an error",
+    "nan": "an intent was not a number",
+    "hand-link": "the hand does not answer",
+    "hand-fault": "the hand reports an error or nonsense",
+    "hand-limit": "current, force or temperature of the hand is over its limit",
+    "time-limit": "one movement lasted too long",
+    "late": "the monitor was not running in time",
+    "stale": "no fresh signal",
+    "loss": "too many samples were lost",
+    "lead-off": "an electrode is off",
+    "saturated": "an amplifier is saturated",
+    "outlier": "the signal is unlike anything in the calibration",
+}
+
+#: Doubts that may clear by themselves while holding.
+SIGNAL = frozenset({"stale", "loss", "lead-off", "saturated", "outlier"})
+PASSING = SIGNAL | {"time-limit", "late"}
+
+#: Doubts about the hand: with one of these it is not even opened.
+HAND = frozenset({"hand-link", "hand-fault", "hand-limit"})
+
+#: Doubts that the operator cannot acknowledge away.
+LASTING = frozenset({"gone", "internal", "log", "hand-link"}) | SIGNAL
+
+ZERO: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+FREE = (False, False, False, False, False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stays the same for a session: the user's profile and what the certificate allows.
+
+    `refusal` says why arming is out of the question ("" if it is not); `armable_until_us` is when the
+    certificate runs out on the monitor's clock.
+    """
+
+    profile: Profile
+    refusal: str = ""
+    armable_until_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All the monitor knows. Times in µs on the monitor's clock, closures 0–1."""
+
+    rules: Rules
+    mode: Mode = Mode.DISARMED
+    doubts: frozenset[str] = frozenset({"stale", "hand-link"})
+    t_us: int = 0
+    ticked_us: int = 0  # newest tick
+    doubted_us: int = 0  # newest moment with a doubt
+    held_us: int = 0  # when HOLD was entered
+    frames: int = 0  # commands sent
+    # the signal
+    sample: int = -1  # newest conversion the decoder has seen
+    heard_us: int = -(10**12)  # when that was news
+    lag_us: int | None = None  # smallest distance to the board's clock, slowly forgotten
+    lost_milli: int = 0  # leaky bucket of lost samples, in thousandths
+    # the hand
+    answered: int = 0  # frames sent when it last answered
+    actual: Closures = ZERO
+    contact: tuple[bool, bool, bool, bool, bool, bool] = FREE
+    setpoint: Closures = ZERO
+    speed: Closures = ZERO
+    # the movement
+    intent: int = 0  # newest number seen
+    grip: str = ""
+    target: Closures = ZERO
+    pace: float = 1.0  # share of the rate limit
+    live_until: int = 0  # proportional control: sample after which the intent has faded
+    moving_us: int = 0  # when this movement began
+
+    @property
+    def cause(self) -> str:
+        """All doubts in words, gravest first."""
+        return "; ".join(words for name, words in CAUSES.items() if name in self.doubts)
+
+
+def step(state: State, event: Event) -> tuple[State, list[Action]]:
+    """The next state, and what to do: pure, total, and the same for the same arguments on every run.
+
+    Events must come in the order of their `t_us`; an older time is taken as the newest seen.
+    """
+    return _HANDLERS[type(event)](state, event, max(event.t_us, state.t_us))
+
+
+Result = tuple[State, list[Action]]
+
+
+# ---- time --------------------------------------------------------------------------------------------------
+
+
+def _tick(s: State, _: Tick, t: int) -> Result:
+    profile = s.rules.profile
+    doubts = s.doubts
+    if "stale" not in doubts and t - s.heard_us >= profile.signal.stale_s * 1e6:
+        doubts = doubts | {"stale"}
+    if "hand-link" not in doubts and s.frames - s.answered >= UNANSWERED:
+        doubts = doubts | {"hand-link"}
+    if s.mode is Mode.MOVING:
+        if t - s.ticked_us > LATE_US:
+            doubts = doubts | {"late"}
+        if t - s.moving_us >= profile.limits.movement_s * 1e6:
+            doubts = doubts | {"time-limit"}
+    elif doubts and ("late" in doubts or "time-limit" in doubts):  # nothing moves any more
+        doubts = doubts - {"late", "time-limit"}
+    dt_s = min(t - s.ticked_us, TICK_US) * 1e-6  # a late tick never makes a longer stride
+    setpoint, speed, kind, done = s.setpoint, ZERO, "hold", False
+
+    trigger = _standing(s, doubts, t)
+    if trigger is None and dt_s > 0.0:
+        limits = profile.limits
+        if s.mode is Mode.MOVING:
+            faded = profile.control == "proportional" and s.sample > s.live_until
+            if faded:
+                done = True
+            else:
+                kind = "move"
+                setpoint, speed, done = advance(
+                    setpoint,
+                    s.speed,
+                    s.target,
+                    s.actual,
+                    s.contact,
+                    rate=limits.rate_per_s * s.pace,
+                    slew=limits.slew_per_s2,
+                    reach=limits.rate_per_s * LOOK_AHEAD_S,
+                    dt_s=dt_s,
+                )
+        elif s.mode is Mode.FAULT and profile.opening.allowed and not doubts & HAND:
+            kind = "open"
+            rate = profile.opening.rate_per_s
+            setpoint, speed, _done = advance(
+                setpoint,
+                s.speed,
+                _opened(setpoint, limits.lowest),
+                s.actual,
+                FREE,
+                rate=rate,
+                slew=limits.slew_per_s2,
+                reach=rate * LOOK_AHEAD_S,
+                dt_s=dt_s,
+            )
+    after = replace(
+        s,
+        t_us=t,
+        ticked_us=t,
+        doubts=doubts,
+        doubted_us=t if doubts else s.doubted_us,
+        setpoint=setpoint,
+        speed=speed,
+        frames=s.frames + 1,
+    )
+    if trigger is not None:
+        after, actions = _fire(after, trigger)
+        if after.mode is Mode.HOLD:
+            return after, actions  # entering HOLD has sent this tick's frame
+    elif done:
+        after, actions = _fire(after, Trigger.ARRIVED)
+    else:
+        actions = []
+    actions.append(Command(after.frames, t, kind, after.setpoint))
+    return after, actions
+
+
+def _opened(setpoint: Closures, lowest: Closures) -> Closures:
+    """The open hand, as far as the user's range goes; the thumb's rotation stays. No finger closes for it."""
+    opened = [min(s, low) for s, low in zip(setpoint[:5], lowest[:5], strict=True)]
+    return (*opened, setpoint[5])  # type: ignore[return-value]
+
+
+def _standing(s: State, doubts: frozenset[str], t: int) -> Trigger | None:
+    """What the doubts lead to as things stand."""
+    if s.mode is Mode.HOLD:
+        opening, signal = s.rules.profile.opening, s.rules.profile.signal
+        if doubts:
+            return Trigger.OVERDUE if t - s.held_us >= opening.delay_s * 1e6 else None
+        return Trigger.CLEAR if t - s.doubted_us >= signal.recover_s * 1e6 else None
+    if s.mode is Mode.DISARMED:
+        return None if doubts else Trigger.READY
+    if s.mode is Mode.FAULT:
+        return None
+    return Trigger.DOUBT if doubts else None
+
+
+def _fire(s: State, trigger: Trigger, cause: str = "") -> Result:
+    """Follow `TABLE`. Whatever ends a movement halfway stops the fingers where they are."""
+    mode = TABLE[s.mode].get(trigger)
+    if mode is None:
+        return s, []
+    setpoint = s.setpoint
+    if s.mode is Mode.MOVING and trigger in (Trigger.DOUBT, Trigger.STOP, Trigger.DISARM):
+        reach = s.rules.profile.limits.rate_per_s * LOOK_AHEAD_S
+        setpoint = hold_at(setpoint, s.actual, s.contact, reach=reach)
+    entered = Entered(s.t_us, s.mode.value, mode.value, cause or s.cause or trigger.value)
+    after = replace(s, mode=mode, setpoint=setpoint, speed=ZERO if mode is not Mode.MOVING else s.speed)
+    if mode is not Mode.HOLD:
+        return after, [entered]
+    after = replace(after, held_us=s.t_us, frames=s.frames + 1)
+    return after, [entered, Command(after.frames, s.t_us, "hold", setpoint)]
+
+
+def _with_doubts(s: State, doubts: frozenset[str], t: int, **changes: Any) -> Result:
+    """The state with these doubts and what follows from them at once. A doubt never waits for the next
+    tick."""
+    new = doubts - s.doubts
+    changes["doubted_us"] = t if doubts or s.doubts else s.doubted_us
+    after = replace(s, t_us=t, doubts=doubts, **changes)
+    if new and s.mode in (Mode.IDLE, Mode.ARMED, Mode.MOVING):
+        return _fire(after, Trigger.DOUBT)
+    if new and s.mode in (Mode.HOLD, Mode.FAULT):
+        return after, [Entered(t, s.mode.value, s.mode.value, after.cause)]
+    return after, []
+
+
+# ---- the signal --------------------------------------------------------------------------------------------
+
+
+def _heard(s: State, e: Heard, t: int) -> Result:
+    advanced = e.sample - s.sample
+    if advanced <= 0:
+        return replace(s, t_us=t), []  # seen before: a hung decoder repeats itself, and that is no news
+    settings = s.rules.profile.signal
+    lag = t - e.device_us
+    base = lag if s.lag_us is None else min(lag, s.lag_us + max(t - s.heard_us, 0) // DRIFT)
+    leaked = 0 if s.sample < 0 else int(advanced * 1000 * settings.loss_fraction)
+    bucket = max(0, s.lost_milli - leaked) + 1000 * max(e.lost, 0)
+    bucket = min(bucket, 2000 * settings.loss_burst_samples + 1000)  # a long loss is forgiven in the end
+    now = {
+        "stale": lag - base >= settings.stale_s * 1e6,
+        "loss": bucket > 1000 * settings.loss_burst_samples,
+        "lead-off": e.lead_off,
+        "saturated": e.saturated,
+        "outlier": e.outlier,
+    }
+    doubts = (s.doubts - SIGNAL) | {name for name, bad in now.items() if bad}
+    return _with_doubts(s, doubts, t, sample=e.sample, heard_us=t, lag_us=base, lost_milli=bucket)
+
+
+# ---- requests ----------------------------------------------------------------------------------------------
+
+
+def _asked(s: State, e: Asked, t: int) -> Result:
+    profile, limits = s.rules.profile, s.rules.profile.limits
+    what = f"intent {e.number}"
+    if e.number <= s.intent:
+        return replace(s, t_us=t), [Refused(t, what, f"number not above {s.intent}")]
+    s = replace(s, t_us=t, intent=e.number)
+    if not (math.isfinite(e.probability) and 0.0 <= e.probability <= 1.0):
+        after, actions = _with_doubts(s, s.doubts | {"nan"}, t)
+        return after, [Refused(t, what, f"probability {e.probability!r}"), *actions]
+    reason = ""
+    if s.mode not in (Mode.ARMED, Mode.MOVING):
+        reason = f"not armed ({s.mode.value})"
+    elif e.action not in profile.intents:
+        reason = f"the profile maps no grip to {e.action!r}"
+    elif e.sample_index > s.sample:
+        reason = f"rests on sample {e.sample_index}, the newest known is {s.sample}"
+    elif s.sample > e.expires_sample:
+        reason = f"expired at sample {e.expires_sample}, it is {s.sample}"
+    if reason:
+        return s, [Refused(t, what, reason)]
+
+    grip = profile.intents[e.action]
+    if grip == TOGGLE:
+        grip = "open" if _rather_closed(s.setpoint, limits) else profile.closing
+    target = [
+        here if wanted is None else min(max(wanted, low), high)
+        for wanted, here, low, high in zip(
+            profile.grips[grip].target, s.setpoint, limits.lowest, limits.highest, strict=True
+        )
+    ]
+    proportional = profile.control == "proportional"
+    after = replace(
+        s,
+        grip=grip,
+        target=tuple(target),  # type: ignore[arg-type]
+        pace=min(1.0, max(0.1, 2.0 * e.probability - 1.0)) if proportional else 1.0,
+        live_until=e.expires_sample,
+        moving_us=s.moving_us if s.mode is Mode.MOVING else t,
+    )
+    return _fire(after, Trigger.INTENT, f"intent {e.number}: {e.action} -> {grip}")
+
+
+def _rather_closed(setpoint: Closures, limits: Limits) -> bool:
+    """Whether the four fingers stand beyond the middle of their range."""
+    return 2 * sum(setpoint[1:5]) > sum(limits.lowest[1:5]) + sum(limits.highest[1:5])
+
+
+def _arm(s: State, _: Arm, t: int) -> Result:
+    s = replace(s, t_us=t)
+    if s.rules.refusal:
+        reason = s.rules.refusal
+    elif t > s.rules.armable_until_us:
+        reason = "the calibration certificate has run out: calibrate again"
+    elif s.mode is Mode.DISARMED:
+        reason = s.cause or "the hand was not ready yet"
+    elif s.mode is not Mode.IDLE:
+        armed = s.mode in (Mode.ARMED, Mode.MOVING)
+        reason = f"already {s.mode.value}" if armed else f"disarm first: {s.cause}"
+    else:
+        return _fire(s, Trigger.ARM)
+    return s, [Refused(t, "arm", reason)]
+
+
+def _disarm(s: State, _: Disarm, t: int) -> Result:
+    return _fire(replace(s, t_us=t, doubts=s.doubts & LASTING), Trigger.DISARM, "the operator disarmed")
+
+
+def _stop(s: State, e: Stop, t: int) -> Result:
+    return _fire(replace(s, t_us=t, doubts=s.doubts | {"stop"}, doubted_us=t), Trigger.STOP)
+
+
+# ---- the hand ----------------------------------------------------------------------------------------------
+
+
+def _replied(s: State, e: Replied, t: int) -> Result:
+    reply, limits = e.reply, s.rules.profile.limits
+    at_rest = s.mode in (Mode.DISARMED, Mode.IDLE)  # here doubts about the hand come and go with what it says
+    doubts = s.doubts - HAND if at_rest else s.doubts
+    if not _plausible(reply):
+        return _with_doubts(s, (s.doubts if at_rest else doubts) | {"hand-fault"}, t)
+    if reply.error:
+        doubts = doubts | {"hand-fault"}
+    if (
+        max(map(abs, reply.current_a)) > limits.current_a
+        or max(map(abs, reply.force_n)) > limits.force_n
+        or reply.temperature_c > limits.temperature_c
+    ):
+        doubts = doubts | {"hand-limit"}
+    changes: dict[str, Any] = {"answered": s.frames, "actual": reply.position, "contact": reply.contact}
+    if at_rest and "hand-link" in s.doubts:  # a hand that has just come up is held where it is
+        changes["setpoint"] = tuple(min(max(x, 0.0), 1.0) for x in reply.position)
+    if doubts is s.doubts or doubts == s.doubts:
+        return replace(s, t_us=t, **changes), []
+    return _with_doubts(s, doubts, t, **changes)
+
+
+def _plausible(reply: Reply) -> bool:
+    """Numbers that a hand could mean; a little outside 0–1 is calibration, more is nonsense."""
+    return (
+        all(-0.1 <= x <= 1.1 for x in reply.position)
+        and all(map(math.isfinite, reply.current_a))
+        and all(map(math.isfinite, reply.force_n))
+        and math.isfinite(reply.temperature_c)
+    )
+
+
+def _hand_lost(s: State, _: HandLost, t: int) -> Result:
+    return _with_doubts(s, s.doubts | {"hand-link"}, t)
+
+
+def _trouble(s: State, e: Trouble, t: int) -> Result:
+    cause = e.cause if e.cause in ("decoder", "gone", "log") else "internal"
+    return _with_doubts(s, s.doubts | {cause}, t)
+
+
+_HANDLERS: dict[type, Callable[[State, Any, int], Result]] = {
+    Tick: _tick,
+    Heard: _heard,
+    Asked: _asked,
+    Arm: _arm,
+    Disarm: _disarm,
+    Stop: _stop,
+    Replied: _replied,
+    HandLost: _hand_lost,
+    Trouble: _trouble,
+}

@@ -1,0 +1,81 @@
+"""What a session tells whoever watches it. Sessions print nothing: a terminal, a page or a test listens here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["ControlView", "Observer", "Silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlView:
+    """One look at a running session, made a few times a second; nothing in it is needed to go on.
+
+    Parameters
+    ----------
+    phase : str
+        "calibration" or "control".
+    run : str
+        Name of the run that is streaming.
+    device_s : float
+        Device time since the run's start, s.
+    cue : str
+        Class asked for at this moment, "" between trials.
+    quality : mapping of str to tuple of (float, str)
+        Per channel: score 0 (useless) to 100 (clean), and the reason in plain words.
+    probabilities : mapping of str to float
+        Newest valid decision, empty before the first.
+    threshold : float
+        Probability at which the policy begins to count, NaN where there is none.
+    monitor : mapping
+        The safety monitor's last word about itself (mode, cause, finger positions), empty before control.
+    lost : int
+        Conversions lost so far.
+    realtime : bool
+        False while the simulated world runs faster than life.
+    """
+
+    phase: str
+    run: str
+    device_s: float
+    cue: str
+    quality: Mapping[str, tuple[float, str]]
+    probabilities: Mapping[str, float]
+    threshold: float
+    monitor: Mapping[str, Any]
+    lost: int
+    realtime: bool
+
+
+class Observer(Protocol):
+    """Called from the session's own thread; must return at once."""
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """A part of the session begins."""
+        ...
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """So much of the current part is done."""
+        ...
+
+    def control(self, view: ControlView) -> None:
+        """A new look at signal, decision and hand."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A sentence that must not be missed: a refusal, a warning, a result."""
+        ...
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def stage(self, name: str, detail: str = "") -> None: ...
+
+    def progress(self, done: float, total: float, unit: str) -> None: ...
+
+    def control(self, view: ControlView) -> None: ...
+
+    def note(self, text: str) -> None: ...

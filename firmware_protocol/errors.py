@@ -1,0 +1,25 @@
+"""What this package raises. Damage on the wire is not here: it is a value, `Fault`.
+
+An exception means that the caller asked for something illegal: a packet that cannot exist, a file that is not
+a recording. It says what came and what is allowed.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CaptureError", "FrameError", "ProtocolError"]
+
+
+class ProtocolError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class FrameError(ProtocolError, ValueError):
+    """A frame holds a value its packet cannot carry; `field` names it (SPEC.md section 4)."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class CaptureError(ProtocolError):
+    """A capture or recording cannot be read as what it was taken for."""
