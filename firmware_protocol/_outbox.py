@@ -1,8 +1,9 @@
-"""What a device has to send, in the order it goes out (SPEC 6.3), and the loss account that follows (SPEC 6.4).
+"""What a device has to send, in the order it goes out (SPEC 6.3), and the loss account that follows (SPEC
+6.4).
 
 Responses go ahead of everything. `link_seq` is given when a packet is handed to the UART, so it follows the
-order on the wire. DATA that finds the queue full is dropped as a whole and counted. A HEARTBEAT is filled in when
-it is handed over, so that its numbers belong to its place in the stream.
+order on the wire. DATA that finds the queue full is dropped as a whole and counted. A HEARTBEAT is filled in
+when it is handed over, so that its numbers belong to its place in the stream.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Outbox:
         self.size = 0  # wire bytes waiting, at their most
         self._capacity = capacity
         self._link_seq = link_seq
-        self._urgent: deque[_Queued] = deque(maxlen=CACHE_SIZE)  # a host that sends more than it reads loses some
+        self._urgent: deque[_Queued] = deque(
+            maxlen=CACHE_SIZE
+        )  # a host that sends more than it reads loses some
         self._queue: deque[_Queued] = deque()
         self._data_queued = 0
         self._sent = Account(sample_index, 0)  # after the last DATA handed over

@@ -1,8 +1,9 @@
 """Digital test patterns: numbers a host can check before it trusts a sample (SPEC 6.6).
 
-Each number follows from conversion number and channel alone, so a lost packet does not lose the place. Ramp: wrong
-byte order, missing sign extension, a channel off by one and swapped channels each give other numbers. Pseudo-random:
-every bit of every channel changes all the time, which crosstalk between channels or SPI bit slips cannot survive.
+Each number follows from conversion number and channel alone, so a lost packet does not lose the place. Ramp:
+wrong byte order, missing sign extension, a channel off by one and swapped channels each give other numbers.
+Pseudo-random: every bit of every channel changes all the time, which crosstalk between channels or SPI bit
+slips cannot survive.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def ramp(sample_index: int, channel: int) -> int:
 def prbs(sample_index: int, channel: int) -> int:
     """Counts of the pseudo-random pattern: upper 24 bits of a 32-bit mix of number and channel.
 
-    The mix alternates xor-shifts and multiplications, which any 32-bit processor does in a few cycles; its constants
-    are those of Mueller's and Wellons' searches for mixes of low bias (lowbias32).
+    The mix alternates xor-shifts and multiplications, which any 32-bit processor does in a few cycles; its
+    constants are those of Mueller's and Wellons' searches for mixes of low bias (lowbias32).
     """
     x = (sample_index + (channel << 24)) & 0xFFFFFFFF
     x = ((x ^ x >> 16) * 0x7FEB352D) & 0xFFFFFFFF

@@ -1,14 +1,16 @@
-"""The one file of the project that imports pyserial: opening a port, and its faults in words a person can act on.
+"""The one file of the project that imports pyserial: opening a port, and its faults in words a person can
+act on.
 
 Rules
 -----
 - `url` is a device path (`/dev/ttyUSB0`), a COM name (`COM3`) or a pyserial URL (`socket://127.0.0.1:5555`).
-- A port is opened exclusively, raw, 8N1, without flow control. A pseudo-terminal has no baud rate and some systems
-  refuse to set an unusual one on it, so it is opened at a rate that every system grants.
+- A port is opened exclusively, raw, 8N1, without flow control. A pseudo-terminal has no baud rate and some
+  systems refuse to set an unusual one on it, so it is opened at a rate that every system grants.
 - Whatever goes wrong leaves as a `DeviceError`: before the port is open one that says what to do, afterwards
   `DeviceLostError`. A pseudo-terminal whose other side is gone answers EIO or end-of-file: both mean lost.
-- `read` returns at once with all that has arrived. Where the port can be waited on by descriptor (POSIX devices,
-  sockets everywhere) a socket pair wakes a sleeping read; on Windows pyserial's own cancellation does.
+- `read` returns at once with all that has arrived. Where the port can be waited on by descriptor (POSIX
+  devices, sockets everywhere) a socket pair wakes a sleeping read; on Windows pyserial's own cancellation
+  does.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ __all__ = ["SerialPort", "port_names"]
 
 READ_BYTES = 65536
 WRITE_TIMEOUT_S = 0.25
-POLL_S = 0.05  # longest sleep where select cannot wait: changing it per read would reconfigure the port each time
+POLL_S = (
+    0.05  # longest sleep where select cannot wait: changing it per read would reconfigure the port each time
+)
 PTY_BAUD = 115200  # a termios constant everywhere; macOS refuses other numbers on a pseudo-terminal
 FORMS = "a device path such as /dev/ttyUSB0, a name such as COM3, or socket://HOST:PORT"
 
@@ -78,7 +82,8 @@ class SerialPort:
         self._closed = False
 
     def read(self, timeout_s: float) -> bytes:
-        """All bytes that are here, after waiting for the first at most `timeout_s`; empty on time-out or `wake`.
+        """All bytes that are here, after waiting for the first at most `timeout_s`; empty on time-out or
+        `wake`.
 
         Raises
         ------
@@ -156,15 +161,15 @@ def _refuse_what_is_no_port(url: str) -> None:
 
 def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
     code, text = _errno_of(err), str(err)
-    if code == errno.EACCES or code == errno.EPERM:
+    if code in (errno.EACCES, errno.EPERM):
         return DevicePermissionError(
             f"{url} exists, but this user may not open it. {_permission_advice(url)}", port=url
         )
     # Windows reports a port that is in use as "access denied".
     if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
         return DeviceBusyError(
-            f"{url} is in use by another program; close that program (on Linux and macOS `lsof {url}` names it) "
-            "and try again",
+            f"{url} is in use by another program; close that program and try again "
+            f"(on Linux and macOS `lsof {url}` names it)",
             port=url,
         )
     if "://" in url:
@@ -181,7 +186,9 @@ def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
             f"there is no port {url}; ports on this computer now: {here}. Is the board on and its cable in?",
             port=url,
         )
-    return DeviceNotFoundError(f"{url} did not open at {baud} baud: {_reason(err)}; expected {FORMS}", port=url)
+    return DeviceNotFoundError(
+        f"{url} did not open at {baud} baud: {_reason(err)}; expected {FORMS}", port=url
+    )
 
 
 def _permission_advice(url: str) -> str:

@@ -2,11 +2,12 @@
 
 Rules
 -----
-- The reader thread takes bytes off the port at once and stamps each block with the monotonic clock it was given. It
-  does nothing else that takes time: decoding happens where the blocks are read, writing to disk in the recorder.
-- The recorder (`tap`) gets every block, always. For control at most `max_pending_bytes` wait here. Beyond that the
-  newest are kept and `dropped_bytes` counts the rest, except where the other side waits for its reader
-  (pseudo-terminal, socket): there the thread pauses, and who sends drops and counts by itself.
+- The reader thread takes bytes off the port at once and stamps each block with the monotonic clock it was
+  given. It does nothing else that takes time: decoding happens where the blocks are read, writing to disk
+  in the recorder.
+- The recorder (`tap`) gets every block, always. For control at most `max_pending_bytes` wait here. Beyond
+  that the newest are kept and `dropped_bytes` counts the rest, except where the other side waits for its
+  reader (pseudo-terminal, socket): there the thread pauses, and who sends drops and counts by itself.
 - Keepalives leave from the reader thread, so a program busy with training does not make the board stop.
 - After an I/O error `read` first returns what had arrived, then raises `DeviceLostError` each time.
 """
@@ -55,8 +56,11 @@ class Link(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def keepalive(self, data: bytes, *, every_s: float) -> None:
-        """Send `data` every `every_s` seconds from now on; 0 ends it."""
+    def keepalive(self, make: Callable[[], bytes] | None, *, every_s: float = 1.0) -> None:
+        """Send what `make` gives every `every_s` seconds, from now on; None ends it."""
+
+    def attach(self, tap: Tap | None) -> None:
+        """Forget what has arrived and was not read; from the next byte on `tap` sees everything."""
 
     def close(self) -> None: ...
 
@@ -72,8 +76,8 @@ class SerialLink:
         Line rate; a socket or pseudo-terminal ignores it, budgets do not.
     clock_ns : callable
         Monotonic time in ns.
-    tap : Tap, optional
-        Sees every block in both directions, in order, from the first.
+    max_pending_bytes : int
+        What may wait for `read`.
 
     Raises
     ------
@@ -87,7 +91,6 @@ class SerialLink:
         *,
         baud: int,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        tap: Tap | None = None,
         max_pending_bytes: int = MAX_PENDING_BYTES,
     ) -> None:
         from bci.acquisition._serial import SerialPort  # pyserial loads when a port is opened, not at import
@@ -96,14 +99,14 @@ class SerialLink:
         self.baud = baud
         self.dropped_bytes = 0
         self._clock_ns = clock_ns
-        self._tap = tap
+        self._tap: Tap | None = None
         self._max_pending_bytes = max_pending_bytes
         self._pending: deque[Arrival] = deque()
         self._pending_bytes = 0
         self._changed = threading.Condition()
         self._failure: DeviceError | None = None
         self._closing = False
-        self._keepalive = b""
+        self._keepalive: Callable[[], bytes] | None = None
         self._keepalive_ns = 0
         self._keepalive_due_ns = 0
         self._write_lock = threading.Lock()
@@ -145,12 +148,19 @@ class SerialLink:
             if self._tap is not None:
                 self._tap.sent(data, self._clock_ns())
 
-    def keepalive(self, data: bytes, *, every_s: float) -> None:
-        """Send `data` every `every_s` seconds from the reader thread; 0 ends it."""
-        self._keepalive = data
-        self._keepalive_due_ns = self._clock_ns()
+    def keepalive(self, make: Callable[[], bytes] | None, *, every_s: float = 1.0) -> None:
+        """Send what `make` gives every `every_s` seconds, from the reader thread; None ends it."""
         self._keepalive_ns = round(every_s * 1e9)
+        self._keepalive_due_ns = self._clock_ns() + self._keepalive_ns
+        self._keepalive = make
         self._serial.wake()
+
+    def attach(self, tap: Tap | None) -> None:
+        """Forget what has arrived and was not read; from the next byte on `tap` sees everything."""
+        with self._changed, self._write_lock:  # the order in which the reader thread takes them
+            self._tap = tap
+            self._pending.clear()
+            self._pending_bytes = 0
 
     def close(self) -> None:
         """Stop reading and give the port back; twice is fine."""
@@ -177,9 +187,9 @@ class SerialLink:
                 self._fail(self._closed_error())
 
     def _take(self, arrival: Arrival) -> None:
-        if self._tap is not None:
-            self._tap.arrived(arrival.data, arrival.at_ns)
         with self._changed:
+            if self._tap is not None:
+                self._tap.arrived(arrival.data, arrival.at_ns)
             self._pending.append(arrival)
             self._pending_bytes += len(arrival.data)
             self._changed.notify_all()
@@ -193,13 +203,14 @@ class SerialLink:
 
     def _send_keepalive(self) -> float:
         """Send one if it is due; returns the seconds until something may be due again."""
-        if not self._keepalive_ns:
+        make = self._keepalive
+        if make is None:
             return IDLE_WAIT_S
         now_ns = self._clock_ns()
         if now_ns >= self._keepalive_due_ns:
             self._keepalive_due_ns = now_ns + self._keepalive_ns
             with contextlib.suppress(DeviceTimeoutError):  # a port that is full now may be free next time
-                self.write(self._keepalive)
+                self.write(make())
         return min(IDLE_WAIT_S, (self._keepalive_due_ns - now_ns) / 1e9)
 
     def _fail(self, err: DeviceError) -> None:

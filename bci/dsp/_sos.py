@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from bci.chunks import F64
-from bci.dsp._simd import VECTOR_BYTES, Lanes, array_type, compiled, element, lanes_of, plain
+from bci.dsp._simd import VECTOR_BYTES, Lanes, aligned, array_type, compiled, element, lanes_of, plain
 from bci.jit import kernel
 
 __all__ = ["bank_runner", "factor", "pack", "runner", "set_states", "states"]
@@ -58,7 +58,9 @@ def pack(gain: float, taps: F64, n_channels: int, dtype: Any) -> NDArray[Any]:
     w = lanes_of(dtype)
     n_states = -(-n_channels // w) * 2 * len(taps) * w
     head = [0.0, float(len(taps)), gain, *taps.ravel()]
-    return np.concatenate([head, np.zeros(2 * n_states + SCRATCH_SAMPLES * w)]).astype(dtype)
+    packed = aligned(len(head) + 2 * n_states + SCRATCH_SAMPLES * w, dtype)
+    packed[: len(head)] = head
+    return packed
 
 
 def states(packed: NDArray[Any], n_channels: int) -> NDArray[Any]:
@@ -164,8 +166,13 @@ def _cascade(
 
 @kernel
 def sos_run(x, y, packed, form):  # type: ignore[no-untyped-def]
-    """x, y: (n_channels, n_samples), any strides, apart in memory. Returns 1 if x made a state not finite, else 0."""
+    """x, y: (n_channels, n_samples), any strides, apart in memory.
+
+    Returns 0, 1 if x made a state not finite, 2 if y has another shape than x; the states change only with 0.
+    """
     n_channels, n = x.shape
+    if y.shape[0] != n_channels or y.shape[1] != n:
+        return 2
     size, w = element(x)
     states = 2 * int(packed[1]) * w
     n_blocks = (n_channels + w - 1) // w
@@ -219,6 +226,8 @@ def bank_run(x, y, packed, form):  # type: ignore[no-untyped-def]
 def plain_run(x, y, packed, form):  # type: ignore[no-untyped-def]
     """`sos_run` in plain loops: the twin for tests, and for a machine where vectors do not work."""
     n_channels, n = x.shape
+    if y.shape[0] != n_channels or y.shape[1] != n:
+        return 2
     w = VECTOR_BYTES // x.itemsize
     n_sections = int(packed[1])
     n_blocks = (n_channels + w - 1) // w

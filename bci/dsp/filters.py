@@ -10,34 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bci.chunks import F64
 from bci.dsp import _sos
 from bci.dsp._float32 import check_float32
 from bci.dsp._simd import lanes_of
-from bci.errors import DesignError, NonFiniteError, ShapeError
+from bci.dsp._stage import (
+    F32,
+    F64,
+    UNSHARED,
+    Signal,
+    checked_channels,
+    checked_dtype,
+    checked_signal,
+    not_finite,
+)
+from bci.errors import DesignError, ShapeError
 
 __all__ = ["FilterBank", "SosFilter", "filter_recording", "zero_phase"]
 
-Signal = NDArray[Any]
-_empty = np.empty  # looked up once: these names stand on the path of every single sample
-_F32 = np.dtype(np.float32)
-_F64 = np.dtype(np.float64)
-
-
-class _Probe:
-    """Counts the references of an array that only one attribute and the asking method hold, on this Python."""
-
-    def __init__(self) -> None:
-        self._y = np.empty(0)
-
-    def count(self) -> int:
-        y = self._y
-        return getrefcount(y)
-
-
-#: A filter's output with no more references than this is in nobody's hands. Allocating and wrapping a new one for every
-#: chunk takes a third of the time of filtering one sample of eight channels.
-_UNSHARED = _Probe().count()
+_empty, _ndarray = np.empty, np.ndarray  # looked up once: they stand on the path of every single sample
 
 
 class SosFilter:
@@ -69,16 +59,14 @@ class SosFilter:
         self.sos = checked_sos(sos)
         self.n_channels = checked_channels(n_channels)
         self.dtype = checked_dtype(dtype)
-        if self.dtype is _F32:
+        if self.dtype is F32:
             check_float32(self.sos)
         gain, taps, form = _sos.factor(self.sos)
         self._rest = steady_state(gain, taps)
         self._packed = _sos.pack(gain, taps, self.n_channels, self.dtype)
         self._form = form
         self._run = _sos.runner(form, self.dtype)
-        self._started = False
-        self._shape: tuple[int, ...] = ()  # of the last chunk: one of the same shape and type needs no more checks
-        self._y = np.empty(0, self.dtype)  # the last output: its memory is used again once nobody holds it
+        self.reset()
 
     def process(self, x_uv: Signal) -> Signal:
         """Filter the next chunk.
@@ -100,26 +88,27 @@ class SosFilter:
             If it holds NaN or infinity, which would stay in the filter for good. The state is untouched: fill the
             gap (`GapPolicy`) or reset, and go on.
         """
-        if x_uv.__class__ is not np.ndarray or x_uv.shape != self._shape or x_uv.dtype is not self.dtype:
-            x_uv = self._accept(x_uv)
+        if x_uv.__class__ is not _ndarray or x_uv.ndim != 2 or x_uv.dtype is not self.dtype:
+            return self._process_anything(x_uv)
         y = self._y
-        if getrefcount(y) > _UNSHARED:  # somebody still holds the last output, or a view of it
-            y = self._y = _empty(self._shape, self.dtype, "F")
-        if self._run(x_uv, y, self._packed, self._form):
-            raise not_finite("a recursive filter")
+        if getrefcount(y) > UNSHARED:  # somebody still holds the last output, or a view of it
+            y = self._y = _empty(y.shape, self.dtype, "F")
+        if self._run(x_uv, y, self._packed, self._form):  # another shape than the last chunk's, or not finite
+            return self._process_anything(x_uv)
         return y
 
-    def _accept(self, x_uv: object) -> Signal:
-        """The slow way in: convert, check, start the filter; the next chunk of this shape then passes quickly."""
+    def _process_anything(self, x_uv: object) -> Signal:
+        """The slow way: convert, check, start the filter; the next chunk of this shape then passes quickly."""
         x = checked_signal(x_uv, self.n_channels, self.dtype)
         if not self._started and x.shape[1]:
             if not np.isfinite(x).all():
                 raise not_finite("a recursive filter")
             self._start(x)
             self._started = True
-        self._shape = x.shape
-        self._y = _empty(x.shape, self.dtype, "F")
-        return x
+        y = self._y = _empty(x.shape, self.dtype, "F")
+        if self._run(x, y, self._packed, self._form):
+            raise not_finite("a recursive filter")
+        return y
 
     def _start(self, x: Signal) -> None:
         """Put the states where a signal that was always `x[:, 0]` would have brought them."""
@@ -127,8 +116,8 @@ class SosFilter:
 
     def reset(self) -> None:
         """Forget the past; the next sample starts the filter anew."""
-        self._shape = ()
         self._started = False
+        self._y = _empty((self.n_channels, 0), self.dtype, "F")  # the last output; another shape takes the slow way
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream: `z` (n_sections, 2, n_channels)."""
@@ -140,8 +129,8 @@ class SosFilter:
         expected = (len(self.sos), 2, self.n_channels)
         if z.shape != expected:
             raise ShapeError(f"the saved filter state has shape {z.shape}, this filter needs {expected}")
+        self.reset()
         _sos.set_states(self._packed, z)
-        self._shape = ()
         self._started = bool(state["started"])
 
 
@@ -175,15 +164,15 @@ class FilterBank:
         letters = zip(*(form for _, _, form in parts), strict=True)
         self._form = "".join(s[0] if len(set(s)) == 1 else "m" for s in letters)
         self._rest = np.stack([steady_state(gain, taps) for gain, taps, _ in parts])
-        self._packed = np.stack([_sos.pack(gain, taps, self.n_channels, _F64) for gain, taps, _ in parts])
-        self._run = _sos.bank_runner(self._form, _F64)
+        self._packed = np.stack([_sos.pack(gain, taps, self.n_channels, F64) for gain, taps, _ in parts])
+        self._run = _sos.bank_runner(self._form, F64)
         self._started = False
 
     @property
     def n_bands(self) -> int:
         return len(self.bands)
 
-    def process(self, x_uv: F64) -> F64:
+    def process(self, x_uv: Signal) -> Signal:
         """Filter the next chunk into every band.
 
         Parameters
@@ -200,7 +189,7 @@ class FilterBank:
         ShapeError, NonFiniteError
             As `SosFilter.process`; the state is untouched.
         """
-        x = checked_signal(x_uv, self.n_channels, _F64)
+        x = checked_signal(x_uv, self.n_channels, F64)
         if not self._started and x.shape[1]:
             if not np.isfinite(x).all():
                 raise not_finite("a filter bank")
@@ -260,7 +249,7 @@ def filter_recording(sos: object, x_uv: Signal, *, n_threads: int = 2, dtype: DT
     return y
 
 
-def zero_phase(sos: object, x_uv: F64, *, n_threads: int = 2, pad_samples: int | None = None) -> F64:
+def zero_phase(sos: object, x_uv: Signal, *, n_threads: int = 2, pad_samples: int | None = None) -> Signal:
     """Filter forwards and backwards: no delay, the response squared. For offline work only; it sees the future.
 
     Parameters
@@ -287,7 +276,7 @@ def zero_phase(sos: object, x_uv: F64, *, n_threads: int = 2, pad_samples: int |
     .. [1] Gustafsson, IEEE Trans. Signal Process. 44(4):988-992, 1996 (initial states). doi:10.1109/78.492552
     """
     sections = checked_sos(sos)
-    x = checked_signal(x_uv, None, _F64)
+    x = checked_signal(x_uv, None, F64)
     if pad_samples is None:
         first_order = min(int((sections[:, 2] == 0).sum()), int((sections[:, 5] == 0).sum()))
         pad_samples = 3 * (2 * len(sections) + 1 - first_order)
@@ -295,7 +284,7 @@ def zero_phase(sos: object, x_uv: F64, *, n_threads: int = 2, pad_samples: int |
     if n <= pad_samples:
         raise ShapeError(f"zero-phase filtering needs more than {pad_samples} samples, got {n}")
     y = np.empty(x.shape, order="F")
-    w = lanes_of(_F64)
+    w = lanes_of(F64)
     tail = slice(pad_samples + n, None)
     body = slice(pad_samples, pad_samples + n)
 
@@ -332,7 +321,7 @@ def _in_threads(run: Any, n_channels: int, width: int, n_threads: int) -> None:
         list(pool.map(run, parts))
 
 
-def checked_sos(sos: object) -> F64:
+def checked_sos(sos: object) -> Signal:
     """Sections with a0 = 1, or DesignError."""
     a = np.array(sos, dtype=np.float64, ndmin=2)
     if a.ndim != 2 or a.shape[1] != 6 or len(a) == 0:
@@ -346,41 +335,7 @@ def checked_sos(sos: object) -> F64:
     return np.ascontiguousarray(a)
 
 
-def checked_channels(n_channels: int) -> int:
-    if n_channels < 1:
-        raise ShapeError(f"a filter needs at least one channel, got n_channels = {n_channels}")
-    return int(n_channels)
-
-
-def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """The one instance of float64 or float32, so that `is` compares."""
-    kind = np.dtype(dtype)
-    if kind == _F64:
-        return _F64
-    if kind == _F32:
-        return _F32
-    raise DesignError(f"filters run in float64 or float32, not in {kind}")
-
-
-def checked_signal(x_uv: object, n_channels: int | None, dtype: np.dtype[Any]) -> Signal:
-    """As `bci.chunks.as_signal`, but leaves the memory order as it is: kernels take any."""
-    x = np.asarray(x_uv, dtype=dtype)
-    if x.dtype is not dtype:  # equal, but another instance
-        x = x.view(dtype)
-    if x.ndim != 2 or (n_channels is not None and x.shape[0] != n_channels):
-        wanted = "n_channels" if n_channels is None else str(n_channels)
-        raise ShapeError(f"expected a signal of shape ({wanted}, n_samples), got {x.shape}")
-    return x
-
-
-def not_finite(stage: str) -> NonFiniteError:
-    return NonFiniteError(
-        f"{stage} got NaN or infinity, which it would never lose again: fill the gap first (GapPolicy) or reset; "
-        "its state is as before this chunk"
-    )
-
-
-def steady_state(gain: float, taps: F64) -> F64:
+def steady_state(gain: float, taps: Signal) -> Signal:
     """States (n_sections, 2) of a cascade after a constant input of 1 since ever."""
     rest = np.empty((len(taps), 2))
     level = gain

@@ -1,8 +1,9 @@
 """What the first bytes of EDF, BDF and GDF files say about units and length, read without a library.
 
-Readers disagree about a physical dimension that is blank or unusual (MNE takes the numbers as volts), and they pad or
-drop the end of a file that was cut. Both would reach a decoder in silence, so this page reads the few fields itself:
-Kemp et al., Electroenceph. Clin. Neurophysiol. 82:391-393, 1992 (EDF); GDF 2.51, arXiv:cs/0608052.
+Readers disagree about a physical dimension that is blank or unusual (MNE takes the numbers as volts), and
+they pad or drop the end of a file that was cut. Both would reach a decoder in silence, so this page reads the
+few fields itself: Kemp et al., Electroenceph. Clin. Neurophysiol. 82:391-393, 1992 (EDF); GDF 2.51,
+arXiv:cs/0608052.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _GDF2_UNITS = {0: "", 512: "", 4256: "V", 4274: "mV", 4275: "uV", 4276: "nV"}
 
 @dataclass(frozen=True, slots=True)
 class EdfHeader:
-    """Channel names as stored, their physical dimensions, and EDF's reserved field ("EDF+C", "EDF+D", ...)."""
+    """Channel names as stored, their physical dimensions, and EDF's reserved field ("EDF+C", …)."""
 
     names: tuple[str, ...]
     units: tuple[str, ...]
@@ -47,7 +48,9 @@ def read_edf_header(path: Path) -> EdfHeader:
             else:
                 n = int(fixed[252:256])
         except ValueError as err:
-            raise RecordingError(f"{path} has no EDF, BDF or GDF header; is its suffix right?", path=path) from err
+            raise RecordingError(
+                f"{path} has no EDF, BDF or GDF header; is its suffix right?", path=path
+            ) from err
         table = file.read(256 * n)
     if len(table) < 256 * n:
         raise RecordingError(f"{path} ends within its header; it was cut, copy it again", path=path)
@@ -77,7 +80,7 @@ def _check_length(path: Path, fixed: bytes, samples_per_record: list[bytes], *, 
         raise RecordingError(f"{path} holds a header and no signal", path=path)
     if there < records:
         raise RecordingError(
-            f"{path} was cut: its header promises {records} data records, {int(there)} are there; copy it again",
+            f"{path} was cut: its header promises {records} records, {int(there)} are there; copy it again",
             path=path,
         )
 

@@ -1,7 +1,7 @@
 """`read_recording`: a file of another system as plain values in µV, or a reason why not.
 
-The library that knows the format reads the samples; what libraries take on trust is checked here: the unit, the
-length, gaps, and that the asked-for labels exist.
+The library that knows the format reads the samples; what libraries take on trust is checked here: the unit,
+the length, gaps, and that the asked-for labels exist.
 """
 
 from __future__ import annotations
@@ -24,8 +24,18 @@ __all__ = ["SUFFIXES", "RawRecording", "SignalFile", "read_recording"]
 SUFFIXES = (".bdf", ".edf", ".fif", ".gdf", ".vhdr", ".xdf")
 
 _UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
-_SPELLINGS = {"µv": "uV", "μv": "uV", "uv": "uV", "microvolt": "uV", "microvolts": "uV", "mv": "mV", "v": "V", "nv": "nV"}
-#: Scalp EEG changes by 1 to 100 µV within a twentieth of a second; a wrong unit is off by a factor of 1000 or more.
+_SPELLINGS = {
+    "µv": "uV",
+    "μv": "uV",
+    "uv": "uV",
+    "microvolt": "uV",
+    "microvolts": "uV",
+    "mv": "mV",
+    "v": "V",
+    "nv": "nV",
+}
+#: Scalp EEG changes by 1 to 100 µV within a twentieth of a second; a wrong unit is off by a factor of 1000 or
+#: more.
 _PLAUSIBLE_UV = (0.02, 2_000.0)
 
 
@@ -53,8 +63,8 @@ class SignalFile:
         Samples per second.
     data_uv : ndarray, shape (n_channels, n_samples), float64, µV, Fortran order
     markers : tuple of Marker
-        Cues only: `sample_index` counts from the start of the file, `label` is the class name, `code` numbers the
-        classes from 1 in the order of `classes`.
+        Cues only: `sample_index` counts from the start of the file, `label` is the class name, `code` numbers
+        the classes from 1 in the order of `classes`.
     classes : tuple of str
         Class names that were asked for or recognised.
     unit : str
@@ -75,7 +85,7 @@ class SignalFile:
 
     @property
     def duration_s(self) -> float:
-        return self.data_uv.shape[1] / float(self.rate)
+        return float(self.data_uv.shape[1] / self.rate)
 
 
 def read_recording(
@@ -96,14 +106,14 @@ def read_recording(
     unit : {"uV", "mV", "V", "nV"}, optional
         What a stored number is, where the file does not say or says it wrongly. A blank EDF dimension is µV.
     channels : sequence of str, optional
-        Names for a file that carries none, in its order (channels beyond them are dropped); otherwise the channels
-        to keep, in this order.
+        Names for a file that carries none, in its order (channels beyond them are dropped); otherwise the
+        channels to keep, in this order.
 
     Raises
     ------
     RecordingError
-        If the path is a folder, missing, of an unknown format, empty, cut, with a gap, or its amplitude cannot be
-        EEG in the stated unit.
+        If the path is a folder, missing, of an unknown format, empty, cut, with a gap, or its amplitude
+        cannot be EEG in the stated unit.
     LabelError
         If the labels are not in the file; the message lists what is.
     MontageMismatchError
@@ -120,19 +130,28 @@ def read_recording(
     markers, classes = _label(raw.markers, labels, known, texts, path)
     n_samples = data_uv.shape[1]
     return SignalFile(
-        path, named, raw.rate, data_uv, tuple(m for m in markers if 0 <= m.sample_index < n_samples), classes, stated
+        path,
+        named,
+        raw.rate,
+        data_uv,
+        tuple(m for m in markers if 0 <= m.sample_index < n_samples),
+        classes,
+        stated,
     )
 
 
 def _load(path: Path) -> RawRecording:
     if path.is_dir():
-        raise RecordingError(f"{path} is a folder; name one file of it, or the folder with a subject", path=path)
+        raise RecordingError(
+            f"{path} is a folder; name one file of it, or the folder with a subject", path=path
+        )
     if not path.exists():
         raise RecordingError(f"{path} does not exist", path=path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise RecordingError(
-            f"{path} has the suffix {suffix or 'none'!r}; recordings are read from {', '.join(SUFFIXES)}", path=path
+            f"{path} has the suffix {suffix or 'none'!r}; recordings are read from {', '.join(SUFFIXES)}",
+            path=path,
         )
     if path.stat().st_size == 0:
         raise RecordingError(f"{path} is empty; copy it again", path=path)
@@ -154,9 +173,13 @@ def _in_microvolts(raw: RawRecording, unit: str | None, path: Path) -> tuple[F64
         stated = [_canonical(unit)] * len(raw.units)
     else:
         stated = [_canonical(text) if text else "uV" for text in raw.units]
-    if bad := sorted({text for text, name in zip(raw.units, stated, strict=True) if name not in _UV_PER_UNIT}):
+    if bad := sorted(
+        {text for text, name in zip(raw.units, stated, strict=True) if name not in _UV_PER_UNIT}
+    ):
         given = unit if unit is not None else ", ".join(bad)
-        raise RecordingError(f"{path} is in {given!r}, not in a unit of voltage; say unit=uV, mV or V", path=path)
+        raise RecordingError(
+            f"{path} is in {given!r}, not in a unit of voltage; say unit=uV, mV or V", path=path
+        )
     factors = np.array([_UV_PER_UNIT[name] for name in stated])
     return raw.numbers * factors[:, None], ", ".join(sorted(set(stated)))
 
@@ -175,7 +198,9 @@ def _choose(
         )
         if len(names) > len(raw.units):
             raise MontageMismatchError(
-                f"{len(names)} channel names for a file of {len(raw.units)} channels", got=raw.channels, expected=names
+                f"{len(names)} channel names for a file of {len(raw.units)} channels",
+                got=raw.channels,
+                expected=names,
             )
         return names, list(range(len(names)))
     if channels is None:
@@ -218,7 +243,7 @@ def _label(
     there = ", ".join(shown[:20] + ["…"] * (len(shown) > 20)) or "none at all"
     if labels is None and known is None:
         raise LabelError(
-            f"{path} has markers this program does not know: {there}. Say what they mean: labels right=… rest=…",
+            f"{path} has markers that are not known here: {there}. Say what they mean: labels right=… rest=…",
             found=tuple(texts),
         )
     if missing := [f"{name}={text}" for name, text in wanted.items() if text not in texts]:

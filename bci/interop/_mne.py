@@ -22,12 +22,14 @@ _READERS = {
     ".gdf": mne.io.read_raw_gdf,
     ".vhdr": mne.io.read_raw_brainvision,
 }
-#: Units that MNE scales to volts when it reads the EDF family; numbers of all others it passes on as they are.
+#: Units that MNE scales to volts when it reads the EDF family; numbers of all others it passes on as they
+#: are.
 _MNE_SCALES = {"uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "mV": 1e-3}
 
 
 def load_with_mne(path: Path) -> RawRecording:
-    """Numbers as stored with the units as stated; markers from annotations, trigger channels and `-eve.fif` files.
+    """Numbers as stored with the units as stated; markers from annotations, trigger channels and `-eve.fif`
+    files.
 
     Raises
     ------
@@ -37,13 +39,17 @@ def load_with_mne(path: Path) -> RawRecording:
     suffix = path.suffix.lower()
     header = read_edf_header(path) if suffix in (".edf", ".bdf", ".gdf") else None
     if header is not None and header.variant.endswith("+D"):
-        raise RecordingError(f"{path} is discontinuous ({header.variant}); export each stretch as its own file", path=path)
+        raise RecordingError(
+            f"{path} is discontinuous ({header.variant}); export each stretch as its own file", path=path
+        )
     try:
         raw = _READERS[suffix](path, preload=True, verbose="ERROR")
     except Exception as err:  # each reader raises what it happens to meet in a damaged file
         raise RecordingError(f"{path} cannot be read as {suffix[1:].upper()}: {err}", path=path) from err
     if any(text.upper().startswith("BAD_ACQ_SKIP") for text in raw.annotations.description):
-        raise RecordingError(f"{path} has gaps (BAD_ACQ_SKIP); export each stretch as its own file", path=path)
+        raise RecordingError(
+            f"{path} has gaps (BAD_ACQ_SKIP); export each stretch as its own file", path=path
+        )
 
     kinds = raw.get_channel_types() if raw.ch_names else []
     picks = [k for k, kind in enumerate(kinds) if kind == "eeg"]

@@ -1,6 +1,7 @@
 """`write_play_file`: recorded runs as the arrays that a simulated board plays.
 
-The layout is that of `bci.acquisition.simulator.Played`: plain numpy arrays in an uncompressed npz, no pickle.
+The layout is that of `bci.acquisition.simulator.Played`: plain numpy arrays in an uncompressed npz, no
+pickle.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def write_play_file(runs: Sequence[SignalFile], path: str | os.PathLike[str]) ->
     first = runs[0]
     if len(first.channels) > _MAX_CHANNELS:
         raise RecordingError(
-            f"{first.path} has {len(first.channels)} channels, a board at most {_MAX_CHANNELS}; choose with channels=",
+            f"{first.path} has {len(first.channels)} channels, a board at most {_MAX_CHANNELS}; "
+            "choose with channels=",
             path=first.path,
         )
     for run in runs[1:]:
@@ -81,7 +83,7 @@ def _check_alike(first: SignalFile, run: SignalFile) -> None:
         )
     if run.channels != first.channels:
         raise MontageMismatchError(
-            f"{run.path} has the channels {', '.join(run.channels)}; {first.path} has {', '.join(first.channels)}",
+            f"{run.path}: channels {', '.join(run.channels)}; {first.path} has {', '.join(first.channels)}",
             got=run.channels,
             expected=first.channels,
         )

@@ -1,7 +1,8 @@
 """Which files of a folder are the runs of one person, in order.
 
-Names carry it: `S02_R1.edf` (subject S02, run 1), `S001R04.edf`, `subT_003.xdf`, `sub-01_task-grasp_run-2_eeg.bdf`;
-files named otherwise belong to the folder they lie in, in the order of their names.
+Names carry it: `S02_R1.edf` (subject S02, run 1), `S001R04.edf`, `subT_003.xdf`,
+`sub-01_task-grasp_run-2_eeg.bdf`; files named otherwise belong to the folder they lie in, in the order of
+their names.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def find_runs(
     subject : str, optional
         Needed where the folder holds more than one person; upper and lower case are alike.
     movement : {"intended", "executed", None}
-        Which runs to take where a set has both kinds; runs whose name does not tell are always taken. None takes
-        all, resting baselines too.
+        Which runs to take where a set has both kinds; runs whose name does not tell are always taken. None
+        takes all, resting baselines too.
 
     Raises
     ------
@@ -63,7 +64,9 @@ def find_runs(
         raise RecordingError(f"{path} does not exist; name a recording or a folder of recordings", path=path)
     files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.stem.endswith("-eve"))
     if not files:
-        raise RecordingError(f"no recordings in {path}: expected files ending in {', '.join(SUFFIXES)}", path=path)
+        raise RecordingError(
+            f"no recordings in {path}: expected files ending in {', '.join(SUFFIXES)}", path=path
+        )
     runs = [_describe(file) for file in files]
     subjects = sorted({run.subject for run in runs})
     if subject is None and len(subjects) > 1:
@@ -75,7 +78,9 @@ def find_runs(
     fitting = tuple(run for run in chosen if movement is None or run.movement in ("", movement))
     if not fitting:
         kinds = ", ".join(sorted({run.movement for run in chosen}))
-        raise RecordingError(f"{wanted} in {path} has runs of {kinds} movement, none of {movement}", path=path)
+        raise RecordingError(
+            f"{wanted} in {path} has runs of {kinds} movement, none of {movement}", path=path
+        )
     return fitting
 
 

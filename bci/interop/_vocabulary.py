@@ -1,7 +1,7 @@
 """What the markers of well-known recordings mean, so that they play without options.
 
-A vocabulary is tried in order; the first whose markers are all in the file names its cues. Anything else takes the
-`labels` option: `right=OVTK_GDF_Right rest=OVTK_GDF_Tongue`.
+A vocabulary is tried in order; the first whose markers are all in the file names its cues. Anything else
+takes the `labels` option: `right=OVTK_GDF_Right rest=OVTK_GDF_Tongue`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["Vocabulary", "movement_of", "parse_labels", "recognise"]
 class Vocabulary:
     """Class name → marker text, and how to tell that a file speaks so.
 
-    `stem` must match the file's name without suffix; all of `needs` and none of `unless` must be among the markers.
-    Where `starts` is set, the markers of `labels` only announce a trial and time zero is the next marker of that
-    text. `channels` are the names of a file that carries none.
+    `stem` must match the file's name without suffix; all of `needs` and none of `unless` must be among the
+    markers. Where `starts` is set, the markers of `labels` only announce a trial and time zero is the next
+    marker of that text. `channels` are the names of a file that carries none.
     """
 
     labels: Mapping[str, str]
@@ -72,7 +72,7 @@ def recognise(path: Path, markers: Collection[str]) -> Vocabulary | None:
 
 
 def movement_of(path: Path) -> str:
-    """ "executed" or "intended" where the set's naming says it, "baseline" for runs without a task, else ""."""
+    """ "executed", "intended" or (no task) "baseline" where the set's naming says so, else ""."""
     if match := re.fullmatch(r"S\d{3}R(\d{2})", path.stem):
         run = int(match[1])
         return "baseline" if run < 3 else ("executed" if run % 2 else "intended")
@@ -93,6 +93,8 @@ def parse_labels(options: Sequence[str]) -> dict[str, str]:
     for option in options:
         name, sign, text = option.partition("=")
         if not (name and sign and text) or name in labels:
-            raise LabelError(f"labels are given as NAME=MARKER, each name once (right=T2 left=T1); got {option!r}")
+            raise LabelError(
+                f"labels are given as NAME=MARKER, each name once (right=T2 left=T1); got {option!r}"
+            )
         labels[name] = text
     return labels

@@ -30,11 +30,15 @@ def load_xdf(path: Path) -> RawRecording:
     try:
         streams, _ = pyxdf.load_xdf(path)
     except Exception as err:  # damaged chunks surface as whatever their parser met
-        raise RecordingError(f"{path} cannot be read as XDF, it is damaged or cut: {err!r}", path=path) from err
+        raise RecordingError(
+            f"{path} cannot be read as XDF, it is damaged or cut: {err!r}", path=path
+        ) from err
     eeg = [s for s in streams if _text(s, "type").upper() == "EEG" and len(s["time_stamps"])]
     if len(eeg) != 1:
         there = ", ".join(f"{_text(s, 'name')} ({_text(s, 'type')})" for s in streams) or "none"
-        raise RecordingError(f"{path} holds {len(eeg)} streams of type EEG, one is needed; streams: {there}", path=path)
+        raise RecordingError(
+            f"{path} holds {len(eeg)} streams of type EEG, one is needed; streams: {there}", path=path
+        )
     stream = eeg[0]
     numbers = np.asarray(stream["time_series"], dtype=np.float64).T
     stamps = np.asarray(stream["time_stamps"])
@@ -57,7 +61,8 @@ def _check_whole(path: Path, stream: dict[str, Any]) -> None:
     # LabRecorder's count is one short of what it wrote
     if stated >= 0 and abs(stated - len(stream["time_stamps"])) > 1:
         raise RecordingError(
-            f"{path} is damaged: {stated} samples were recorded, {len(stream['time_stamps'])} can be read", path=path
+            f"{path} is damaged: {stated} samples were recorded, {len(stream['time_stamps'])} can be read",
+            path=path,
         )
     if len(segments := stream["info"]["segments"]) > 1:
         raise RecordingError(

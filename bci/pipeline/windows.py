@@ -69,21 +69,21 @@ def cued_windows(
     RateMismatchError, MontageMismatchError
         If they do not fit the chain.
     """
-    start, end = (chain.samples(t) for t in window_s)
+    start, n_samples = chain.samples(window_s[0]), chain.samples(window_s[1] - window_s[0])
     data, names, numbers = [], [], []
     dropped: list[tuple[Marker, str]] = []
     cues = list(cues_of(runs, labels))
     for i, run in enumerate(runs):
         cleaned = _CleanedRun(run, chain)
         for marker in (m for number, m in cues if number == i):
-            window, reason = cleaned.cut(marker.sample_index + start, marker.sample_index + end)
+            window, reason = cleaned.cut(marker.sample_index + start, n_samples)
             if window is None:
                 dropped.append((marker, reason))
                 continue
             data.append(window)
             names.append(marker.label)
             numbers.append(i)
-    shape = (0, len(chain.channels), end - start)
+    shape = (0, len(chain.channels), n_samples)
     return CuedWindows(
         np.stack(data) if data else np.empty(shape),
         np.array(names, dtype=np.str_),
@@ -110,8 +110,9 @@ class _CleanedRun:
             self._marks.add(clean.marks)
         self._pieces = [np.concatenate(piece, axis=1) for piece in pieces]
 
-    def cut(self, first: int, end: int) -> tuple[F64 | None, str]:
-        """The window [first, end), or None and the reason."""
+    def cut(self, first: int, n_samples: int) -> tuple[F64 | None, str]:
+        """The window of `n_samples` from `first`, or None and the reason."""
+        end = first + n_samples
         touching = self._marks.touching(first, end)
         if touching:
             return None, touching[0].reason

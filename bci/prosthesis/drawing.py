@@ -11,6 +11,9 @@ __all__ = ["hand_lines", "hand_svg"]
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
+#: Lengths of stretched fingers in the order of `DOFS`, the middle finger's being 1.
+LENGTH = (0.6, 0.92, 1.0, 0.92, 0.75)
+
 
 def hand_lines(
     position: Closures, *, contact: Sequence[bool] = (False,) * 6, ascii_only: bool = False, height: int = 4
@@ -33,24 +36,22 @@ def hand_lines(
     lines : list of str
         `height` + 3 lines of equal width.
     """
-    full, palm = ("#", "#") if ascii_only else ("█", "█")
-    order = (4, 3, 2, 1)  # little to index: a right hand's palm, thumb on the right
-    longest = {4: 0.75, 3: 0.92, 2: 1.0, 1: 0.92, 0: 0.6}
+    full = "#" if ascii_only else "█"
     rows = []
     for row in range(height, 0, -1):
-        line = "  "
-        for i in order:
-            line += _cell((1.0 - 0.85 * _unit(position[i])) * longest[i] * height - row + 1, full, ascii_only)
-            * 2 line += " "
-        thumb = (1.0 - 0.85 * _unit(position[0])) * longest[0] * height
-        line += " " + _cell(thumb - row + 1, full, ascii_only) * 2
-        rows.append(line)
-    rotation = _unit(position[5])
-    joint = "\\" if rotation < 0.5 else "|"
-    rows.append("  " + palm * 11 + (" " if rotation < 0.5 else joint) + palm * 2 + (joint if rotation < 0.5 else " "))
-    touches = "".join(("** " if ascii_only else "●● ") if contact[i] else "   " for i in order)
-    rows.append("  " + touches + " " + ("**" if ascii_only else "●●") * bool(contact[0]))
-    rows.append("  " + " ".join(f"{name[0]}{round(100 * _unit(x)):3d}" for name, x in zip(DOFS, position, strict=True)))
+        cells = []
+        for i in (4, 3, 2, 1, 0):  # little to index, then the thumb: a right hand's palm
+            shown = height * LENGTH[i] * (1.0 - 0.85 * _unit(position[i]))
+            cells.append(2 * _cell(shown - row + 1, full, ascii_only))
+        rows.append("  " + " ".join(cells[:4]) + "  " + cells[4])
+    opposed = _unit(position[5]) >= 0.5
+    rows.append("  " + full * 11 + ("|" + full * 2 if opposed else " \\" + full * 2))
+    mark = "**" if ascii_only else "●●"
+    touches = [mark if contact[i] else "  " for i in (4, 3, 2, 1, 0)]
+    rows.append("  " + " ".join(touches[:4]) + "  " + touches[4])
+    rows.append(
+        "  " + " ".join(f"{n[:2]}{round(100 * _unit(x)):3d}" for n, x in zip(DOFS, position, strict=True))
+    )
     width = max(map(len, rows))
     return [row.ljust(width) for row in rows]
 
@@ -70,7 +71,8 @@ def hand_svg(position: Closures, *, contact: Sequence[bool] = (False,) * 6, titl
         parts.append(_finger(x, 98.0 - shown, shown + 10.0, contact[i]))
     shown = 52.0 * (1.0 - 0.6 * _unit(position[0]))
     angle = 60.0 - 75.0 * _unit(position[5])
-    parts.append(f'<g transform="rotate({angle:.1f} 108 136)">{_finger(100, 136.0 - shown, shown, contact[0])}</g>')
+    thumb = _finger(100, 136.0 - shown, shown, contact[0])
+    parts.append(f'<g transform="rotate({angle:.1f} 108 136)">{thumb}</g>')
     parts.append("</svg>")
     return "".join(parts)
 

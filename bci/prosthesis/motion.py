@@ -66,7 +66,7 @@ def hold_at(setpoint: Closures, actual: Closures, contact: tuple[bool, ...], *, 
     `reach` at most, so a lying hand opens a little and no more.
     """
     points = [
-        s if touches else min(s, max(a, s - reach))
+        s if touches else min(s, max(a, s - reach, 0.0))
         for s, a, touches in zip(setpoint, actual, contact, strict=True)
     ]
     return tuple(points)  # type: ignore[return-value]

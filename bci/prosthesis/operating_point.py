@@ -131,12 +131,12 @@ def choose_policy(
         needed_min = none_seen / budget_per_min
         if needed_min > idle_min:
             raise PolicyRefusedError(
-                f"{idle_min:.1f} min of idle signal cannot show a budget of {budget_per_min:g} false activations "
-                f"per minute: record at least {needed_min:.1f} min, or state a larger budget"
+                f"{idle_min:.1f} min of idle signal cannot show {budget_per_min:g} false activations a minute: "
+                f"record at least {needed_min:.1f} min, or state a larger budget"
             )
         raise PolicyRefusedError(
-            f"no operating point keeps {budget_per_min:g} false activations per minute and hits more than chance "
-            f"in {idle_min:.1f} min of idle signal: improve the calibration, or state a larger budget"
+            f"no operating point keeps {budget_per_min:g} false activations a minute over {idle_min:.1f} min "
+            "of idle signal and hits more than chance: improve the calibration, or state a larger budget"
         )
     _, parameters, training, upper = best
     return PolicyChoice(parameters, training, upper, variants)

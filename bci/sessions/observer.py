@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+from bci.prosthesis import Snapshot
+from bci.sessions.quality import ChannelQuality
 
 __all__ = ["ControlView", "Observer", "Silent"]
 
@@ -15,38 +18,38 @@ class ControlView:
 
     Parameters
     ----------
-    phase : str
-        "calibration" or "control".
     run : str
         Name of the run that is streaming.
     device_s : float
         Device time since the run's start, s.
     cue : str
         Class asked for at this moment, "" between trials.
-    quality : mapping of str to tuple of (float, str)
-        Per channel: score 0 (useless) to 100 (clean), and the reason in plain words.
+    quality : mapping of str to ChannelQuality
+        Per channel, of the last second.
     probabilities : mapping of str to float
         Newest valid decision, empty before the first.
+    evidence : mapping of str to float
+        What the policy has gathered for each class, natural log-odds; empty while it is frozen.
     threshold : float
-        Probability at which the policy begins to count, NaN where there is none.
-    monitor : mapping
-        The safety monitor's last word about itself (mode, cause, finger positions), empty before control.
+        Evidence at which an intent begins to count.
+    hand : Snapshot
+        The safety monitor's last word about itself and the hand.
     lost : int
         Conversions lost so far.
-    realtime : bool
-        False while the simulated world runs faster than life.
+    live : bool
+        True at real-time pace, False while the simulated world runs faster than life.
     """
 
-    phase: str
     run: str
     device_s: float
     cue: str
-    quality: Mapping[str, tuple[float, str]]
+    quality: Mapping[str, ChannelQuality]
     probabilities: Mapping[str, float]
+    evidence: Mapping[str, float]
     threshold: float
-    monitor: Mapping[str, Any]
+    hand: Snapshot
     lost: int
-    realtime: bool
+    live: bool
 
 
 class Observer(Protocol):

@@ -13,7 +13,9 @@ from bci.acquisition.simulator._schedule import Schedule, cue_drop, rhythm_gain
 from bci.acquisition.simulator._signals import UV_PER_COUNT, quantise
 from bci.errors import MontageMismatchError
 
-SHORT = Synthetic(seed=3, runs=(CuedRun(trials_per_class=2), CuedRun(classes=("left", "right"), trials_per_class=1)))
+SHORT = Synthetic(
+    seed=3, runs=(CuedRun(trials_per_class=2), CuedRun(classes=("left", "right"), trials_per_class=1))
+)
 
 
 def band_power(x: np.ndarray, fs: float, low: float, high: float) -> np.ndarray:
@@ -90,7 +92,9 @@ def test_executed_movement_moves_the_same_sources_more_and_no_intent_none() -> N
         at = np.array([schedule.trials[0].cue_s + 2.0])
         return float(rhythm_gain(schedule, at, band="mu", hemisphere="left")[0])
 
-    assert gain(1.0, "executed") < gain(1.0, "intended") < gain(0.5, "intended") < gain(0.0, "intended") == 1.0
+    assert (
+        gain(1.0, "executed") < gain(1.0, "intended") < gain(0.5, "intended") < gain(0.0, "intended") == 1.0
+    )
 
 
 def test_a_rest_cue_is_looked_at_like_any_other_but_moves_no_rhythm() -> None:
@@ -137,7 +141,9 @@ def test_slow_courses_pass_through_their_knots_without_leaving_their_range() -> 
 
 def test_mu_of_each_hand_area_is_largest_over_it() -> None:
     maps = rhythm_topographies(DEFAULT_MONTAGE)
-    strongest = {r.name: DEFAULT_MONTAGE[k] for r, k in zip(RHYTHMS, np.abs(maps).argmax(axis=0), strict=True)}
+    strongest = {
+        r.name: DEFAULT_MONTAGE[k] for r, k in zip(RHYTHMS, np.abs(maps).argmax(axis=0), strict=True)
+    }
     assert strongest["mu left"] == "C3"
     assert strongest["mu right"] == "C4"
     assert strongest["mu feet"] == "Cz"

@@ -1,7 +1,7 @@
 """A simulated acquisition board: a separate process that speaks the real bytes over a real port.
 
-It plays synthetic EEG of a wearer who reacts to cues, or a recording, through a 24-bit converter, and shows faults on
-demand with the truth written beside. Starting one costs its host no scientific import.
+It plays synthetic EEG of a wearer who reacts to cues, or a recording, through a 24-bit converter, and shows
+faults on demand with the truth written beside. Starting one costs its host no scientific import.
 """
 
 from __future__ import annotations

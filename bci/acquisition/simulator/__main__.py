@@ -11,7 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-# MNE would compile its forward model for 5 s on a fresh machine to save 0.1 s of it; read when MNE is imported.
+# MNE would compile its forward model for 5 s on a fresh machine to save 0.1 s of it; read when MNE is
+# imported.
 os.environ.setdefault("MNE_USE_NUMBA", "false")
 
 from bci.acquisition.simulator._board import run_board

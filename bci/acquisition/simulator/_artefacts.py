@@ -68,9 +68,13 @@ class MuscleBursts:
 
 
 class Mains:
-    """The grid and its harmonics up to Nyquist, each electrode with its own coupling that drifts as the person moves."""
+    """The grid and its harmonics up to Nyquist, each electrode with its own coupling that drifts as the
+    person moves.
+    """
 
-    def __init__(self, n_channels: int, *, mains_hz: float, rate_hz: int, n_knots: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, n_channels: int, *, mains_hz: float, rate_hz: int, n_knots: int, rng: np.random.Generator
+    ) -> None:
         self._f_hz = mains_hz * (1.0 + rng.normal(0.0, 2e-4))
         n_lines = min(3, int((rate_hz / 2) // mains_hz)) if mains_hz > 0 else 0
         falling = np.array([1.0, 0.15, 0.3])[:n_lines]
@@ -91,9 +95,13 @@ class Mains:
 class Electrodes:
     """Half-cell offsets of tens of millivolts, their slow drift, and the amplifier's own noise."""
 
-    NOISE_UV = 0.4  # electrode and input noise together; the ADS1299 alone has 0.14 µV rms at 250 SPS, gain 24
+    NOISE_UV = (
+        0.4  # electrode and input noise together; the ADS1299 alone has 0.14 µV rms at 250 SPS, gain 24
+    )
 
-    def __init__(self, n_channels: int, *, n_knots: int, wearer: np.random.Generator, rng: np.random.Generator) -> None:
+    def __init__(
+        self, n_channels: int, *, n_knots: int, wearer: np.random.Generator, rng: np.random.Generator
+    ) -> None:
         offset_uv = wearer.normal(0.0, 8_000.0, (n_channels, 1))  # the same in every run
         self._level_uv = offset_uv + np.cumsum(rng.normal(0.0, 6.0, (n_channels, n_knots)), axis=1)
 

@@ -1,0 +1,458 @@
+"""A board: signal → converter → reference device → UART → port, at the pace of its crystal and its baud rate.
+
+- Everything happens in device time. `speed` scales it, and with it the line; at speed 0 time passes only as
+samples
+  are made, and samples are made only while the host takes the bytes: nothing is dropped and nothing waits.
+- A packet is on the line for as long as its bits need at the stated baud and leaves as its last bit does, so
+no
+  byte ever arrives early. If the port is full the line waits, the device's queue fills, and the device drops
+  whole packets and counts them.
+- Each START begins the next run of the signal. After its last sample the device says RUN_END and converts no
+more
+  until STOP and START. No conversions while stopped, so sample numbers go on where they were.
+- Whatever the board does to its signal on purpose goes to the truth file: runs, cues, faults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.acquisition.simulator._clock import BoardClock
+from bci.acquisition.simulator._config import BoardConfig, Synthetic
+from bci.acquisition.simulator._control import ControlChannel
+from bci.acquisition.simulator._faults import SIGNAL_FAULTS, WIRE_FAULTS, SignalFaults, WireFaults
+from bci.acquisition.simulator._outlets import Outlet, open_outlet
+from bci.acquisition.simulator._signals import Signal, open_signal, quantise
+from firmware_protocol import Command, EventSource, Opcode, encode_command
+from firmware_protocol.device import DeviceConfig, ReferenceDevice
+from firmware_protocol.limits import CRC_SIZE, MAX_LABEL, MAX_PACKET
+
+__all__ = ["Board", "run_board"]
+
+_HEADER = 16  # bytes of DATA before its samples
+_FRAMES_HZ = 60  # DATA packets a second: what a person sees as immediate
+_BITS_PER_BYTE = 10  # 8N1
+_AHEAD_US = 5000  # how far ahead packets are handed to the UART: longer than this program oversleeps
+_BACKLOG = 16_384  # bytes that may wait for the host at speed 0
+_IDLE_S = 0.25
+_SHORTEST_SLEEP_S = 0.001
+_HOST_ALIVE_S = 5.0
+_KEEPALIVE = encode_command(Command(0, 0, 0, Opcode.KEEPALIVE))
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Board:
+    """The board without a process: call `step` whenever its time has come or its outlet can be read.
+
+    Parameters
+    ----------
+    config : BoardConfig
+    signal : Signal
+    plug : callable
+        Opens an outlet; called for the first one and after each `unplug`.
+    report : callable
+        Takes the entries of the truth.
+    monotonic_ns : callable
+    """
+
+    # what a boot sets
+    _device: ReferenceDevice
+    _clock: BoardClock
+    _cues: dict[int, int]  # sample of the present run → code
+    _line: deque[tuple[float, bytes]]  # (device time at which its last bit is out, packet)
+    _line_free_us: float
+    _outgoing: bytearray  # off the line, not yet taken by the port
+    _half_heard: bytes
+    _scale_of: int  # config_id of `_uv_per_count`
+
+    def __init__(
+        self,
+        config: BoardConfig,
+        signal: Signal,
+        plug: Callable[[], Outlet],
+        *,
+        report: Report = lambda entry: None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._signal = signal
+        self._plug = plug
+        self._report = report
+        self._monotonic_ns = monotonic_ns
+        # µs per sample is the fraction of these two
+        self._us_num, self._us_den = 1_000_000 * signal.rate.denominator, signal.rate.numerator
+        self._byte_us = _BITS_PER_BYTE * 1e6 / config.baud
+        self._speed = config.speed
+        self._drift = 1.0 + config.drift_ppm * 1e-6
+        seed = config.signal.seed if isinstance(config.signal, Synthetic) else 0
+        self._line_faults = WireFaults(report, seed=seed)
+        self._electrode_faults = SignalFaults(signal.channels, report, seed=seed)
+        self._device_config = _device_config(config, signal)
+        self._run = -1
+        self._boot(config.first_sample, config.first_t_us)
+        self.outlet: Outlet | None = plug()
+        for fault in config.faults:
+            arguments = dict(fault)
+            self.fault(arguments.pop("kind"), arguments)
+
+    # ---- one round -------------------------------------------------------------------------------------------
+
+    def step(self) -> float:
+        """Do all that is due; seconds until something is due again, if the host stays silent till then."""
+        self._hear()
+        self._clock.set_pace(self._pace())
+        self._convert()
+        self._transmit()
+        return self._sleep_s()
+
+    @property
+    def _converting(self) -> bool:
+        return self._device.streaming and not self._run_over
+
+    def _pace(self) -> float:
+        if self._speed:
+            return self._speed * self._drift
+        return 0.0 if self._converting else 1.0
+
+    def _hear(self) -> None:
+        """Hand the host's packets to the device one by one, so that no START goes unnoticed between two."""
+        data = self.outlet.read() if self.outlet is not None else b""
+        if data:
+            self._heard_ns = self._monotonic_ns()
+        *packets, self._half_heard = (self._half_heard + data).split(b"\x00")
+        if len(self._half_heard) > MAX_PACKET:  # noise: the device counts it
+            packets, self._half_heard = [*packets, self._half_heard], b""
+        for packet in packets:
+            before = self._device.streaming
+            now_us = self._clock.now_us()
+            self._device.receive(packet + b"\x00", now_us)
+            if self._device.streaming and not before:
+                self._begin_run(now_us)
+
+    def _begin_run(self, now_us: int) -> None:
+        self._run += 1
+        there = self._signal.n_runs is None or self._run < self._signal.n_runs
+        self._run_length = self._signal.run_samples(self._run) if there else 0
+        self._cues = dict(self._signal.cues(self._run)) if there else {}
+        self._run_over = False
+        self._at = 0
+        self._run_us = now_us
+        self._report({"run": self._run, "sample": self._device.next_sample, "n_samples": self._run_length})
+
+    # ---- samples ---------------------------------------------------------------------------------------------
+
+    def _data_ready_us(self, sample: int) -> int:
+        """Device time of a sample of the present run."""
+        return self._run_us + (sample + 1) * self._us_num // self._us_den
+
+    def _convert(self) -> None:
+        if not self._converting:
+            return
+        if self._speed:
+            due = (self._clock.now_us() - self._run_us) * self._us_den // self._us_num - self._at
+        else:
+            due = self._batch if self._host_takes_more() else 0
+        n = min(due, self._run_length - self._at)
+        if n > 0:
+            self._make(n)
+        if self._at >= self._run_length and self._device.streaming:
+            end_us = max(self._clock.now_us(), self._data_ready_us(self._at - 1))
+            self._device.end_run(end_us)
+            self._run_over = True
+            self._report({"run_end": self._run, "sample": self._device.next_sample})
+
+    def _host_takes_more(self) -> bool:
+        reachable = self.outlet is not None and self.outlet.connected and not self._silent
+        return reachable and len(self._outgoing) < _BACKLOG
+
+    @property
+    def _silent(self) -> bool:
+        return self._monotonic_ns() < self._silent_until_ns
+
+    def _make(self, n: int) -> None:
+        """Convert the next `n` samples of the run, cut where the trigger line or a comparator changes."""
+        if self._speed != 1.0 and self._monotonic_ns() - self._heard_ns < _HOST_ALIVE_S * 1e9:
+            # The watchdog is there for hosts that died. One that lives cannot keep up with a faster clock.
+            self._device.receive(_KEEPALIVE, self._clock.now_us())
+        start, first = self._at, self._device.next_sample
+        counts = quantise(self._signal.read(self._run, start, n), self._scale()).T
+        self._electrode_faults.pass_on(counts, first)
+        cuts = {0, n} | {at - first for at in self._electrode_faults.lead_off_edges(first, first + n)}
+        for cue in self._cues.keys() & range(start, start + n):
+            cuts |= {cue - start, min(cue - start + 1, n)}
+        edges = sorted(cuts)
+        for begin, end in pairwise(edges):
+            self._push(counts[begin:end])
+
+    def _push(self, counts: NDArray[np.int32]) -> None:
+        device, at = self._device, self._at
+        if not device.streaming:
+            return
+        times_us = [self._data_ready_us(at + k) for k in range(len(counts))]
+        code = self._cues.get(at)
+        if code is not None:
+            sent = device.event(EventSource.TRIGGER, code, now_us=times_us[0])
+            entry = {"cue": self._signal.labels.get(code, ""), "code": code, "sample": device.next_sample}
+            self._report(entry if sent else {**entry, "lost": "queue full"})
+        lead_off = self._electrode_faults.lead_off_bits(device.next_sample)
+        self._at += device.push_samples(counts, times_us, trigger=code is not None, lead_off_p=lead_off)
+        if not self._speed:
+            self._clock.advance(times_us[-1])
+
+    def _scale(self) -> NDArray[np.float64]:
+        if self._scale_of != self._device.config_id:
+            self._scale_of = self._device.config_id
+            self._uv_per_count = np.array(self._device.uv_per_count)[:, None]
+        return self._uv_per_count
+
+    # ---- bytes -----------------------------------------------------------------------------------------------
+
+    def _transmit(self) -> None:
+        """From the device's queue over the line to the port."""
+        now_us = self._clock.now_us()
+        self._write()
+        if self._silent:
+            return
+        if not self._speed:
+            if len(self._outgoing) < _BACKLOG:
+                self._outgoing += self._line_faults.pass_on(self._device.poll(now_us))
+        else:
+            while not self._outgoing and self._line_free_us <= now_us + _AHEAD_US:
+                packet = self._device.poll(now_us, MAX_PACKET + 4)
+                if not packet:
+                    break
+                self._line_free_us = max(self._line_free_us, now_us) + len(packet) * self._byte_us
+                self._line.append((self._line_free_us, packet))
+            while self._line and self._line[0][0] <= now_us:
+                self._outgoing += self._line_faults.pass_on(self._line.popleft()[1])
+        self._write()
+
+    def _write(self) -> None:
+        if self.outlet is None:
+            self._outgoing.clear()
+        elif self._outgoing:
+            with memoryview(self._outgoing) as view:
+                taken = self.outlet.write(view)
+            del self._outgoing[:taken]
+        if self.outlet is not None:
+            self.outlet.want_room(bool(self._outgoing))
+
+    def _sleep_s(self) -> float:
+        if self._silent:
+            return _SHORTEST_SLEEP_S
+        if not self._speed:
+            return 0.0 if self._converting and self._host_takes_more() else _IDLE_S
+        due = []
+        if self._line and not self._outgoing:
+            due.append(self._clock.seconds_until(self._line[0][0]))
+        if self._converting:
+            frame = self._device_config.samples_per_frame
+            last = min((self._at // frame + 1) * frame, self._run_length) - 1
+            due.append(self._clock.seconds_until(self._data_ready_us(last)))
+        return max(min([*due, _IDLE_S]), _SHORTEST_SLEEP_S)
+
+    # ---- what people and tests do to it ----------------------------------------------------------------------
+
+    def set_speed(self, factor: float) -> None:
+        if factor < 0:
+            raise ValueError(f"speed is 0 or more, got {factor}")
+        self._speed = factor
+        self._clock.set_pace(self._pace())
+
+    def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
+        """Set a fault; the kinds and their arguments are those of `SimulatedBoard.fault`."""
+        given = dict(arguments)
+        try:
+            if kind in WIRE_FAULTS:
+                self._line_faults.add(kind, **given)
+            elif kind in SIGNAL_FAULTS:
+                first = given.pop("at_sample", self._device.next_sample)
+                n_samples = round(given.pop("seconds", 1.0) * self._device.rate)
+                self._electrode_faults.add(kind, first=first, n_samples=n_samples, **given)
+            elif kind in ("stall", "drift", "reset"):
+                known_to_board: dict[str, Callable[..., None]]
+                known_to_board = {"stall": self._stall, "drift": self._drift_by, "reset": self._reset}
+                known_to_board[kind](**given)
+            else:
+                known = ", ".join([*WIRE_FAULTS, *SIGNAL_FAULTS, "stall", "drift", "reset"])
+                raise ValueError(f"no fault {kind!r}; there are {known}")
+        except TypeError as err:
+            raise ValueError(f"fault {kind!r}: {err}") from err
+
+    def unplug(self) -> None:
+        if self.outlet is not None:
+            self._report({"unplug": self.outlet.url, "sample": self._device.next_sample})
+            self.outlet.hang_up()
+            self.outlet = None
+            self._outgoing.clear()
+            self._half_heard = b""
+
+    def close(self) -> None:
+        if self.outlet is not None:
+            self.outlet.hang_up()
+            self.outlet = None
+
+    def plug(self) -> str:
+        """The port, which is a new one if the board was unplugged."""
+        if self.outlet is None:
+            self.outlet = self._plug()
+        return self.outlet.url
+
+    def _stall(self, *, seconds: float = 1.0) -> None:
+        self._silent_until_ns = self._monotonic_ns() + int(seconds * 1e9 / (self._speed or 1.0))
+        self._report({"fault": "stall", "seconds": seconds, "sample": self._device.next_sample})
+
+    def _drift_by(self, *, ppm: float) -> None:
+        self._drift = 1.0 + ppm * 1e-6
+        self._clock.set_pace(self._pace())
+        self._report({"fault": "drift", "ppm": ppm, "sample": self._device.next_sample})
+
+    def _reset(self) -> None:
+        self._report({"fault": "reset", "sample": self._device.next_sample})
+        self._boot(0, 0)
+
+    def _boot(self, first_sample: int, first_t_us: int) -> None:
+        boot_id = int.from_bytes(os.urandom(4))
+        config = replace(self._device_config, boot_id=boot_id, sample_index=first_sample)
+        self._device = ReferenceDevice(config)
+        self._clock = BoardClock(self._monotonic_ns, start_us=first_t_us)
+        self._batch = _samples_within(config.queue_bytes * 3 // 4, config)
+        self._scale_of = -1
+        self._at = self._run_length = self._run_us = 0
+        self._cues = {}
+        self._run_over = True
+        self._half_heard = b""
+        self._heard_ns = self._monotonic_ns()
+        self._line = deque()
+        self._line_free_us = first_t_us
+        self._silent_until_ns = 0
+        self._outgoing = bytearray()
+
+
+def _sample_bytes(config: DeviceConfig) -> int:
+    n_channels = len(config.labels)
+    return 3 * n_channels + (3 * n_channels // config.channels_per_converter if config.has_status else 0)
+
+
+def _samples_within(n_bytes: int, config: DeviceConfig) -> int:
+    """Whole DATA packets that `n_bytes` surely hold, in samples."""
+    frame = config.samples_per_frame
+    packet = _HEADER + frame * _sample_bytes(config) + CRC_SIZE + 4  # COBS and delimiter
+    return max(n_bytes // packet, 1) * frame
+
+
+def _device_config(config: BoardConfig, signal: Signal) -> DeviceConfig:
+    labels = tuple(name.encode()[:MAX_LABEL].decode(errors="ignore") for name in signal.channels)
+    has_status = len(labels) % 8 == 0
+    plain = DeviceConfig(
+        labels=labels,
+        rate=signal.rate,
+        rates=frozenset({signal.rate}),  # a signal has the rate it was recorded at
+        has_status=has_status,
+        device_id="simulated board",
+        firmware="1.0",
+    )
+    fitting = min(32, (MAX_PACKET - _HEADER - CRC_SIZE) // _sample_bytes(plain))
+    frame = config.samples_per_frame or min(max(1, int(signal.rate / _FRAMES_HZ)), fitting)
+    if not 1 <= frame <= fitting:
+        raise ValueError(
+            f"{frame} samples of {len(labels)} channels do not fit a packet; at most {fitting} do"
+        )
+    return replace(plain, samples_per_frame=frame)
+
+
+def run_board(
+    config: BoardConfig,
+    *,
+    answer: Callable[[Mapping[str, Any]], None],
+    commands: IO[str] | None = None,
+    parent: int | None = None,
+) -> None:
+    """Be a board until `commands` ends, the parent process is gone, or Ctrl-C.
+
+    Parameters
+    ----------
+    config : BoardConfig
+    answer : callable
+        Is told `{"port", "pid", "channels", "rate", "labels", "n_runs"}` as soon as a host can open the port,
+        then the answer to each command.
+    commands : text stream, optional
+        One JSON object a line: `{"command": "speed" | "fault" | "unplug" | "plug", …}`.
+    parent : int, optional
+        Process id without which the board ends.
+
+    Raises
+    ------
+    RecordingError, MontageMismatchError, ValueError
+        If the signal cannot be played.
+    """
+    signal = open_signal(config.signal)
+    signal.read(0, 0, 1)  # the head model takes a second to compute: now, not between START and its answer
+    selector = selectors.SelectSelector()  # the one kind that knows pseudo-terminals on every system
+    control = ControlChannel(commands, parent=parent, selector=selector)
+    with _truth(config.truth_path) as report:
+        board = Board(config, signal, lambda: open_outlet(config.transport, selector), report=report)
+        answer(
+            {
+                "port": board.plug(),
+                "pid": os.getpid(),
+                "channels": signal.channels,
+                "rate": [signal.rate.numerator, signal.rate.denominator],
+                "labels": signal.labels,
+                "n_runs": signal.n_runs,
+            }
+        )
+        try:
+            while not control.closed:
+                for command in control.take():
+                    answer(_obey(board, command))
+                selector.select(board.step())
+        finally:
+            board.close()
+
+
+@contextmanager
+def _truth(path: str | None) -> Iterator[Report]:
+    """Writes each entry as a line that another process can read at once."""
+    if path is None:
+        yield lambda entry: None
+        return
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+
+        def report(entry: dict[str, Any]) -> None:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+
+        yield report
+
+
+def _obey(board: Board, command: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        match command.get("command"):
+            case "speed":
+                board.set_speed(float(command["factor"]))
+            case "fault":
+                board.fault(str(command["kind"]), command.get("arguments", {}))
+            case "unplug":
+                board.unplug()
+            case "plug":
+                return {"port": board.plug()}
+            case other:
+                raise ValueError(f"no command {other!r}")
+    except (KeyError, ValueError) as err:
+        return {"error": "ValueError", "message": str(err)}
+    return {}

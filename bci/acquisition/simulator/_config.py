@@ -26,9 +26,9 @@ Movement = Literal["executed", "intended"]
 class CuedRun:
     """One run of cued trials in shuffled, balanced order.
 
-    Each trial is a fixation period of 3 s, the cue, a task of `task_s` and a pause of 1.5–3 s drawn anew each time,
-    so that nothing periodic can be learnt. `movement` says whether the person moves or only intends to: the same
-    sources react, less strongly when nothing moves.
+    Each trial is a fixation period of 3 s, the cue, a task of `task_s` and a pause of 1.5–3 s drawn anew each
+    time, so that nothing periodic can be learnt. `movement` says whether the person moves or only intends to:
+    the same sources react, less strongly when nothing moves.
     """
 
     classes: tuple[str, ...] = ("rest", "right")
@@ -40,7 +40,9 @@ class CuedRun:
         if unknown := sorted(set(self.classes) - set(CLASS_CODES)):
             raise ValueError(f"unknown classes {unknown}; a cued run knows {sorted(CLASS_CODES)}")
         if not self.classes or self.trials_per_class < 1 or self.task_s <= 0:
-            raise ValueError("a cued run needs at least one class, one trial per class and a task longer than 0 s")
+            raise ValueError(
+                "a cued run needs at least one class, one trial per class and a task longer than 0 s"
+            )
         if self.movement not in ("executed", "intended"):
             raise ValueError(f"movement is 'executed' or 'intended', not {self.movement!r}")
 
@@ -54,8 +56,8 @@ class Synthetic:
     seed : int
         The wearer. Same seed, same samples, bit for bit, however they are fetched.
     intent : float
-        How strongly intended movement desynchronises the sensorimotor rhythms: 1 is an able novice, 0 is nobody
-        at home (the cues come, the rhythms do not react, so every honest decoder ends at chance).
+        How strongly intended movement desynchronises the sensorimotor rhythms: 1 is an able novice, 0 is
+        nobody at home (the cues come, the rhythms do not react, so every honest decoder ends at chance).
     montage : tuple of str
         Electrodes, 10-05 names.
     rate_hz : int
@@ -94,8 +96,8 @@ class Synthetic:
 class Played:
     """A recording that `bci.interop.write_play_file` has laid down as arrays (npz, no pickle).
 
-    With `repeat` a START after the last run begins with the first again; without, it finds no more signal and the
-    board says RUN_END at once.
+    With `repeat` a START after the last run begins with the first again; without, it finds no more signal and
+    the board says RUN_END at once.
     """
 
     path: str
@@ -140,7 +142,9 @@ class BoardConfig:
 
     def __post_init__(self) -> None:
         if self.baud <= 0 or self.speed < 0:
-            raise ValueError(f"baud must be positive and speed not negative, got {self.baud} and {self.speed}")
+            raise ValueError(
+                f"baud must be positive and speed not negative, got {self.baud} and {self.speed}"
+            )
         if self.transport not in ("auto", "pty", "socket"):
             raise ValueError(f"transport is 'auto', 'pty' or 'socket', not {self.transport!r}")
 

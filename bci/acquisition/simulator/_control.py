@@ -1,7 +1,7 @@
 """The board's control channel: JSON lines in, heard without blocking, on every system.
 
-A thread reads the lines, because a pipe cannot be polled on Windows, and nudges the board's selector through a socket
-pair. The end of the stream is the end of the board: it means that whoever started it has gone.
+A thread reads the lines, because a pipe cannot be polled on Windows, and nudges the board's selector through
+a socket pair. The end of the stream is the end of the board: it means that whoever started it has gone.
 """
 
 from __future__ import annotations
@@ -20,22 +20,34 @@ __all__ = ["ControlChannel"]
 
 
 class ControlChannel:
-    """Commands that have come, oldest first. `closed` is True once the stream has ended or the parent is gone."""
+    """Commands that have come, oldest first. `closed` is True once the stream or the parent is gone.
 
-    def __init__(self, lines: Iterable[str], *, parent: int | None) -> None:
+    Parameters
+    ----------
+    lines : iterable of str, optional
+        Where commands come from; None: from nowhere, and only the parent's end is watched for.
+    parent : int, optional
+        Process id to watch.
+    selector : selector
+        Wakes when a command has come.
+    """
+
+    def __init__(
+        self, lines: Iterable[str] | None, *, parent: int | None, selector: selectors.BaseSelector
+    ) -> None:
         self._parent = parent
         self._commands: deque[dict[str, Any]] = deque()
         self._ended = False
         self._nudge, self._bell = socket.socketpair()
         self._bell.setblocking(False)
-        threading.Thread(target=self._listen, args=(lines,), daemon=True, name="board-control").start()
-
-    def register(self, selector: selectors.BaseSelector) -> None:
         selector.register(self._bell, selectors.EVENT_READ)
+        if lines is not None:
+            threading.Thread(target=self._listen, args=(lines,), daemon=True, name="board-control").start()
 
     @property
     def closed(self) -> bool:
-        # A process forked by the parent may hold the pipe open after the parent was killed; then init adopts us.
+        # A process forked by the parent may hold the pipe open after the parent was killed; then another
+        # process adopts us.
         orphaned = self._parent is not None and hasattr(os, "getppid") and os.getppid() != self._parent
         return orphaned or (self._ended and not self._commands)
 

@@ -1,7 +1,8 @@
 """The wearer: cortical sources that react to cues, seen through skull and skin.
 
-`signal = cortex @ head + artefacts`, in µV, block by block. Each source of randomness is seeded by (wearer, run,
-purpose), so the k-th block of the r-th run is the same whoever asks for it first, and in whatever pieces.
+`signal = cortex @ head + artefacts`, in µV, block by block. Each source of randomness is seeded by (wearer,
+run, purpose), so the k-th block of the r-th run is the same whoever asks for it first, and in whatever
+pieces.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _N_BACKGROUND = 400
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """A patch of cortex that oscillates: where (mean of electrode directions), how strongly (rms µV at `under[0]`)."""
+    """A patch of cortex that oscillates: where (mean of electrode directions), how strongly (rms µV at
+    `under[0]`).
+    """
 
     name: str
     under: tuple[str, ...]
@@ -59,7 +62,9 @@ def _unit(v: F64) -> F64:
 
 
 def _patch(under: Sequence[str]) -> tuple[F64, F64]:
-    """Seven dipoles a centimetre apart, pointing outwards and a little forwards (crown and front wall of a fold)."""
+    """Seven dipoles a centimetre apart, pointing outwards and a little forwards (crown and front wall of a
+    fold).
+    """
     centre = _unit(electrode_directions(under).mean(axis=0))
     across = _unit(np.cross(centre, [0.0, 1.0, 0.0]))
     along = np.cross(across, centre)
@@ -85,15 +90,17 @@ def rhythm_topographies(montage: tuple[str, ...]) -> F64:
 def _background_mixing(montage: tuple[str, ...]) -> F64:
     """(n_channels, n_channels) matrix that mixes independent noises as the whole cortex would.
 
-    Four hundred independent sources of one spectrum reach the electrodes as Gaussian noise with covariance L Lᵀ;
-    as many independent rows as there are channels, times a square root of L Lᵀ, are the same process.
+    Four hundred independent sources of one spectrum reach the electrodes as Gaussian noise with covariance L
+    Lᵀ; as many independent rows as there are channels, times a square root of L Lᵀ, are the same process.
     """
     k = np.arange(_N_BACKGROUND) + 0.5
     z = 1.0 - 1.35 * k / _N_BACKGROUND  # Fibonacci lattice from the crown to below the ears
     turn = np.pi * (1 + 5**0.5) * k
     flat = np.sqrt(1 - z**2)
     outwards = np.column_stack([flat * np.cos(turn), flat * np.sin(turn), z])
-    sideways = _unit(np.cross(outwards, _unit(np.column_stack([np.sin(7 * k), np.cos(5 * k), np.sin(3 * k)]))))
+    sideways = _unit(
+        np.cross(outwards, _unit(np.column_stack([np.sin(7 * k), np.cos(5 * k), np.sin(3 * k)])))
+    )
     crown = (np.arange(_N_BACKGROUND) % 3 != 0)[:, None]  # a third lies in walls of folds
     gain = lead_field(montage, outwards * _CORTEX, np.where(crown, outwards, sideways))
     gain *= _BACKGROUND_UV / np.median(np.linalg.norm(gain, axis=1))
@@ -154,7 +161,7 @@ class _Run:
         n = len(montage)
 
         mu_hz, alpha_hz = wearer.normal(10.5, 0.4), wearer.normal(10.2, 0.4)
-        f = np.arange(self._hop + 1) * (rate / 2 / self._hop)
+        f = np.arange(self._hop + 1, dtype=np.float64) * (rate / 2 / self._hop)
         background = pink(f, exponent=1.3, knee_hz=0.6) * (f >= 0.25)
         rhythms = [bump(f, r.harmonic * mu_hz or alpha_hz, r.width_hz) for r in RHYTHMS]
         muscle = [np.minimum(1.0, (f / 40.0) ** 2)] * len(MUSCLE_SITES)

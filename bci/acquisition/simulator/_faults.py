@@ -1,7 +1,7 @@
 """Faults on demand: what goes wrong with electrodes, converter bus and cable, and exactly where.
 
-Each fault is set once and reports every time it acts, so that a test can hold a decoder's findings against the truth.
-Bytes are counted as the board sends them, before damage; samples by the board's conversion number.
+Each fault is set once and reports every time it acts, so that a test can hold a decoder's findings against
+the truth. Bytes are counted as the board sends them, before damage; samples by the board's conversion number.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ WIRE_FAULTS: Mapping[str, str] = {
     "burst": "twenty random bytes come before it",
     "text": "a bootloader speaks before it",
 }
-SIGNAL_FAULTS = ("saturate", "flat", "noisy", "spi_slip")
-_BOOT_TEXT = b"\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n"  # what a bootloader says on a line that should be binary
+SIGNAL_FAULTS = ("saturate", "flat", "noisy", "lead_off", "spi_slip")
+_BOOT_TEXT = (
+    b"\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n"  # what a bootloader says on a line that should be binary
+)
 _NOISE_COUNTS = 20_000  # about 450 µV rms
 _NOISE_PAGE = 1024
 
@@ -45,8 +47,8 @@ class WireFaults:
     Parameters
     ----------
     report : callable
-        Takes `{"fault", "byte", "wire_byte", "was", "became"}` for every act: position before damage and as it
-        leaves, the byte and what it became, in hexadecimal.
+        Takes `{"fault", "byte", "wire_byte", "was", "became"}` for every act: position before damage and as
+        it leaves, the byte and what it became, in hexadecimal.
     seed : int
     """
 
@@ -60,7 +62,8 @@ class WireFaults:
     def add(
         self, kind: str, *, at_byte: int | None = None, every_bytes: float = 1.0, times: int | None = 1
     ) -> None:
-        """Set a fault at a byte (default: the next) and, on average `every_bytes` from there, so many `times`.
+        """Set a fault at a byte (default: the next) and, on average `every_bytes` from there, so many
+        `times`.
 
         `every_bytes` 1 strikes consecutive bytes, more strikes at random; `times` None never ends.
 
@@ -73,7 +76,9 @@ class WireFaults:
             raise ValueError(f"no wire fault {kind!r}; there are {', '.join(WIRE_FAULTS)}")
         if every_bytes < 1 or (times is not None and times < 1):
             raise ValueError(f"every_bytes and times are at least 1, got {every_bytes} and {times}")
-        fault = _WireFault(kind, self.byte if at_byte is None else at_byte, every_bytes, times or float("inf"))
+        fault = _WireFault(
+            kind, self.byte if at_byte is None else at_byte, every_bytes, times or float("inf")
+        )
         if at_byte is None:
             fault.at_byte += self._gap(fault) - 1
         self._faults.append(fault)
@@ -149,7 +154,9 @@ class SignalFaults:
             raise ValueError(f"no signal fault {kind!r}; there are {', '.join(SIGNAL_FAULTS)}")
         names = self._names if channels is None else tuple(channels)
         if unknown := sorted(set(names) - set(self._names)):
-            raise ValueError(f"the board has no channel {', '.join(unknown)}; it has {', '.join(self._names)}")
+            raise ValueError(
+                f"the board has no channel {', '.join(unknown)}; it has {', '.join(self._names)}"
+            )
         rows = tuple(self._names.index(name) for name in names)
         self._faults.append(_SignalFault(kind, rows, first, first + n_samples))
         self._report({"fault": kind, "channels": list(names), "sample": first, "n_samples": n_samples})
@@ -167,17 +174,29 @@ class SignalFaults:
                 counts[rows, columns] = 2**23 - 1
             elif fault.kind == "flat":
                 counts[rows, columns] = 0
-            elif fault.kind == "noisy":
+            elif fault.kind in ("noisy", "lead_off"):
                 noise = self._noise(first + rows.start, first + rows.stop)[:, columns]
                 counts[rows, columns] = np.clip(counts[rows, columns] + noise, -(2**23), 2**23 - 1)
             else:
                 counts[rows] = _slip(counts[rows])
 
+    def lead_off_edges(self, first: int, stop: int) -> list[int]:
+        """Conversions in `first` to `stop` at which some electrode comes off or is put back."""
+        edges = [edge for f in self._faults if f.kind == "lead_off" for edge in (f.first, f.stop)]
+        return [edge for edge in edges if first < edge < stop]
+
+    def lead_off_bits(self, sample: int) -> int:
+        """What the comparators say at a conversion: bit k for channel k."""
+        off = [f for f in self._faults if f.kind == "lead_off" and f.first <= sample < f.stop]
+        return sum(1 << channel for channel in {c for fault in off for c in fault.channels})
+
     def _noise(self, first: int, stop: int) -> NDArray[np.int32]:
         """Noise of conversions `first` to `stop`, drawn in fixed pages so that any cut gives the same."""
         pages = range(first // _NOISE_PAGE, (stop - 1) // _NOISE_PAGE + 1)
         shape = (_NOISE_PAGE, len(self._names))
-        drawn = np.vstack([np.random.default_rng((self._seed, 5, page)).normal(0.0, 1.0, shape) for page in pages])
+        drawn = np.vstack(
+            [np.random.default_rng((self._seed, 5, page)).normal(0.0, 1.0, shape) for page in pages]
+        )
         start = pages[0] * _NOISE_PAGE
         return np.asarray(np.rint(_NOISE_COUNTS * drawn[first - start : stop - start]), dtype=np.int32)
 

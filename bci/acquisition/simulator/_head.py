@@ -1,9 +1,10 @@
 """From cortex to scalp: the four-layer sphere head. The one file of this room that imports MNE.
 
 Brain, cerebrospinal fluid, skull and scalp are concentric shells with the conductivities that MNE takes from
-Mosher, Leahy & Lewis (1999). The skull is what makes EEG small and blurred: a spot of a few millimetres on the
-cortex reaches every electrode within 5 cm. Electrodes stand where MNE's template of the 10-05 system has them, drawn
-onto the sphere; all are measured against linked ears (A1 + A2)/2, as a board with its reference clip on the ear does.
+Mosher, Leahy & Lewis (1999). The skull is what makes EEG small and blurred: a spot of a few millimetres on
+the cortex reaches every electrode within 5 cm. Electrodes stand where MNE's template of the 10-05 system has
+them, drawn onto the sphere; all are measured against linked ears (A1 + A2)/2, as a board with its reference
+clip on the ear does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _REFERENCE = ("A1", "A2")
 
 @lru_cache(maxsize=1)
 def _template() -> dict[str, F64]:
-    """10-05 name → unit vector (x right, y front, z up), seen from the centre of the sphere that fits them best."""
+    """10-05 name → unit vector (x right, y front, z up), seen from the centre of the sphere that fits them
+    best.
+    """
     # MNE 1.13 renamed the template and 1.14 drops the old name
     name = "colin27_1005" if "colin27_1005" in mne.channels.get_builtin_montages() else "standard_1005"
     positions = mne.channels.make_standard_montage(name).get_positions()["ch_pos"]
@@ -50,7 +53,7 @@ def electrode_directions(names: Sequence[str]) -> F64:
     template = _template()
     if unknown := [name for name in names if name not in template]:
         raise MontageMismatchError(
-            f"no 10-05 position for {', '.join(unknown)}; the synthetic head knows names like C3, FCz, CP4h, PO7",
+            f"no 10-05 position for {', '.join(unknown)}; names like C3, FCz, CP4h and PO7 are known",
             got=tuple(names),
         )
     return np.array([template[name] for name in names])

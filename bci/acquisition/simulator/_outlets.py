@@ -1,7 +1,8 @@
 """Where the board's bytes leave: a raw pseudo-terminal, or a socket on the loopback interface.
 
-An outlet never blocks. `write` takes what fits now and says how much; what does not fit waits in the board, which
-knows which packets may be dropped. `hang_up` is the cable pulled: whoever has the port open gets an I/O error.
+An outlet never blocks. `write` takes what fits now and says how much; what does not fit waits in the board,
+which knows which packets may be dropped. `hang_up` is the cable pulled: whoever has the port open gets an I/O
+error.
 """
 
 from __future__ import annotations
@@ -15,54 +16,59 @@ from typing import Protocol
 __all__ = ["Outlet", "PtyOutlet", "SocketOutlet", "open_outlet"]
 
 _READ = 4096
+_SEND_BUFFER = 16_384  # small, so that a host which stops reading is felt soon, as behind a serial line
 
 
 class Outlet(Protocol):
-    """`url` is what a host opens. `register` adds to a selector whatever must be waited on to hear the host."""
+    """`url` is what a host opens."""
 
     url: str
 
-    def register(self, selector: selectors.BaseSelector) -> None: ...
-
-    def wait_for_room(self, selector: selectors.BaseSelector, wanted: bool) -> None:
-        """Let the selector also wake when `write` may take something again, or no longer."""
+    @property
+    def connected(self) -> bool:
+        """False only if it is known that no host has it open."""
 
     def read(self) -> bytes:
         """What the host has sent; empty if nothing."""
 
     def write(self, data: bytes | memoryview) -> int:
-        """Number of bytes taken; 0 if the way is full or nobody has the port open."""
+        """Number of bytes taken; 0 if the way is full."""
+
+    def want_room(self, wanted: bool) -> None:
+        """Let the selector also wake when `write` may take something again, or no longer."""
 
     def hang_up(self) -> None: ...
 
 
-def open_outlet(transport: str) -> Outlet:
-    """The outlet for "pty", "socket" or "auto" (a pseudo-terminal where the system has them)."""
+def open_outlet(transport: str, selector: selectors.BaseSelector) -> Outlet:
+    """The outlet for "pty", "socket" or "auto" (a pseudo-terminal where the system has them).
+
+    It registers with `selector` whatever must be waited on to hear the host.
+    """
     if transport == "socket" or (transport == "auto" and not hasattr(os, "openpty")):
-        return SocketOutlet()
-    return PtyOutlet()
+        return SocketOutlet(selector)
+    return PtyOutlet(selector)
 
 
 class PtyOutlet:
-    """A raw pseudo-terminal. The board holds both ends: so settings and unread bytes outlive a host that closes the
-    port and opens it again, as they do behind a USB adapter, and no end of file reaches the board in between.
+    """A raw pseudo-terminal. The board holds both ends.
+
+    So settings and unread bytes outlive a host that closes the port and opens it again, as they do behind a
+    USB adapter, and no end of file reaches the board in between.
     """
 
-    def __init__(self) -> None:
-        import tty
+    connected = True
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        import tty  # not on Windows
 
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.url = os.ttyname(self._slave)
-        self._open = True
-
-    def register(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._room_wanted = False
         selector.register(self._master, selectors.EVENT_READ)
-
-    def wait_for_room(self, selector: selectors.BaseSelector, wanted: bool) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
-        selector.modify(self._master, events)
 
     def read(self) -> bytes:
         with contextlib.suppress(BlockingIOError):
@@ -74,31 +80,35 @@ class PtyOutlet:
             return os.write(self._master, data)
         return 0
 
+    def want_room(self, wanted: bool) -> None:
+        if wanted != self._room_wanted:
+            self._room_wanted = wanted
+            self._selector.modify(self._master, _events(wanted))
+
     def hang_up(self) -> None:
-        if self._open:
-            self._open = False
-            os.close(self._master)
-            os.close(self._slave)
+        self._selector.unregister(self._master)
+        os.close(self._master)
+        os.close(self._slave)
 
 
 class SocketOutlet:
-    """`socket://127.0.0.1:PORT`, one host at a time; a second one waits until the first has gone."""
+    """`socket://127.0.0.1:PORT`, one host at a time; a second one waits until the first has gone.
 
-    def __init__(self) -> None:
+    What is sent while nobody is connected is gone, as on a line that nobody listens to.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
         self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._peer: socket.socket | None = None
-        self._selector: selectors.BaseSelector | None = None
-
-    def register(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
+        self._peer: socket.socket | None = None
+        self._room_wanted = False
         selector.register(self._listener, selectors.EVENT_READ)
 
-    def wait_for_room(self, selector: selectors.BaseSelector, wanted: bool) -> None:
-        if self._peer is not None:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
-            selector.modify(self._peer, events)
+    @property
+    def connected(self) -> bool:
+        return self._peer is not None
 
     def read(self) -> bytes:
         if self._peer is None:
@@ -115,18 +125,23 @@ class SocketOutlet:
         return data
 
     def write(self, data: bytes | memoryview) -> int:
-        if self._peer is None:
-            return 0
-        try:
-            return self._peer.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self._forget_peer()
-            return 0
+        if self._peer is not None:
+            try:
+                return self._peer.send(data)
+            except BlockingIOError:
+                return 0
+            except OSError:
+                self._forget_peer()
+        return len(data)
+
+    def want_room(self, wanted: bool) -> None:
+        if self._peer is not None and wanted != self._room_wanted:
+            self._room_wanted = wanted
+            self._selector.modify(self._peer, _events(wanted))
 
     def hang_up(self) -> None:
         self._forget_peer()
+        self._selector.unregister(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -134,17 +149,19 @@ class SocketOutlet:
             peer, _ = self._listener.accept()
             peer.setblocking(False)
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Small, so that a host which stops reading is felt soon, as it is behind a serial line
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
             self._peer = peer
-            if self._selector is not None:
-                self._selector.unregister(self._listener)
-                self._selector.register(peer, selectors.EVENT_READ)
+            self._room_wanted = False
+            self._selector.unregister(self._listener)
+            self._selector.register(peer, selectors.EVENT_READ)
 
     def _forget_peer(self) -> None:
         if self._peer is not None:
-            if self._selector is not None:
-                self._selector.unregister(self._peer)
-                self._selector.register(self._listener, selectors.EVENT_READ)
+            self._selector.unregister(self._peer)
+            self._selector.register(self._listener, selectors.EVENT_READ)
             self._peer.close()
             self._peer = None
+
+
+def _events(room_wanted: bool) -> int:
+    return selectors.EVENT_READ | (selectors.EVENT_WRITE if room_wanted else 0)

@@ -1,8 +1,8 @@
 """Stationary noise of any spectrum, page by page, the same bits however it is fetched.
 
-Recursive filters would tie every sample to all before it. Here a page of noise is drawn in the frequency domain from
-a generator seeded by (wearer, run, page); neighbours overlap by half and are cross-faded with sin and cos, whose
-squares sum to one, so the variance is the same everywhere and no seam can be heard or decoded.
+Recursive filters would tie every sample to all before it. Here a page of noise is drawn in the frequency
+domain from a generator seeded by (wearer, run, page); neighbours overlap by half and are cross-faded with sin
+and cos, whose squares sum to one, so the variance is the same everywhere and no seam can be heard or decoded.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """`SimulatedBoard`: the handle by which a program starts, changes and ends a board in a process of its own.
 
-The host never imports what the board computes with. Board and host talk over two pipes, one JSON object a line; the
-signal goes over the port, as it would from a real board. The process is a group of its own (a Ctrl-C for the host is
-none for the board) and ends with its standard input, so a host that is killed leaves no board behind.
+The host never imports what the board computes with. Board and host talk over two pipes, one JSON object a
+line; the signal goes over the port, as it would from a real board. The process is a group of its own (a
+Ctrl-C for the host is none for the board) and ends with its standard input, so a host that is killed leaves
+no board behind.
 """
 
 from __future__ import annotations
@@ -117,23 +118,21 @@ class SimulatedBoard:
         self.n_runs: int | None = ready["n_runs"]
 
     def speed(self, factor: float) -> None:
-        """Set the pace: 1 real time, other positive factors scale clock and baud, 0 as fast as the reader takes it."""
+        """Set the pace: 1 real time, other positive factors scale clock and baud, 0 as fast as the reader
+        takes it.
+        """
         self._ask({"command": "speed", "factor": factor})
 
     def fault(self, kind: str, **arguments: Any) -> None:
         """Let something go wrong, now or where `arguments` say.
 
-        ========================================  ==============================================================
-        kind                                      arguments
-        ========================================  ==============================================================
-        lose, duplicate, flip, burst, text        `at_byte` (default: the next), `every_bytes` (1), `times` (1;
-                                                  None for good): damage to single bytes on the line
-        saturate, flat, noisy, spi_slip           `channels` (default: all), `at_sample` (default: the next),
-                                                  `seconds` (1): wrong counts
-        stall                                     `seconds` (1): the line is silent, the converter goes on
-        drift                                     `ppm`: the crystal's rate from now on
-        reset                                     the board boots anew: counters at 0, another boot_id, idle
-        ========================================  ==============================================================
+        - `lose`, `duplicate`, `flip`, `burst`, `text`: damage to a byte on the line. `at_byte` (default: the
+          next), `every_bytes` (on average, default 1), `times` (default 1, None for good).
+        - `saturate`, `flat`, `noisy`, `lead_off`, `spi_slip`: wrong counts. `channels` (default: all),
+          `at_sample` (default: the next), `seconds` (default 1).
+        - `stall`: the line is silent for `seconds` (default 1) while the converter goes on.
+        - `drift`: the crystal runs `ppm` fast from now on.
+        - `reset`: the board boots anew, counters at 0, another boot_id, idle.
 
         Raises
         ------
@@ -172,13 +171,15 @@ class SimulatedBoard:
             reply = self._replies.get(timeout=timeout_s)
         except queue.Empty:
             raise errors.DeviceTimeoutError(
-                f"the simulated board did not answer within {timeout_s:g} s; the computer may be overloaded, try again",
+                f"the simulated board gave no answer in {timeout_s:g} s; is the computer busy? Try again",
                 port=self.port,
             ) from None
         except (OSError, ValueError):  # its pipe is closed
             reply = None
         if reply is None:
-            raise errors.DeviceLostError("the simulated board's process has ended; start it again", port=self.port)
+            raise errors.DeviceLostError(
+                "the simulated board's process has ended; start it again", port=self.port
+            )
         if "error" in reply:
             raise _ERRORS.get(reply["error"], errors.BciError)(reply["message"])
         return reply

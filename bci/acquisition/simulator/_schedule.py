@@ -1,9 +1,10 @@
 """When things are asked of the wearer, and how the sensorimotor rhythms answer.
 
-A cue for a hand lowers the amplitude of the mu and beta rhythms (event-related desynchronisation, ERD), mostly in
-the hemisphere opposite the hand, less in the one on its side; when the movement ends, beta comes back higher than
-before (rebound). Depths and times follow Pfurtscheller & Lopes da Silva, Clin. Neurophysiol. 110:1842-1857, 1999.
-A rest cue changes nothing but what every cue changes: the eyes look, occipital alpha drops for a second.
+A cue for a hand lowers the amplitude of the mu and beta rhythms (event-related desynchronisation, ERD),
+mostly in the hemisphere opposite the hand, less in the one on its side; when the movement ends, beta comes
+back higher than before (rebound). Depths and times follow Pfurtscheller & Lopes da Silva, Clin. Neurophysiol.
+110:1842-1857, 1999. A rest cue changes nothing but what every cue changes: the eyes look, occipital alpha
+drops for a second.
 """
 
 from __future__ import annotations

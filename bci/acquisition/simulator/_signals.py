@@ -1,10 +1,13 @@
-"""What a board can play: `Signal` is the door, `PlayedSignal` the recorded kind, `quantise` the converter behind it."""
+"""What a board can play: `Signal` is the door, `PlayedSignal` the recorded kind, `quantise` the converter
+behind it.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,16 +50,17 @@ def open_signal(source: Synthetic | Played) -> Signal:
     return SyntheticEeg(source)
 
 
-def quantise(uv: F64) -> NDArray[np.int32]:
-    """Counts of the 24-bit converter: nearest step, held at the ends of its range (±187.5 mV)."""
-    return np.clip(np.rint(uv / UV_PER_COUNT), -_FULL_SCALE - 1, _FULL_SCALE).astype(np.int32)
+def quantise(uv: F64, uv_per_count: float | F64 = UV_PER_COUNT) -> NDArray[np.int32]:
+    """Counts of the 24-bit converter: nearest step, held at the ends of its range (±187.5 mV at gain 24)."""
+    return np.clip(np.rint(uv / uv_per_count), -_FULL_SCALE - 1, _FULL_SCALE).astype(np.int32)
 
 
 class PlayedSignal:
     """Runs from an npz with these arrays (`bci.interop.write_play_file` writes it)
 
-    ``data_uv`` (n_channels, n_samples) of all runs one after another, ``run_starts`` (n_runs,), ``fs_num`` and
-    ``fs_den``, ``channels``, ``event_sample`` and ``event_code`` (n_events,), ``label_codes`` and ``label_names``.
+    ``data_uv`` (n_channels, n_samples) of all runs one after another, ``run_starts`` (n_runs,), ``fs_num``
+    and ``fs_den``, ``channels``, ``event_sample`` and ``event_code`` (n_events,), ``label_codes`` and
+    ``label_names``.
 
     Raises
     ------
@@ -74,13 +78,15 @@ class PlayedSignal:
                 self.channels = tuple(str(name) for name in arrays["channels"])
                 sample, code = arrays["event_sample"], arrays["event_code"]
                 codes, names = arrays["label_codes"], arrays["label_names"]
-        except (OSError, ValueError, KeyError) as err:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as err:
             raise RecordingError(
                 f"{path} is not a file that bci.interop.write_play_file has written: {err}", path=path
             ) from err
         n_samples = self._data_uv.shape[-1]
         if self._data_uv.ndim != 2 or len(self._data_uv) != len(self.channels) or not len(starts):
-            raise RecordingError(f"{path}: data of shape {self._data_uv.shape} for {len(self.channels)} channels", path=path)
+            raise RecordingError(
+                f"{path}: data of shape {self._data_uv.shape} for {len(self.channels)} channels", path=path
+            )
         self.labels = {int(c): str(name) for c, name in zip(codes, names, strict=True)}
         self._bounds = [*(int(start) for start in starts), n_samples]
         self._events = sorted(zip(sample.tolist(), code.tolist(), strict=True))

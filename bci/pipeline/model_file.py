@@ -1,0 +1,280 @@
+"""Model files: a safetensors file of float64 arrays, the rest as JSON in its header, and a SHA-256 over both.
+
+The hash shows damage, not origin: a file from a stranger is as trustworthy as the stranger. Whatever lies
+in the file, loading it runs no code of it, takes no more memory than a bounded file needs, and ends in a
+`Model` or in one error that says what is wrong. Loading needs numpy, safetensors and msgspec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from bci.chunks import F64, SignalInfo
+from bci.decoders.frozen import FrozenTangentSpace
+from bci.errors import BciError, ModelFileError, NotCertifiedError
+from bci.pipeline.chain import FilterChain
+from bci.pipeline.model import Model, Timing, Training, Validation
+from bci.prosthesis.certificate import Certificate
+from bci.prosthesis.policy import PolicyParameters
+
+__all__ = ["SCHEMA_VERSION", "certify", "load_model", "model_digest", "save_model"]
+
+SCHEMA_VERSION = 1
+
+_FORMAT = "bci-model"
+# 64 channels and 10 classes come to 1 MB; what is larger than this is not a model.
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_HZ = 100_000
+_DECODERS = ("cued", "motor", "asynchronous")
+
+
+class _DecoderMeta(msgspec.Struct, forbid_unknown_fields=True):
+    classes: tuple[str, ...]
+    temperature: float
+    outlier_distance: float
+
+
+class _ChainMeta(msgspec.Struct, forbid_unknown_fields=True):
+    channels: tuple[str, ...]
+    rate: tuple[int, int]
+    band_hz: tuple[float, float]
+    order: int
+    notch_hz: tuple[float, ...]
+
+
+class _Meta(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON part of a model file."""
+
+    chain: _ChainMeta
+    cued: _DecoderMeta
+    motor: _DecoderMeta | None
+    asynchronous: _DecoderMeta
+    motor_channels: tuple[str, ...]
+    timing: Timing
+    policy: PolicyParameters
+    validation: Validation
+    training: Training
+
+
+def save_model(model: Model, path: str | Path) -> str:
+    """Write a model to a file that only its owner may read, replacing an older one in one step.
+
+    Returns
+    -------
+    sha256 : str
+        The same as `model_digest(model)`.
+
+    Raises
+    ------
+    ModelFileError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    meta, arrays = _meta_of(model), _arrays_of(model)
+    sha256 = _digest(meta, arrays)
+    header = {"format": _FORMAT, "schema": str(SCHEMA_VERSION), "sha256": sha256, "model": meta.decode()}
+    new = path.with_name(path.name + ".new")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(to_bytes(arrays, metadata=header))
+        new.replace(path)
+    except OSError as err:
+        new.unlink(missing_ok=True)
+        raise ModelFileError(f"cannot write the model to {path}: {err.strerror or err}", path=path) from err
+    return sha256
+
+
+def load_model(path: str | Path, *, info: SignalInfo | None = None) -> Model:
+    """Read a model, and with `info` refuse it at once where it does not fit the signal.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, damaged, foreign, too large or of another schema.
+    RateMismatchError, MontageMismatchError
+        If the model was trained for another signal than `info`.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size > _MAX_BYTES:
+            raise ModelFileError(
+                f"{path} is no model file: expected a file of at most {_MAX_BYTES >> 20} MB", path=path
+            )
+        with safe_open(path, framework="np") as file:
+            header = dict(file.metadata() or {})
+            arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except OSError as err:
+        raise ModelFileError(f"cannot read {path}: {err.strerror or err}", path=path) from err
+    except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as err:
+        raise ModelFileError(f"{path} is no model file or is damaged: {err}", path=path) from err
+    model = _parse(header, arrays, path)
+    if info is not None:
+        model.chain.require(info)
+    return model
+
+
+def model_digest(model: Model) -> str:
+    """SHA-256 of everything in a model; certificates name the model they speak for by it."""
+    return _digest(_meta_of(model), _arrays_of(model))
+
+
+def certify(model: Model) -> Certificate:
+    """The certificate that the safety monitor asks for before it arms.
+
+    Raises
+    ------
+    NotCertifiedError
+        If the validation does not allow it; the message says why.
+    """
+    validation = model.validation
+    if validation.refusal or validation.low is None:
+        raise NotCertifiedError(f"the hand stays disarmed: {validation.refusal}")
+    if validation.issued_s is None:
+        raise NotCertifiedError(
+            "the hand stays disarmed: the training states no time, so nothing could expire"
+        )
+    return Certificate(
+        lower=validation.low,
+        chance=validation.chance,
+        runs=model.training.runs,
+        issued_s=validation.issued_s,
+        model=model_digest(model),
+        channels=model.chain.channels,
+    )
+
+
+def _meta_of(model: Model) -> bytes:
+    chain = model.chain
+    meta = _Meta(
+        chain=_ChainMeta(
+            channels=chain.channels,
+            rate=(chain.rate.numerator, chain.rate.denominator),
+            band_hz=chain.band_hz,
+            order=chain.order,
+            notch_hz=chain.notch_hz,
+        ),
+        cued=_decoder_meta(model.cued),
+        motor=None if model.motor is None else _decoder_meta(model.motor),
+        asynchronous=_decoder_meta(model.asynchronous),
+        motor_channels=model.motor_channels,
+        timing=model.timing,
+        policy=model.policy,
+        validation=model.validation,
+        training=model.training,
+    )
+    return msgspec.json.encode(meta, order="deterministic")
+
+
+def _decoder_meta(decoder: FrozenTangentSpace) -> _DecoderMeta:
+    return _DecoderMeta(decoder.classes, decoder.temperature, decoder.outlier_distance)
+
+
+def _arrays_of(model: Model) -> dict[str, F64]:
+    arrays = {"chain.sos": model.chain.sos}
+    for name in _DECODERS:
+        decoder: FrozenTangentSpace | None = getattr(model, name)
+        if decoder is not None:
+            arrays[f"{name}.whitening"] = decoder.whitening
+            arrays[f"{name}.weights"] = decoder.weights
+            arrays[f"{name}.bias"] = decoder.bias
+    return {name: np.ascontiguousarray(a, dtype=np.float64) for name, a in arrays.items()}
+
+
+def _digest(meta: bytes, arrays: dict[str, Any]) -> str:
+    sha = hashlib.sha256(meta)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def _parse(header: dict[str, str], arrays: dict[str, Any], path: Path) -> Model:
+    if header.get("format") != _FORMAT:
+        raise ModelFileError(f"{path} is a safetensors file, but no model of this library", path=path)
+    if header.get("schema") != str(SCHEMA_VERSION):
+        raise ModelFileError(
+            f"{path} has schema {header.get('schema')!r}, this version reads {SCHEMA_VERSION}: train anew",
+            path=path,
+        )
+    text = header.get("model", "").encode()
+    if _digest(text, arrays) != header.get("sha256"):
+        raise ModelFileError(f"{path} is damaged: its contents do not have the SHA-256 it states", path=path)
+    try:
+        return _model_of(msgspec.json.decode(text, type=_Meta), arrays)
+    except (msgspec.MsgspecError, BciError, ValueError, RecursionError, ZeroDivisionError) as err:
+        raise ModelFileError(f"{path} does not hold a usable model: {err}", path=path) from err
+
+
+def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
+    """Put a model together; anything that does not fit raises ValueError or a BciError."""
+    for name, array in arrays.items():
+        if array.dtype != np.float64 or not np.isfinite(array).all():
+            raise ValueError(f"array {name} is not of finite float64")
+    chain = FilterChain(
+        meta.chain.channels,
+        Fraction(*meta.chain.rate),
+        _take(arrays, "chain.sos"),
+        meta.chain.band_hz,
+        meta.chain.order,
+        meta.chain.notch_hz,
+    )
+    if not chain.channels or not 0 < chain.rate <= _MAX_HZ:
+        raise ValueError("it has no channels or no sampling rate")
+    decoders = {name: _decoder_of(name, getattr(meta, name), arrays) for name in _DECODERS}
+    cued, motor, asynchronous = (decoders[name] for name in _DECODERS)
+    if arrays:
+        raise ValueError(f"unknown arrays {', '.join(sorted(arrays))}")
+    if cued is None or asynchronous is None:
+        raise ValueError("a decoder is missing")
+    sizes = [
+        (cued, len(chain.channels)),
+        (asynchronous, len(chain.channels)),
+        (motor, len(meta.motor_channels)),
+    ]
+    if any(decoder is not None and decoder.n_channels != n for decoder, n in sizes):
+        raise ValueError("decoders and montage have different numbers of channels")
+    if not set(meta.motor_channels) <= set(chain.channels):
+        raise ValueError("a motor channel is not in the montage")
+    chain.start()  # refuses sections that are not stable
+    return Model(
+        chain,
+        cued,
+        motor,
+        meta.motor_channels,
+        asynchronous,
+        meta.timing,
+        meta.policy,
+        meta.validation,
+        meta.training,
+    )
+
+
+def _decoder_of(name: str, meta: _DecoderMeta | None, arrays: dict[str, Any]) -> FrozenTangentSpace | None:
+    if meta is None:
+        return None
+    return FrozenTangentSpace(
+        meta.classes,
+        _take(arrays, f"{name}.whitening"),
+        _take(arrays, f"{name}.weights"),
+        _take(arrays, f"{name}.bias"),
+        temperature=meta.temperature,
+        outlier_distance=meta.outlier_distance,
+    )
+
+
+def _take(arrays: dict[str, Any], name: str) -> F64:
+    if name not in arrays:
+        raise ValueError(f"array {name} is missing")
+    array: F64 = arrays.pop(name)
+    return array

@@ -1,0 +1,151 @@
+"""How a trained model does on runs it has not seen: the stages and the policy of control, and no choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.chunks import F64
+from bci.decisions import Prediction
+from bci.dsp import covariances
+from bci.errors import TooFewTrialsError
+from bci.evaluation import (
+    EventScore,
+    Interval,
+    balanced_accuracy,
+    balanced_accuracy_chance_threshold,
+    balanced_accuracy_interval,
+    chance_level,
+    match_events,
+)
+from bci.pipeline.model import Model
+from bci.pipeline.online import OnlinePipeline
+from bci.pipeline.runs import REST, Run, task_events
+from bci.pipeline.windows import cued_windows
+from bci.prosthesis.policy import IntentPolicy
+
+__all__ = ["CuedScore", "score_control", "score_cued"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CuedScore:
+    """Decisions on cued windows, one per trial.
+
+    Parameters
+    ----------
+    classes : tuple of str
+    labels, predicted : ndarray of str, shape (n_trials,)
+    probabilities : ndarray, shape (n_trials, n_classes)
+        Of `predicted`, in the order of `classes`.
+    predicted_motor : ndarray of str, shape (n_trials,), or None
+        What the motor channels alone say.
+    runs : ndarray of int, shape (n_trials,)
+    dropped : int
+        Cues without a usable window (loss, end of run).
+    """
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.str_]
+    predicted: NDArray[np.str_]
+    probabilities: F64
+    predicted_motor: NDArray[np.str_] | None
+    runs: NDArray[np.int64]
+    dropped: int
+
+    @property
+    def n_trials(self) -> int:
+        return len(self.labels)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Of cued windows; says nothing about false movements between cues."""
+        return balanced_accuracy(self.labels, self.predicted)
+
+    @property
+    def interval(self) -> Interval:
+        """95 % posterior interval of `balanced_accuracy`."""
+        return balanced_accuracy_interval(self.labels, self.predicted)
+
+    @property
+    def balanced_accuracy_motor(self) -> float:
+        """The same from the motor channels alone; NaN where the montage has none."""
+        if self.predicted_motor is None:
+            return math.nan
+        return balanced_accuracy(self.labels, self.predicted_motor)
+
+    @property
+    def chance_level(self) -> float:
+        """What guessing reaches on average."""
+        return chance_level(len(self.classes))
+
+    @property
+    def chance_threshold(self) -> float:
+        """Smallest balanced accuracy that guessing reaches in at most one of 20 such sets of trials."""
+        _, counts = np.unique(self.labels, return_counts=True)
+        return balanced_accuracy_chance_threshold(counts.tolist())
+
+
+def score_cued(model: Model, runs: Sequence[Run]) -> CuedScore:
+    """Decide every cued trial of `runs` with the cued decoder.
+
+    Raises
+    ------
+    LabelError, ShapeError, RateMismatchError, MontageMismatchError
+        If the runs do not fit the model; the message says how.
+    TooFewTrialsError
+        If a class has no usable trial.
+    """
+    classes = model.cued.classes
+    found = cued_windows(runs, model.chain, labels=classes, window_s=model.timing.cue_window_s)
+    counts = {name: int(np.sum(found.labels == name)) for name in classes}
+    if not all(counts.values()):
+        told = ", ".join(f"{n} of {name}" for name, n in counts.items())
+        raise TooFewTrialsError(f"every class needs a usable trial, got {told}", counts=counts, needed=1)
+    covs = covariances(found.data_uv, shrinkage="oas")
+    probabilities, _ = model.cued.predict_proba(covs)
+    names = np.array(classes)
+    motor = None
+    if model.motor is not None:
+        part = covariances(found.data_uv[:, model.motor_rows], shrinkage="oas")
+        motor = names[np.argmax(model.motor.predict_proba(part)[0], axis=1)]
+    return CuedScore(
+        classes=classes,
+        labels=found.labels,
+        predicted=names[np.argmax(probabilities, axis=1)],
+        probabilities=probabilities,
+        predicted_motor=motor,
+        runs=found.runs,
+        dropped=len(found.dropped),
+    )
+
+
+def score_control(model: Model, runs: Sequence[Run]) -> EventScore:
+    """Let the asynchronous decoder and its policy run over whole runs and count what they did.
+
+    Errors as of `OnlinePipeline`. The output is on for the one decision at which an intent is issued.
+    """
+    total = EventScore()
+    movements = [name for name in model.classes if name != REST]
+    for run in runs:
+        pipeline = OnlinePipeline(model, run.info)
+        policy = IntentPolicy(model.policy, fs_hz=model.chain.fs_hz)
+        predictions: list[Prediction] = []
+        output: list[str] = []
+        for chunk in run.chunks:
+            for prediction in pipeline.step(chunk):
+                intent = policy.update(prediction)
+                predictions.append(prediction)
+                output.append(intent.action if intent is not None else REST)
+        total += match_events(
+            [p.sample_index for p in predictions],
+            output,
+            task_events(run, movements, task_s=model.timing.task_s),
+            fs_hz=model.chain.fs_hz,
+            span=(run.first_sample, run.end_sample),
+            rest=REST,
+        )
+    return total

@@ -1,0 +1,108 @@
+"""The online loop: chunks in, predictions, intents, and a safety monitor that is told of every sample.
+
+The loop reads no clock but to measure latency, and nothing it measures changes what it does. Chunks are handed on
+in pieces of at most one decision step, so that in accelerated time the monitor's clock never jumps further than it would live.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bci.chunks import Chunk, SignalInfo
+from bci.decisions import Intent, Prediction
+from bci.pipeline import Model, OnlinePipeline
+from bci.prosthesis import IntentPolicy, SafetyMonitor
+
+__all__ = ["ControlLoop", "Decided", "pieces"]
+
+#: Share of the converter's range beyond which a channel counts as saturated; an ADS1299 clips at ±187.5 mV at gain 24.
+_NEAR_RAIL = 0.99
+_FULL_SCALE_COUNTS = 2**23 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One due decision and what the policy made of it; `latency_ms` is from the last byte to the monitor's pipe."""
+
+    prediction: Prediction
+    intent: Intent | None
+    latency_ms: float
+
+
+@dataclass(slots=True)
+class ControlLoop:
+    """Pipeline, policy and monitor of one session.
+
+    Parameters
+    ----------
+    model : Model
+    info : SignalInfo
+        Of the stream.
+    monitor : SafetyMonitor
+        Armed or not; the loop only tells it what was heard and meant.
+    now_ns : callable
+        Monotonic clock, for latency alone.
+    """
+
+    model: Model
+    info: SignalInfo
+    monitor: SafetyMonitor
+    now_ns: Callable[[], int] = time.monotonic_ns
+    policy: IntentPolicy = field(init=False)
+    _pipeline: OnlinePipeline = field(init=False)
+    _rails_uv: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pipeline = OnlinePipeline(self.model, self.info)
+        self.policy = IntentPolicy(self.model.policy, fs_hz=self.info.fs_hz)
+        scale = self.info.uv_per_count or (np.inf,) * self.info.n_channels
+        self._rails_uv = _NEAR_RAIL * _FULL_SCALE_COUNTS * np.asarray(scale)[:, None]
+
+    def feed(self, chunk: Chunk, *, last_byte_ns: int | None = None) -> Iterator[Decided]:
+        """Take the next chunk; yields each decision once the monitor has been told of it.
+
+        Any exception of the decoder is told to the monitor, which holds, and raised again.
+        """
+        for piece in pieces(chunk, self.model.timing.step_samples):
+            try:
+                predictions = self._pipeline.step(piece)
+            except Exception as err:
+                self.monitor.trouble(f"{type(err).__name__}: {err}")
+                raise
+            if piece.n_samples:
+                newest = predictions[-1] if predictions else None
+                self.monitor.signal(
+                    piece.end_sample - 1,
+                    self._device_us(piece.end_sample - 1),
+                    lost=piece.lost_before,
+                    saturated=bool((np.abs(piece.data_uv) >= self._rails_uv).any()),
+                    outlier=newest is not None and newest.valid and newest.outlier,
+                )
+            for prediction in predictions:
+                intent = self.policy.update(prediction)
+                if intent is not None:
+                    self.monitor.intent(intent, last_byte_ns=last_byte_ns)
+                waited = 0 if last_byte_ns is None else self.now_ns() - last_byte_ns
+                yield Decided(prediction, intent, waited * 1e-6)
+
+    def _device_us(self, sample: int) -> int:
+        """The board's clock at a sample, by its nominal rate; the monitor allows for the drift."""
+        return int(sample * 1_000_000 / self.info.rate)
+
+
+def pieces(chunk: Chunk, step: int) -> Iterator[Chunk]:
+    """Cut a chunk at multiples of `step` samples; what was lost before it stands before the first piece."""
+    if chunk.n_samples <= step:
+        yield chunk
+        return
+    start = 0
+    while start < chunk.n_samples:
+        first = chunk.first_sample + start
+        end = min(chunk.n_samples, start + step - first % step)
+        part = replace(chunk, data_uv=chunk.data_uv[:, start:end], first_sample=first)
+        yield part if start == 0 else replace(part, lost_before=0, restart=False, markers=())
+        start = end

@@ -1,0 +1,403 @@
+"""The whole way once: board → calibration → model → control of a hand → summary and report.
+
+Nothing here decodes or decides; it puts the rooms in order and watches. In accelerated time the simulated board's
+clock waits for this program, and the safety monitor's ticks come with the board's time. For the live part near the end
+both run in real time, and only there are latencies measured.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci._version import __version__
+from bci.acquisition import open_source
+from bci.acquisition.simulator import SimulatedBoard
+from bci.chunks import Chunk, Marker, SignalInfo
+from bci.errors import ArmingRefusedError, DeviceTimeoutError, LabelError, NotCertifiedError
+from bci.evaluation import EventScore
+from bci.pipeline import Model, Run, certify, model_digest, save_model, score_cued, split_runs, task_events, train
+from bci.prosthesis import Certificate, Profile, SafetyMonitor
+from bci.sessions.control import ControlLoop
+from bci.sessions.folder import DecisionLog, SessionFolder, write_private
+from bci.sessions.live import LivePart, plan_live
+from bci.sessions.observer import ControlView, Observer, Silent
+from bci.sessions.quality import QualityWatch
+from bci.sessions.staging import Stage, stage_recording, stage_synthetic
+from bci.sessions.summary import Summary, cued_figures, latency_figures, movement_figures
+from bci.sessions.trace import RunTrace, accepted_intents
+
+__all__ = ["DemoOptions", "run_demo"]
+
+#: A board that streams nothing for so long has stopped.
+SILENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What `bci demo` was asked for.
+
+    Parameters
+    ----------
+    output : Path
+        New folder for recording, model, logs and report.
+    seed, intent
+        Of the synthetic wearer.
+    recording, subject, labels, unit, calibrate, control
+        A real recording instead; see `stage_recording`.
+    port : str, optional
+        A board that is already there, whose trigger line carries the cues; it is run in real time.
+    port_labels : mapping of int to str
+        What its trigger codes mean.
+    live_s : float
+        Length of the part at real-time pace, s.
+    budget_per_min : float
+        False activations per minute that the policy may cost.
+    """
+
+    output: Path
+    seed: int = 0
+    intent: float = 1.0
+    recording: Path | None = None
+    subject: str | None = None
+    labels: Mapping[str, str] | None = None
+    unit: str | None = None
+    calibrate: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
+    port: str | None = None
+    port_labels: Mapping[int, str] = field(default_factory=dict)
+    baud: int = 921_600
+    live_s: float = 8.0
+    budget_per_min: float = 1.0
+
+
+def run_demo(options: DemoOptions, observer: Observer | None = None) -> Summary:
+    """Run the demonstration; returns its summary, which also lies in the session's folder.
+
+    Raises
+    ------
+    BciError
+        Any fault that ends it. The hand holds, everything is closed, and the recording up to then is readable.
+    """
+    with ExitStack() as stack:
+        demo = _Demo(options, observer or Silent(), stack)
+        model = demo.train(demo.calibrate())
+        return demo.control(model)
+
+
+class _Demo:
+    def __init__(self, options: DemoOptions, observer: Observer, stack: ExitStack) -> None:
+        self.options, self.observer, self.stack = options, observer, stack
+        self.started_ns = time.monotonic_ns()
+        self.folder = SessionFolder.create(options.output)
+        observer.stage("prepare", "starting the board; compiling the signal kernels, the first time for some seconds")
+        compiling = threading.Thread(target=_compile, name="compile", daemon=True)
+        compiling.start()
+        self.stage = self._stage()
+        self.board: SimulatedBoard | None = None
+        port, labels = options.port, dict(options.port_labels)
+        if port is None:
+            self.board = SimulatedBoard(
+                self.stage.signal, baud=options.baud, speed=0, truth_path=self.folder.path / "truth.jsonl"
+            )
+            stack.enter_context(self.board)
+            port, labels = self.board.port, self.board.labels
+        self.source = stack.enter_context(
+            open_source(
+                port,
+                baud=options.baud,
+                labels=labels,
+                record_to=self.folder.recording,
+                notes={"software": f"bci {__version__}", "what": self.stage.title, "runs": list(self.stage.runs)},
+            )
+        )
+        self.port = port
+        self.info: SignalInfo = self.source.info
+        self.quality = QualityWatch(self.info)
+        compiling.join()
+        observer.note(
+            f"{self.info.device or 'board'} on {port}: {self.info.n_channels} channels at {self.info.fs_hz:g} Hz"
+        )
+
+    def _stage(self) -> Stage:
+        o = self.options
+        if o.recording is None:
+            return stage_synthetic(seed=o.seed, intent=o.intent)
+        return stage_recording(
+            o.recording,
+            subject=o.subject,
+            labels=o.labels,
+            unit=o.unit,
+            play_file=self.folder.path / "played.npz",
+            calibrate=o.calibrate,
+            control=o.control,
+        )
+
+    # ---- calibration and training
+
+    def calibrate(self) -> list[Run]:
+        stage = self.stage
+        names = stage.runs[: stage.n_calibration]
+        self.observer.stage("calibrate", f"{stage.title}; {', '.join(names)}, accelerated")
+        total, done = sum(stage.n_cues[: len(names)]), 0
+        runs: list[Run] = []
+        for name in names:
+            chunks = []
+            for chunk in self._stream(name):
+                chunks.append(chunk)
+                done += sum(marker.label in stage.classes for marker in chunk.markers)
+                self.observer.progress(done, total, "trials")
+            runs += split_runs(self.info, chunks)
+        if not done:
+            seen = sorted({marker.label for run in runs for marker in run.markers})
+            raise LabelError(
+                f"no cue came over the wire in {len(names)} runs; events were: {', '.join(seen) or 'none'}. "
+                f"Expected {', '.join(stage.classes)}; name the trigger line's codes with --code 1=rest --code 3=right",
+                found=seen,
+                expected=stage.classes,
+            )
+        return runs
+
+    def train(self, runs: list[Run]) -> Model:
+        self.observer.stage("train", "tangent space + logistic regression; temperature and policy on runs left out")
+        model = train(
+            runs,
+            labels=self.stage.classes,
+            task_s=self.stage.task_s,
+            budget_per_min=self.options.budget_per_min,
+            issued_s=time.time(),
+        )
+        save_model(model, self.folder.model)
+        return model
+
+    # ---- control
+
+    def control(self, model: Model) -> Summary:
+        stage, n = self.stage, self.stage.n_calibration
+        certificate, refusal = _certificate(model)
+        monitor = self.stack.enter_context(
+            SafetyMonitor(
+                Profile.for_classes(model.classes),
+                log_path=self.folder.events,
+                certificate=certificate,
+                clock="monotonic" if self.board is None else "driven",
+                model=model_digest(model),
+                channels=self.info.channels,
+            )
+        )
+        log = self.stack.enter_context(DecisionLog(self.folder.decisions))
+        loop = ControlLoop(model, self.info, monitor)
+        self.observer.stage("control", f"{', '.join(stage.runs[n:])}: decoder → policy → safety monitor → hand")
+        if refusal:
+            self.observer.note(f"The hand refuses to arm: {refusal}")
+        runs: list[Run] = []
+        traces: list[RunTrace] = []
+        latencies_ms: list[float] = []
+        armed = False
+        movements = tuple(name for name in stage.classes if name != "rest")
+        for k, name in enumerate(stage.runs[n:], start=n):
+            live: LivePart | None = None
+            if self.board is not None and k == len(stage.runs) - 1:
+                live = plan_live(self.board, monitor, run=k, movements=movements, seconds=self.options.live_s)
+            chunks: list[Chunk] = []
+            trace = RunTrace(name, self.info.fs_hz, 0)
+            view = _View(self, name, model, monitor, loop)
+            for chunk in self._stream(name):
+                if not chunks:
+                    trace.first_sample = chunk.first_sample
+                chunks.append(chunk)
+                if live is not None:
+                    live.advance(chunk.end_sample - trace.first_sample, time.monotonic_ns())
+                for decided in loop.feed(chunk, last_byte_ns=self.source.last_byte_ns):
+                    state = monitor.state()
+                    trace.add(decided, float(np.mean(state.position[:5])))
+                    log.write((decided.prediction,))
+                    if self.board is None or (live is not None and live.settled(time.monotonic_ns())):
+                        latencies_ms.append(decided.latency_ms)
+                    if not armed and not refusal and decided.prediction.valid:
+                        armed, refusal = self._arm(monitor)
+                view.show(chunk, trace, live=self.board is None or (live is not None and live.running))
+            if live is not None:
+                live.end()
+            runs += split_runs(self.info, chunks)
+            traces.append(trace)
+        monitor.sync()
+        ended = monitor.close()
+        log.close()
+        statistics = self.source.statistics
+        self.source.close()
+        return self._summarise(model, runs, traces, armed, refusal, latencies_ms, ended, statistics)
+
+    def _arm(self, monitor: SafetyMonitor) -> tuple[bool, str]:
+        """Ask once, when the first decision stands; why not, if not."""
+        try:
+            monitor.sync()
+            monitor.arm()
+        except (NotCertifiedError, ArmingRefusedError) as err:
+            self.observer.note(f"The hand refuses to arm: {err}")
+            return False, str(err)
+        return True, ""
+
+    def _stream(self, run: str) -> Iterator[Chunk]:
+        """START, all chunks of one run, STOP."""
+        self.source.start()
+        heard_ns = time.monotonic_ns()
+        ended = False
+        while not ended:
+            chunks = self.source.read(0.5)
+            if chunks:
+                heard_ns = time.monotonic_ns()
+            elif time.monotonic_ns() - heard_ns > SILENCE_S * 1e9:
+                raise DeviceTimeoutError(
+                    f"{run}: nothing came for {SILENCE_S:g} s; check the board and its cable", port=self.port
+                )
+            for chunk in chunks:
+                ended = ended or any(_ends_run(marker) for marker in chunk.markers)
+                yield chunk
+        self.source.stop()
+
+    # ---- the end
+
+    def _summarise(
+        self,
+        model: Model,
+        runs: list[Run],
+        traces: list[RunTrace],
+        armed: bool,
+        refusal: str,
+        latencies_ms: list[float],
+        ended: dict[str, Any],
+        statistics: Any,
+    ) -> Summary:
+        from bci.report import write_session_report  # draws pictures, so it loads only now
+
+        self.observer.stage("report", "scoring trials that were never trained on, drawing the report")
+        stage, folder = self.stage, self.folder
+        cued = score_cued(model, runs)
+        movements = [name for name in stage.classes if name != "rest"]
+        events = [task_events(run, movements, task_s=stage.task_s) for run in runs]
+        accepted = accepted_intents(folder.events)
+        score = EventScore()
+        for run, trace, wanted in zip(runs, traces, events, strict=True):
+            score += trace.score(run, wanted, accepted)
+        latency = latency_figures(latencies_ms, ended)
+        summary = Summary(
+            balanced_accuracy=cued.balanced_accuracy,
+            balanced_accuracy_motor=cued.balanced_accuracy_motor,
+            samples_lost=statistics.samples_lost,
+            false_movements_per_min=score.false_positives_per_min,
+            latency_ms_median=latency["byte_to_monitor_ms_median"],
+            armed=armed,
+            refusal=refusal,
+            what={
+                "title": stage.title,
+                "kind": stage.kind,
+                "classes": list(stage.classes),
+                "calibration_runs": list(stage.runs[: stage.n_calibration]),
+                "control_runs": list(stage.runs[stage.n_calibration :]),
+                "device": self.info.device,
+                "channels": list(self.info.channels),
+                "rate_hz": self.info.fs_hz,
+                "motor_channels": list(model.motor_channels),
+                "software": f"bci {__version__}, Python {platform.python_version()}, {platform.system()}",
+                "model_sha256": model_digest(model),
+            },
+            cued=cued_figures(cued),
+            calibration={
+                "trials": model.training.trials,
+                "seconds": model.training.duration_s,
+                "balanced_accuracy": model.validation.balanced_accuracy,
+                "interval_95": [model.validation.low, model.validation.high],
+                "budget_per_min": model.validation.budget_per_min,
+            },
+            control=movement_figures(score) if armed else {"refusal": refusal, **movement_figures(score)},
+            link={
+                "bytes": statistics.bytes,
+                "frames": statistics.frames,
+                "samples": statistics.samples,
+                "samples_lost": statistics.samples_lost,
+                "faults": statistics.faults,
+                "baud": self.options.baud,
+                "port": self.port,
+            },
+            speed=latency,
+            files={
+                "folder": str(folder.path),
+                "recording": str(folder.recording),
+                "model": str(folder.model),
+                "events": str(folder.events),
+                "decisions": str(folder.decisions),
+                "report": str(folder.report),
+            },
+        )
+        write_session_report(folder.report, summary, model=model, runs=runs, traces=traces, accepted=accepted)
+        summary.what["seconds"] = (time.monotonic_ns() - self.started_ns) * 1e-9
+        write_private(folder.summary, summary.to_json() + "\n")
+        return summary
+
+
+class _View:
+    """Looks at one control run for the observer, ten times a second at most."""
+
+    EVERY_NS = 100_000_000
+
+    def __init__(self, demo: _Demo, run: str, model: Model, monitor: SafetyMonitor, loop: ControlLoop) -> None:
+        self._demo, self._run, self._model, self._monitor, self._loop = demo, run, model, monitor, loop
+        self._shown_ns = 0
+        self._cue, self._cue_end = "", 0
+
+    def show(self, chunk: Chunk, trace: RunTrace, *, live: bool) -> None:
+        demo = self._demo
+        demo.quality.add(chunk)
+        for marker in chunk.markers:
+            if marker.label in demo.stage.classes:
+                self._cue = marker.label
+                self._cue_end = marker.sample_index + round(demo.stage.task_s * demo.info.fs_hz)
+        now_ns = time.monotonic_ns()
+        if now_ns - self._shown_ns < self.EVERY_NS:
+            return
+        self._shown_ns = now_ns
+        newest = trace.predictions[-1] if trace.predictions else None
+        shown = {}
+        if newest is not None and newest.valid:
+            shown = dict(zip(newest.classes, newest.probabilities, strict=True))
+        demo.observer.control(
+            ControlView(
+                run=self._run,
+                device_s=trace.seconds(chunk.end_sample),
+                cue=self._cue if chunk.end_sample < self._cue_end else "",
+                quality=demo.quality.channels(),
+                probabilities=shown,
+                evidence=self._loop.policy.evidence or {},
+                threshold=self._model.policy.threshold,
+                hand=self._monitor.state(),
+                lost=demo.source.statistics.samples_lost,
+                live=live,
+            )
+        )
+
+
+def _ends_run(marker: Marker) -> bool:
+    return marker.source == "device" and marker.label == "run_end"
+
+
+def _certificate(model: Model) -> tuple[Certificate | None, str]:
+    try:
+        return certify(model), ""
+    except NotCertifiedError as err:
+        return None, str(err)
+
+
+def _compile() -> None:
+    """Run training and one online step on a few seconds of noise, so that nothing is compiled on the first byte."""
+    from bci.sessions.warm_up import warm_up
+
+    warm_up()

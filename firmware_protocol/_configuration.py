@@ -1,0 +1,186 @@
+"""What a device measures and how: the part of its state that commands change (SPEC 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from firmware_protocol.codes import LeadOff, Opcode, Pattern, Status, TestSignal
+from firmware_protocol.converter import (
+    CONFIG1,
+    CONFIG2,
+    GAINS,
+    LOFF,
+    LOFF_SENSN,
+    LOFF_SENSP,
+    N_REGISTERS,
+    Converter,
+)
+from firmware_protocol.limits import MAX_RESPONSE_PAYLOAD
+from firmware_protocol.patterns import FULL_SCALE, pattern_counts
+
+_ALL_CHANNELS = 255
+_MUX_INPUTS = 8
+_CLOCK_HZ = 2_048_000
+_TEST_HZ = {TestSignal.SLOW: Fraction(_CLOCK_HZ, 2**21), TestSignal.FAST: Fraction(_CLOCK_HZ, 2**20)}
+_TEST_BITS = {TestSignal.OFF: 0x00, TestSignal.SLOW: 0x10, TestSignal.FAST: 0x11, TestSignal.DC: 0x13}
+_LOFF_BITS = {LeadOff.OFF: 0, LeadOff.DC: 0, LeadOff.AC_31_25_HZ: 2, LeadOff.AC_QUARTER_RATE: 3}
+_TOP_RATE_HZ = 16_000  # DR = 0; each step of DR halves it
+_AC_HZ = Fraction(125, 4)
+
+
+class Outcome(NamedTuple):
+    """How a command ended. `rescaled`: samples from now on mean something else, a new config_id."""
+
+    status: Status
+    results: bytes = b""
+    acted: bool = False
+    rescaled: bool = False
+
+
+_REFUSED = Outcome(Status.BAD_ARGUMENT)
+_ACTED = Outcome(Status.OK, acted=True)
+_RESCALED = Outcome(Status.OK, acted=True, rescaled=True)
+
+
+class Configuration:
+    """Converters, rate, excitation and test signals of a device."""
+
+    def __init__(
+        self, n_channels: int, *, per_converter: int, rate: Fraction, rates: frozenset[Fraction], gain: int
+    ) -> None:
+        self.rate = rate
+        self.lead_off = LeadOff.OFF
+        self.test_signal = TestSignal.OFF
+        self.pattern = Pattern.OFF
+        self._test_amplitude = 1
+        self._n_channels = n_channels
+        self._per_converter = per_converter
+        self._rates = rates | {rate}
+        self._converters = [
+            Converter(per_converter, gain=gain) for _ in range(-(-n_channels // per_converter))
+        ]
+        self._write_rate()
+
+    def gains(self) -> list[int]:
+        """Per channel."""
+        return [converter.gain(k) for converter, k in self._places()]
+
+    def execute(self, opcode: Opcode, arguments: tuple[int, ...], more: bytes) -> Outcome:
+        """Do what a command of right length asks, if its arguments are right."""
+        match opcode, arguments:
+            case Opcode.SET_RATE, (num, den):
+                return self._set_rate(num, den)
+            case Opcode.SET_CHANNEL, (channel, gain, mux, power):
+                return self._set_channel(channel, gain, mux, power)
+            case Opcode.LEAD_OFF, (mode,):
+                return self._set_lead_off(mode)
+            case Opcode.TEST_SIGNAL, (mode, amplitude):
+                return self._set_test_signal(mode, amplitude)
+            case Opcode.TEST_PATTERN, (pattern,):
+                return self._set_pattern(pattern)
+            case Opcode.READ_REGISTER, (converter, address, count):
+                return self._read(converter, address, count)
+            case Opcode.WRITE_REGISTER, (converter, address):
+                return self._write(converter, address, more)
+        raise AssertionError(f"{opcode!r} does not concern the configuration")
+
+    def convert(self, first_sample: int, rows: list[Sequence[int]], vref_uv: float) -> list[Sequence[int]]:
+        """What the converters give for what lies at their inputs, conversion `first_sample` on."""
+        if self.pattern != Pattern.OFF:
+            indices = range(first_sample, first_sample + len(rows))
+            return [pattern_counts(self.pattern, index, self._n_channels) for index in indices]
+        if self.test_signal != TestSignal.OFF:
+            rows = [self._test_row(first_sample + k, vref_uv) for k in range(len(rows))]
+        powered = [converter.powered(k) for converter, k in self._places()]
+        if not all(powered):
+            rows = [[value if on else 0 for value, on in zip(row, powered, strict=True)] for row in rows]
+        if any(max(row) >= FULL_SCALE or min(row) < -FULL_SCALE for row in rows):
+            rows = [[min(max(value, -FULL_SCALE), FULL_SCALE - 1) for value in row] for row in rows]
+        return rows
+
+    def _test_row(self, sample_index: int, vref_uv: float) -> list[int]:
+        """Square wave of ± VREF/2400 or twice that, or its level as DC, as all channels see it."""
+        if self.test_signal == TestSignal.DC:
+            sign = 1
+        else:
+            half_periods = sample_index * 2 * _TEST_HZ[self.test_signal] // self.rate
+            sign = -1 if half_periods % 2 else 1
+        volts = sign * self._test_amplitude / 2400
+        return [round(volts * gain * (FULL_SCALE - 1)) for gain in self.gains()]
+
+    def _places(self) -> list[tuple[Converter, int]]:
+        c = self._per_converter
+        return [(self._converters[channel // c], channel % c) for channel in range(self._n_channels)]
+
+    def _set_rate(self, num: int, den: int) -> Outcome:
+        if den == 0 or Fraction(num, den) not in self._rates:
+            return _REFUSED
+        rate = Fraction(num, den)
+        if self.lead_off == LeadOff.AC_31_25_HZ and not _locks(rate):
+            return Outcome(Status.UNSUPPORTED)
+        self.rate = rate
+        self._write_rate()
+        return _RESCALED
+
+    def _write_rate(self) -> None:
+        for divider in range(7):
+            if self.rate * 2**divider == _TOP_RATE_HZ:
+                self._write_all(CONFIG1, 0x90 | divider)
+
+    def _set_channel(self, channel: int, gain: int, mux: int, power: int) -> Outcome:
+        places = self._places()
+        if channel != _ALL_CHANNELS:
+            places = places[channel : channel + 1]
+        if not places or gain not in GAINS or mux >= _MUX_INPUTS or power > 1:
+            return _REFUSED
+        for converter, k in places:
+            converter.set_channel(k, gain=gain, mux=mux, power=bool(power))
+        return _RESCALED
+
+    def _set_lead_off(self, mode: int) -> Outcome:
+        if mode not in _LOFF_BITS:
+            return _REFUSED
+        if mode == LeadOff.AC_31_25_HZ and not _locks(self.rate):
+            return Outcome(Status.UNSUPPORTED)
+        self.lead_off = LeadOff(mode)
+        self._write_all(LOFF, _LOFF_BITS[self.lead_off])
+        for register in (LOFF_SENSP, LOFF_SENSN):
+            self._write_all(register, 0x00 if mode == LeadOff.OFF else 0xFF)
+        return _ACTED
+
+    def _set_test_signal(self, mode: int, amplitude: int) -> Outcome:
+        if mode not in _TEST_BITS or amplitude not in (1, 2):
+            return _REFUSED
+        self.test_signal = TestSignal(mode)
+        self._test_amplitude = amplitude
+        self._write_all(CONFIG2, 0xC0 | _TEST_BITS[self.test_signal] | (amplitude - 1) << 2)
+        return _ACTED
+
+    def _set_pattern(self, pattern: int) -> Outcome:
+        if pattern > Pattern.PRBS:
+            return _REFUSED
+        self.pattern = Pattern(pattern)
+        return _ACTED
+
+    def _read(self, converter: int, address: int, count: int) -> Outcome:
+        exists = converter < len(self._converters) and address + count <= N_REGISTERS
+        if not exists or not 1 <= count <= MAX_RESPONSE_PAYLOAD:
+            return _REFUSED
+        return Outcome(Status.OK, bytes(self._converters[converter].registers[address : address + count]))
+
+    def _write(self, converter: int, address: int, values: bytes) -> Outcome:
+        if converter >= len(self._converters) or not self._converters[converter].may_write(address, values):
+            return _REFUSED
+        self._converters[converter].registers[address : address + len(values)] = values
+        return _RESCALED
+
+    def _write_all(self, register: int, value: int) -> None:
+        for converter in self._converters:
+            converter.registers[register] = value
+
+
+def _locks(rate: Fraction) -> bool:
+    """Whether the 31.25 Hz tone has a whole number of samples in each period."""
+    return (rate / _AC_HZ).denominator == 1

@@ -1,0 +1,24 @@
+"""The one `njit` of this package. Only kernel files import it: importing it loads Numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+__all__ = ["kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compile a pure loop: arrays in, arrays out, no checks, no allocation.
+
+    - ``cache=True``: the second process starts without compiling.
+    - ``nogil=True``: decoding a capture, or a live frame, delays no other thread.
+    - ``error_model="numpy"``: no branch for a division by zero, which the format table rules out.
+
+    With ``NUMBA_DISABLE_JIT=1`` kernels run as the plain Python they are, for coverage and debuggers.
+    """
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

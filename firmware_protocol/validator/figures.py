@@ -1,0 +1,153 @@
+"""Numbers about a capture: what came, what was lost and where, how fast and how evenly.
+
+Everything is a sum or a bounded histogram, so that a day's capture takes no more memory than a second's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from firmware_protocol.frames import Info
+
+__all__ = ["ChannelFigures", "Figures"]
+
+_EXACT_BELOW_US = 1000  # jitter below this is kept to the µs, above it to three digits
+
+
+@dataclass(slots=True)
+class ChannelFigures:
+    """What a channel's counts did over the whole capture."""
+
+    label: str
+    minimum: int
+    maximum: int
+    samples: int = 0
+    railed: int = 0  # samples at positive or negative full scale
+    changes: int = 0  # samples that differ from the one before
+    identical_to: str = ""  # label of an earlier channel with the same samples throughout
+
+    @property
+    def state(self) -> str:
+        """"zero", "railed", "stuck", "identical" or "" for a live channel."""
+        if self.minimum == self.maximum == 0:
+            return "zero"
+        if self.samples and self.railed == self.samples:
+            return "railed"
+        if self.minimum == self.maximum:
+            return "stuck"
+        return "identical" if self.identical_to else ""
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums over a capture. `summary()` gives them as plain values for people and programs."""
+
+    samples: int = 0  # conversions received, repeats not counted
+    conversions_missing: int = 0  # by gaps of sample_index
+    packets_missing: int = 0  # by gaps of link_seq, damaged ones included
+    lost_in_device: int = 0  # between heartbeats, as the device counts them
+    lost_on_link: int = 0  # between heartbeats: made, neither dropped nor received
+    accounted: int = 0  # conversions between heartbeats that the split covers
+    resyncs: int = 0  # times the stream was lost and found again
+    bytes_skipped: int = 0  # in damaged stretches
+    restarts: int = 0
+    channels: list[ChannelFigures] = field(default_factory=list)
+    clock_us: int = 0  # device time over the steps that `clock_conversions` counts
+    clock_conversions: int = 0
+    jitter: Counter[int] = field(default_factory=Counter)  # |deviation| from the nominal interval, µs → steps
+    host_ns: int = 0  # host time between first and last arrival, of recordings and live ports
+    host_conversions: int = 0
+    host_bytes: int = 0
+
+    def step(self, dt_us: int, n_samples: int, period_us: float | None) -> None:
+        """Time between two DATA frames with nothing lost in between."""
+        self.clock_us += dt_us
+        self.clock_conversions += n_samples
+        if period_us is not None:
+            deviation = abs(round(dt_us - period_us * n_samples))
+            if deviation >= _EXACT_BELOW_US:
+                digits = 10 ** (len(str(deviation)) - 3)
+                deviation -= deviation % digits
+            self.jitter[deviation] += 1
+
+    def account(self, dropped: int, link: int, received: int) -> None:
+        """What lies between two heartbeats of one boot."""
+        self.lost_in_device += dropped
+        self.lost_on_link += max(link, 0)
+        self.accounted += dropped + max(link, 0) + received
+
+    def jitter_us(self, percent: float) -> int | None:
+        """Percentile of the deviation from the nominal interval between two DATA frames; None: nothing measured."""
+        total = self.jitter.total()
+        if not total:
+            return None
+        below = 0
+        for deviation in sorted(self.jitter):
+            below += self.jitter[deviation]
+            if below >= percent / 100 * total:
+                return deviation
+        raise AssertionError("percentages end at 100")
+
+    def device_rate_hz(self) -> float | None:
+        """Conversions per second of the device's own clock."""
+        return 1e6 * self.clock_conversions / self.clock_us if self.clock_us > 0 else None
+
+    def host_rate_hz(self) -> float | None:
+        """Conversions per second of the host's clock; needs arrival times over at least one second."""
+        return 1e9 * self.host_conversions / self.host_ns if self.host_ns >= 10**9 else None
+
+    def summary(
+        self, *, frames: dict[str, int], faults: dict[str, int], size: int, info: Info | None, baud: int | None
+    ) -> dict[str, Any]:
+        """All numbers under names that stay; None where the capture does not tell."""
+        nominal = None if info is None else Fraction(info.rate_num, info.rate_den)
+        device, host = self.device_rate_hz(), self.host_rate_hz()
+        measured = host if host is not None else device
+        whole = sum(frames.values())
+        crc = faults.get("crc", 0)
+        seconds = self.clock_us / 1e6
+        load = None
+        if baud and self.host_ns >= 10**9:
+            load = self.host_bytes * 10 / baud / (self.host_ns / 1e9)
+        elif baud and seconds > 0:
+            load = size * 10 / baud / seconds
+        return {
+            "bytes": size,
+            "frames": whole,
+            "frames_by_type": frames,
+            "faults": sum(faults.values()),
+            "faults_by_kind": faults,
+            "crc_error_rate": crc / (crc + whole) if crc + whole else None,
+            "resyncs": self.resyncs,
+            "bytes_skipped": self.bytes_skipped,
+            "samples": self.samples,
+            "samples_lost": self.conversions_missing,
+            "packets_missing": self.packets_missing,
+            "lost_in_device": self.lost_in_device if self.accounted else None,
+            "lost_on_link": self.lost_on_link if self.accounted else None,
+            "restarts": self.restarts,
+            "duration_s": seconds if seconds > 0 else None,
+            "nominal_rate_hz": None if nominal is None else float(nominal),
+            "measured_rate_hz": measured,
+            "rate_measured_by": None if measured is None else "host clock" if host is not None else "device clock",
+            "rate_ppm": None if measured is None or nominal is None else 1e6 * (measured / float(nominal) - 1),
+            "jitter_us": {name: self.jitter_us(p) for name, p in _PERCENTILES.items()},
+            "link_load": load,
+            "channels": [
+                {
+                    "label": channel.label,
+                    "minimum": channel.minimum,
+                    "maximum": channel.maximum,
+                    "railed": channel.railed,
+                    "state": channel.state or "live",
+                    "identical_to": channel.identical_to or None,
+                }
+                for channel in self.channels
+            ],
+        }
+
+
+_PERCENTILES = {"median": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}

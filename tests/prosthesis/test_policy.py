@@ -1,0 +1,258 @@
+"""From predictions to intents, and the choice of an operating point."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bci.decisions import Intent, Prediction
+from bci.errors import DesignError, PolicyRefusedError, ShapeError
+from bci.evaluation import TaskEvent
+from bci.prosthesis import IntentPolicy, PolicyParameters, Sequences, choose_policy
+
+FS = 100.0
+STEP = 10
+TWO = ("rest", "grasp")
+
+
+def predict(n, p, **values):
+    return Prediction(n * STEP, TWO, (1.0 - p, p), **values)
+
+
+def run(policy, probabilities, start=0):
+    return [policy.update(predict(start + i, p)) for i, p in enumerate(probabilities)]
+
+
+def fired(intents):
+    return [i for i, intent in enumerate(intents) if intent is not None]
+
+
+PLAIN = PolicyParameters(
+    threshold=1.0, release=0.0, dwell_s=0.3, refractory_s=1.0, freeze_s=0.5, smooth_s=0.5
+)
+
+
+def test_an_intent_comes_after_smoothing_and_dwell_and_says_what_it_rests_on():
+    intents = run(IntentPolicy(PLAIN, fs_hz=FS), [0.9] * 20)
+    assert fired(intents) == [8]
+    intent = intents[8]
+    assert intent == Intent(1, "grasp", 80, 130, intent.probability)
+    assert intent.probability == pytest.approx(0.9)
+
+
+def test_it_does_not_fire_again_before_the_evidence_was_released():
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    assert len(fired(run(policy, [0.9] * 200))) == 1
+    assert len(fired(run(policy, [0.1] * 10 + [0.9] * 50, start=200))) == 1
+
+
+def test_it_does_not_fire_again_within_the_refractory_time():
+    slow = PolicyParameters(threshold=1.0, release=0.9, dwell_s=0.0, refractory_s=5.0, smooth_s=0.0)
+    intents = run(IntentPolicy(slow, fs_hz=FS), [0.9, 0.1] * 60)
+    at = fired(intents)
+    assert len(at) > 1
+    assert all(b - a >= 50 for a, b in itertools.pairwise(at))
+
+
+def test_wavering_evidence_restarts_the_dwell():
+    quick = PolicyParameters(threshold=1.0, release=0.0, dwell_s=0.3, smooth_s=0.0)
+    assert fired(run(IntentPolicy(quick, fs_hz=FS), [0.9, 0.9, 0.9, 0.6] * 10)) == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"valid": False},
+        {"outlier": True},
+        {"probabilities": (math.nan, math.nan)},
+        {"probabilities": (0.9, 0.9)},
+        {"probabilities": (-0.5, 1.5)},
+        {"sample_index": 0},
+    ],
+)
+def test_an_artefact_wipes_the_evidence_and_freezes(bad):
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    assert fired(run(policy, [0.9] * 7)) == []
+    values = {"sample_index": 70, "classes": TWO, "probabilities": (0.1, 0.9), **bad}
+    assert policy.update(Prediction(**values)) is None
+    assert policy.evidence is None
+    later = fired(run(policy, [0.9] * 40, start=8))
+    assert later == [11 if "sample_index" in bad else 12] or later[0] >= 11
+
+
+def test_one_overconfident_prediction_does_not_outvote_the_rest():
+    policy = IntentPolicy(PolicyParameters(threshold=1.5, dwell_s=0.0), fs_hz=FS)
+    assert fired(run(policy, [0.3] * 10 + [1.0] + [0.3] * 10)) == []
+
+
+def test_rest_never_fires_and_the_strongest_class_wins():
+    policy = IntentPolicy(PolicyParameters(threshold=0.1, dwell_s=0.0), fs_hz=FS, actions={"right": "close"})
+    classes = ("left", "rest", "right")
+    intents = [policy.update(Prediction(i * STEP, classes, (0.1, 0.2, 0.7))) for i in range(20)]
+    assert [intents[i].action for i in fired(intents)] == ["close"]
+    resting = IntentPolicy(PolicyParameters(threshold=0.1, dwell_s=0.0), fs_hz=FS)
+    assert all(resting.update(Prediction(i * STEP, classes, (0.1, 0.8, 0.1))) is None for i in range(50))
+
+
+def test_proportional_control_repeats_itself_with_new_numbers_until_released():
+    parameters = PolicyParameters(threshold=1.0, release=0.0, dwell_s=0.0, control="proportional")
+    policy = IntentPolicy(parameters, fs_hz=FS)
+    intents = [i for i in run(policy, [0.9] * 30 + [0.05] * 20) if i is not None]
+    assert [i.number for i in intents] == list(range(1, len(intents) + 1))
+    assert 25 <= len(intents) <= 30
+
+
+def test_leaky_evidence_follows_and_forgets():
+    leaky = PolicyParameters(threshold=1.5, release=0.0, dwell_s=0.0, smoothing="leaky")
+    policy = IntentPolicy(leaky, fs_hz=FS)
+    assert fired(run(policy, [0.1] * 10 + [0.9] * 20)) != []
+    assert policy.evidence["grasp"] == pytest.approx(math.log(9.0), rel=0.1)
+
+
+def test_numbers_go_on_after_a_reset():
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    run(policy, [0.9] * 20)
+    policy.reset()
+    intents = run(policy, [0.9] * 20)
+    assert intents[fired(intents)[0]].number == 2
+
+
+@given(st.lists(st.floats(0.0, 1.0) | st.just(math.nan), max_size=120))
+@settings(max_examples=60, deadline=None)
+def test_no_intent_without_a_full_time_of_evidence_above_threshold(probabilities):
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    for i, p in enumerate(probabilities):
+        if policy.update(predict(i, p)) is not None:
+            recent = probabilities[i - 5 : i + 1]
+            assert all(x == x for x in recent)
+            assert policy.evidence["grasp"] >= PLAIN.threshold
+
+
+def test_parameters_survive_json():
+    assert PolicyParameters(**json.loads(json.dumps(PLAIN.to_dict()))) == PLAIN
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold": math.nan},
+        {"release": 9.0},
+        {"dwell_s": -1.0},
+        {"smoothing": "magic"},
+        {"control": "magic"},
+    ],
+)
+def test_parameters_out_of_range_are_refused(values):
+    with pytest.raises(DesignError):
+        PolicyParameters(**values)
+
+
+def test_a_policy_serves_one_decoder_at_one_rate():
+    with pytest.raises(DesignError, match="positive rate"):
+        IntentPolicy(PLAIN, fs_hz=0.0)
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    policy.update(predict(0, 0.5))
+    with pytest.raises(DesignError, match="one decoder"):
+        policy.update(Prediction(10, ("a", "b"), (0.5, 0.5)))
+    with pytest.raises(DesignError, match="moves anything"):
+        IntentPolicy(PLAIN, fs_hz=FS).update(Prediction(0, ("rest",), (1.0,)))
+
+
+# ---- sequences
+
+
+def hear(coder, *at_and_action):
+    heard = dict(at_and_action)
+    out = []
+    for sample in range(0, 2000, STEP):
+        action = heard.get(sample)
+        intent = None if action is None else Intent(1, action, sample, sample + 50, 0.8)
+        meant = coder.update(sample, intent)
+        if meant is not None:
+            out.append((sample, meant.action, meant.number))
+    return out
+
+
+MEANINGS = {("left",): "open", ("right",): "power", ("right", "left"): "pinch"}
+
+
+def test_short_sequences_of_intents_stand_for_more_grips_than_classes():
+    coder = Sequences(MEANINGS, within_s=2.0, fs_hz=FS)
+    assert hear(coder, (100, "left"), (500, "right"), (1000, "right"), (1100, "left")) == [
+        (100, "open", 1),
+        (710, "power", 2),
+        (1100, "pinch", 3),
+    ]
+
+
+def test_a_sequence_that_means_nothing_moves_nothing():
+    coder = Sequences({("right", "left"): "pinch"}, within_s=2.0, fs_hz=FS)
+    assert hear(coder, (100, "left"), (500, "right"), (600, "right")) == []
+    with pytest.raises(DesignError):
+        Sequences({}, within_s=1.0, fs_hz=FS)
+
+
+# ---- the operating point
+
+
+def recorded(rng, *, good, minutes=6.0):
+    """A run of predictions: grasps of 4 s every 12 s, seen with log-odds `good` above rest."""
+    n = int(minutes * 60 * FS / STEP)
+    cues = [TaskEvent(c, c + 400, "grasp") for c in range(300, int(minutes * 60 * FS) - 500, 1200)]
+    odds = np.zeros(n)
+    noise = 0.0
+    for i in range(n):
+        noise = 0.9 * noise + rng.normal(0.0, 0.44)
+        inside = any(c.cue_sample + 100 <= i * STEP < c.end_sample for c in cues)
+        odds[i] = noise + (good if inside else -good)
+    return [predict(i, 1.0 / (1.0 + math.exp(-x))) for i, x in enumerate(odds)], cues
+
+
+def test_the_operating_point_keeps_the_budget_with_confidence_and_hits():
+    rng = np.random.default_rng(1)
+    runs = [recorded(rng, good=1.2) for _ in range(2)]
+    choice = choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=1.0)
+    assert choice.upper_per_min <= 1.0
+    assert choice.training.true_positive_rate > 0.8
+    assert choice.training.n_events == 2 * len(runs[0][1])
+    again = choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=1.0)
+    assert again == choice
+
+
+def test_the_chosen_policy_running_live_does_what_the_search_counted():
+    rng = np.random.default_rng(2)
+    predictions, cues = recorded(rng, good=1.0)
+    choice = choose_policy([predictions], [cues], fs_hz=FS, budget_per_min=2.0)
+    policy = IntentPolicy(choice.parameters, fs_hz=FS)
+    edges = [p.sample_index for p in predictions if policy.update(p) is not None]
+    hits = sum(any(c.cue_sample <= e <= c.end_sample + 50 for e in edges) for c in cues)
+    assert hits == choice.training.hits
+
+
+def test_a_decoder_that_knows_nothing_is_refused():
+    rng = np.random.default_rng(3)
+    runs = [recorded(rng, good=0.0) for _ in range(2)]
+    with pytest.raises(PolicyRefusedError, match="no operating point"):
+        choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=0.5)
+
+
+def test_too_little_idle_time_for_the_budget_is_refused_with_the_minutes_needed():
+    predictions, cues = recorded(np.random.default_rng(4), good=2.0, minutes=1.5)
+    with pytest.raises(PolicyRefusedError, match=r"at least 6\.0 min"):
+        choose_policy([predictions], [cues], fs_hz=FS, budget_per_min=0.5)
+
+
+def test_runs_without_cues_or_of_unequal_number_are_refused():
+    predictions, cues = recorded(np.random.default_rng(4), good=2.0, minutes=1.0)
+    with pytest.raises(PolicyRefusedError, match="no cued movement"):
+        choose_policy([predictions], [[]], fs_hz=FS, budget_per_min=1.0)
+    with pytest.raises(ShapeError, match="1 and 2 runs"):
+        choose_policy([predictions], [cues, cues], fs_hz=FS, budget_per_min=1.0)
+    with pytest.raises(ShapeError, match="2 predictions"):
+        choose_policy([[]], [[]], fs_hz=FS, budget_per_min=1.0)

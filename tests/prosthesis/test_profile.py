@@ -1,0 +1,145 @@
+"""Profiles: strict, named errors, and the way to the monitor's process and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from bci.errors import ProfileError
+from bci.prosthesis import Certificate, Grip, Limits, Profile, read_profile
+from bci.prosthesis.profile import from_table
+
+GOOD = """
+user = "P07"
+control = "switch"
+budget_per_min = 0.5
+closing = "cup"
+
+[intents]
+grasp = "toggle"
+
+[grips.cup]
+thumb = 0.5
+index = 0.6
+middle = 0.6
+
+[limits]
+rate_per_s = 0.4
+lowest = [0, 0, 0, 0, 0, 0]
+
+[opening]
+allowed = false
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "user.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_profile_file_is_read_whole(tmp_path):
+    profile = read_profile(write(tmp_path, GOOD))
+    assert profile.grips["cup"] == Grip(thumb=0.5, index=0.6, middle=0.6)
+    assert "open" in profile.grips
+    assert profile.limits.rate_per_s == 0.4
+    assert not profile.opening.allowed
+    assert profile.signal == Profile().signal
+
+
+def test_a_profile_survives_json_unchanged(tmp_path):
+    profile = read_profile(write(tmp_path, GOOD))
+    assert from_table(Profile, json.loads(json.dumps(asdict(profile)))) == profile
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("speed = 3", "unknown key speed"),
+        ("[limits]\nrate = 3", "unknown key limits.rate"),
+        ("[grips.cup]\nthum = 1", "unknown key grips.cup.thum"),
+        ("[limits]\nrate_per_s = 30", "limits.rate_per_s = 30: expected a number from 0.01 to 3 closures/s"),
+        ("[limits]\nrate_per_s = nan", "limits.rate_per_s = nan"),
+        ('[limits]\nrate_per_s = "fast"', "limits.rate_per_s = 'fast'"),
+        ("[limits]\nrate_per_s = true", "limits.rate_per_s = True"),
+        ("[limits]\nlowest = [0, 0]", "limits.lowest = (0, 0): expected six"),
+        (
+            "[limits]\nlowest = [1, 1, 1, 1, 1, 1]\nhighest = [1, 1, 0.5, 1, 1, 1]",
+            "lowest middle 1 lies above",
+        ),
+        ("[signal]\nstale_s = 0.5", "signal.stale_s = 0.5: expected a number from 0.05 to 0.2 s"),
+        ("[opening]\nallowed = 1", "opening.allowed = 1: expected true or false"),
+        ("[opening]\ndelay_s = 0", "opening.delay_s = 0"),
+        ("budget_per_min = 0", "budget_per_min = 0"),
+        ('control = "magic"', "control = 'magic'"),
+        ('closing = "fist"', "closing = 'fist'"),
+        ('[intents]\ngrasp = "fist"', "grasp = 'fist'"),
+        ("[intents]\ngrasp = 3", "grasp = 3"),
+        ("intents = 3", "intents = 3: expected a table"),
+        ("grips = 3", "grips = 3: expected a table"),
+        ("limits = 3", "limits = 3: expected a table"),
+        ("[grips]\ncup = 3", "grips.cup = 3: expected a table"),
+        ("[grips.cup]\nthumb = 2", "grips.cup.thumb = 2: expected a closure"),
+        ('[grips.cup]\nthumb = "far"', "grips.cup.thumb = 'far'"),
+        ("user = 3", "user = 3: expected a text"),
+        ("user = ", "not a TOML file"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_by_name(tmp_path, text, words):
+    path = write(tmp_path, text)
+    with pytest.raises(ProfileError) as caught:
+        read_profile(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_profile_says_what_to_do(tmp_path):
+    with pytest.raises(ProfileError, match="name a profile file"):
+        read_profile(tmp_path / "nobody.toml")
+
+
+def test_a_hand_that_cannot_open_is_no_profile():
+    with pytest.raises(ProfileError, match="lacks 'open'"):
+        Profile(grips={"power": Grip(1.0)}, intents={})
+
+
+def test_the_default_profile_follows_the_decoders_classes():
+    assert Profile.for_classes(["rest", "grasp"]).intents == {"grasp": "toggle"}
+    assert Profile.for_classes(["left", "rest", "right"]).intents == {"left": "open", "right": "power"}
+    with pytest.raises(ProfileError, match="6 classes"):
+        Profile.for_classes("abcdef")
+
+
+def test_limits_are_checked_wherever_they_come_from():
+    with pytest.raises(ProfileError):
+        Limits(force_n=0.0)
+
+
+# ---- the certificate
+
+
+def certificate(**values):
+    return Certificate(**{"lower": 0.6, "chance": 0.5, "runs": 2, "issued_s": 1000.0, "model": "m", **values})
+
+
+def test_a_certificate_whose_bound_beats_chance_allows_arming():
+    assert certificate().refusal(1000.0, model="m") == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "now_s", "words"),
+    [
+        ({"lower": 0.5}, 1000.0, "beat chance"),
+        ({"lower": float("nan")}, 1000.0, "beat chance"),
+        ({"chance": float("nan")}, 1000.0, "beat chance"),
+        ({"runs": 1}, 1000.0, "at least 2"),
+        ({}, 1000.0 + 12 * 3600 + 1, "run out"),
+        ({}, 0.0, "run out"),
+        ({"model": "other"}, 1000.0, "another model"),
+        ({"channels": ("C3",)}, 1000.0, "channels C3"),
+    ],
+)
+def test_any_other_certificate_is_refused_with_its_reason(values, now_s, words):
+    assert words in certificate(**values).refusal(now_s, model="m", channels=("C4",))

@@ -1,0 +1,393 @@
+"""The safety monitor's `step`: what each event does in each mode."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from bci.prosthesis.events import Arm, Disarm, Entered, HandLost, Heard, Refused, Replied, Stop, Tick, Trouble
+from bci.prosthesis.hand import Command
+from bci.prosthesis.profile import Limits, Opening, Profile
+from bci.prosthesis.safety import CAUSES, PASSING, TABLE, TICK_US, Mode, State, Trigger, step
+
+from .steps import (
+    BRISK,
+    EVERY_MODE,
+    FREE,
+    QUIET,
+    ZERO,
+    after,
+    answer,
+    armed,
+    ask,
+    beat,
+    check,
+    disarmed,
+    fault,
+    held,
+    idle,
+    moving,
+    rules,
+)
+
+
+def commands(actions):
+    return [a for a in actions if isinstance(a, Command)]
+
+
+def test_every_mode_of_the_table_can_be_reached_and_stop_leads_to_hold_from_each():
+    assert set(TABLE) == set(Mode) == set(EVERY_MODE)
+    for mode, make in EVERY_MODE.items():
+        state, actions = step(make(), Stop(make().t_us, "key"))
+        assert state.mode is Mode.HOLD, mode
+        assert [c.kind for c in commands(actions)] == ["hold"]
+
+
+def test_stop_stays_until_the_operator_disarms_and_arms_again():
+    state, _ = step(moving(), Stop(moving().t_us))
+    for _ in range(200):
+        state = beat(state)
+        state, _ = after(state, ask(state), Arm(state.t_us))
+        assert state.mode in (Mode.HOLD, Mode.FAULT)
+    state, _ = step(state, Disarm(state.t_us))
+    assert state.mode is Mode.DISARMED
+    state, _ = step(state, ask(state))
+    assert state.mode is Mode.DISARMED
+    state, _ = step(beat(state), Arm(state.t_us))
+    assert state.mode is Mode.ARMED
+
+
+def test_a_second_stop_interrupts_the_slow_opening():
+    state = fault()
+    state, actions = step(state, Stop(state.t_us))
+    assert state.mode is Mode.HOLD
+    assert commands(actions)[0].setpoint == state.setpoint
+
+
+@pytest.mark.parametrize("make", [armed, moving])
+@pytest.mark.parametrize(
+    ("cause", "event"),
+    [
+        ("gone", lambda s: Trouble(s.t_us, "gone")),
+        ("internal", lambda s: Trouble(s.t_us, "internal")),
+        ("internal", lambda s: Trouble(s.t_us, "something nobody has heard of")),
+        ("log", lambda s: Trouble(s.t_us, "log")),
+        ("decoder", lambda s: Trouble(s.t_us, "decoder")),
+        ("nan", lambda s: ask(s, probability=math.nan)),
+        ("nan", lambda s: ask(s, probability=math.inf)),
+        ("nan", lambda s: ask(s, probability=1.5)),
+        ("hand-link", lambda s: HandLost(s.t_us, "unplugged")),
+        ("hand-fault", lambda s: Replied(s.t_us, answer(ZERO, error="overheated"))),
+        ("hand-fault", lambda s: Replied(s.t_us, answer((math.nan, 0.0, 0.0, 0.0, 0.0, 0.0)))),
+        ("hand-fault", lambda s: Replied(s.t_us, answer((9.0, 0.0, 0.0, 0.0, 0.0, 0.0)))),
+        ("stale", lambda s: Tick(s.heard_us + 200_000)),
+        ("stale", lambda s: Heard(s.t_us, s.sample + 1, s.t_us - 10**6)),
+        ("loss", lambda s: Heard(s.t_us, s.sample + 30, s.t_us, lost=30)),
+        ("lead-off", lambda s: Heard(s.t_us, s.sample + 1, s.t_us, lead_off=True)),
+        ("saturated", lambda s: Heard(s.t_us, s.sample + 1, s.t_us, saturated=True)),
+        ("outlier", lambda s: Heard(s.t_us, s.sample + 1, s.t_us, outlier=True)),
+        ("stop", lambda s: Stop(s.t_us)),
+    ],
+)
+def test_every_fault_leads_to_hold_in_one_step_and_sends_its_frame_at_once(make, cause, event):
+    before = make()
+    state, actions = step(before, event(before))
+    assert state.mode is Mode.HOLD
+    assert cause in state.doubts
+    assert CAUSES[cause] in state.cause
+    assert len(commands(actions)) == 1
+    assert commands(actions)[0].kind == "hold"
+    assert all(new <= old for new, old in zip(state.setpoint, before.setpoint, strict=True))
+    check(before, event(before), state, actions)
+
+
+@pytest.mark.parametrize("field", ["current_a", "force_n", "temperature_c"])
+@pytest.mark.parametrize("value", [1e3, math.nan, math.inf])
+def test_a_hand_over_its_own_limits_or_reporting_nonsense_is_held(field, value):
+    before = moving()
+    values = {"current_a": QUIET, "force_n": ZERO, "temperature_c": 30.0}
+    values[field] = value if field == "temperature_c" else (0.0, 0.0, value, 0.0, 0.0, 0.0)
+    reply = type(answer(ZERO))(ZERO, values["current_a"], values["force_n"], FREE, values["temperature_c"])
+    state, _ = step(before, Replied(before.t_us, reply))
+    assert state.mode is Mode.HOLD
+    assert state.doubts == {"hand-limit" if math.isfinite(value) else "hand-fault"}
+
+
+def test_four_frames_without_an_answer_are_a_lost_hand():
+    state = armed()
+    for n in range(1, 5):
+        assert state.mode is Mode.ARMED, n
+        t = state.t_us + TICK_US
+        state, _ = after(state, Heard(t, state.sample + 5, t), Tick(t))
+    state, _ = step(state, Tick(state.t_us + TICK_US))
+    assert state.doubts == {"hand-link"}
+    assert state.mode is Mode.HOLD
+
+
+def test_a_monitor_that_slept_during_a_movement_holds():
+    before = moving()
+    state, _ = step(before, Tick(before.ticked_us + 150_000))
+    assert state.mode is Mode.HOLD
+    assert "late" in state.doubts
+
+
+def test_a_signal_message_that_repeats_a_sample_number_is_no_news():
+    state = armed()
+    for _ in range(10):
+        t = state.t_us + TICK_US
+        state, _ = after(state, Heard(t, state.sample, t), Tick(t), Replied(t, answer(ZERO)))
+    assert state.mode is Mode.HOLD
+    assert state.doubts == {"stale"}
+
+
+def test_a_boards_clock_two_percent_off_is_not_late():
+    state = armed()
+    for n in range(3000):
+        t = state.t_us + TICK_US
+        state, _ = after(
+            state, Heard(t, state.sample + 5, int(n * TICK_US * 0.98)), Tick(t), Replied(t, answer(ZERO))
+        )
+    assert state.mode is Mode.ARMED
+
+
+def test_a_passing_doubt_that_stays_away_leads_back_to_armed_and_the_movement_is_forgotten():
+    state = moving()
+    state, _ = step(state, Heard(state.t_us, state.sample + 1, state.t_us, outlier=True))
+    assert state.mode is Mode.HOLD
+    before = state.setpoint
+    state, _ = step(state, Heard(state.t_us, state.sample + 1, state.t_us))
+    for _ in range(9):
+        state = beat(state)
+        assert state.mode is Mode.HOLD
+    for _ in range(2):
+        state = beat(state)
+    assert state.mode is Mode.ARMED
+    assert state.setpoint == before
+
+
+@pytest.mark.parametrize(
+    "cause", sorted(set(CAUSES) - PASSING - {"stop", "nan", "hand-link", "hand-fault", "hand-limit"})
+)
+def test_other_doubts_wait_for_the_operator(cause):
+    state = held(cause)
+    for _ in range(20):
+        state = beat(state)
+    assert state.mode is Mode.HOLD
+    state, _ = step(state, Arm(state.t_us))
+    assert state.mode is Mode.HOLD
+
+
+def test_a_doubt_that_outlasts_the_delay_opens_the_hand_slowly():
+    state = fault()
+    assert state.setpoint[1] > 0.0
+    seen = [state.setpoint[1]]
+    while state.setpoint[1] > 0.0:
+        state = beat(state)
+        seen.append(state.setpoint[1])
+    steps = [a - b for a, b in itertools.pairwise(seen)]
+    assert all(0.0 <= d <= 1.0 * 0.02 + 1e-9 for d in steps)
+    assert state.mode is Mode.FAULT
+
+
+def test_a_profile_that_says_never_keeps_the_hand_held():
+    never = Profile(
+        grips=BRISK.grips,
+        limits=BRISK.limits,
+        signal=BRISK.signal,
+        opening=Opening(allowed=False, delay_s=0.5),
+    )
+    state = moving(never)
+    state, _ = step(state, Trouble(state.t_us, "gone"))
+    setpoint = state.setpoint
+    for _ in range(500):
+        state = beat(state)
+    assert state.mode is Mode.FAULT
+    assert state.setpoint == setpoint
+
+
+def test_a_hand_that_is_doubted_itself_is_not_even_opened():
+    state = moving()
+    state, _ = step(state, HandLost(state.t_us))
+    setpoint = state.setpoint
+    for _ in range(100):
+        state = beat(state)
+    assert state.mode is Mode.FAULT
+    assert state.setpoint == setpoint
+
+
+def test_opening_never_closes_a_finger_that_stands_beyond_the_users_range():
+    profile = Profile(
+        grips=BRISK.grips,
+        limits=Limits(lowest=(0.5,) * 6),
+        opening=Opening(delay_s=0.5, rate_per_s=1.0),
+    )
+    state = armed(profile)
+    state, _ = step(state, Trouble(state.t_us, "decoder"))
+    for _ in range(100):
+        state = beat(state)
+    assert state.mode is Mode.FAULT
+    assert state.setpoint == ZERO
+
+
+def test_arming_is_refused_without_certificate_and_after_it_ran_out():
+    state = idle(refusal="no certificate")
+    state, actions = step(state, Arm(state.t_us))
+    assert state.mode is Mode.IDLE
+    assert actions == [Refused(state.t_us, "arm", "no certificate")]
+    late = idle()
+    state, actions = step(late, Arm(10**15 + 1))
+    assert state.mode is Mode.IDLE
+    assert "run out" in actions[0].reason
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (disarmed, "no fresh signal"),
+        (armed, "already armed"),
+        (moving, "already moving"),
+        (held, "disarm first"),
+        (fault, "disarm first"),
+    ],
+)
+def test_arming_out_of_turn_is_refused_with_its_reason(make, words):
+    before = make()
+    state, actions = step(before, Arm(before.t_us))
+    assert state.mode is before.mode
+    assert words in actions[0].reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"number": 0}, "number"),
+        ({"action": "juggle"}, "juggle"),
+        ({"expires_sample": 99}, "expired"),
+        ({"sample_index": 10**6}, "newest known"),
+    ],
+)
+def test_an_intent_that_is_old_unknown_expired_or_from_the_future_is_refused(change, words):
+    before = armed()
+    state, actions = step(before, ask(before, **change))
+    assert state.mode is Mode.ARMED
+    assert words in actions[0].reason
+
+
+def test_the_number_of_a_refused_intent_cannot_be_used_again():
+    state = armed()
+    first = ask(state, expires_sample=0)
+    state, _ = step(state, first)
+    state, actions = step(state, ask(state, number=first.number))
+    assert state.mode is Mode.ARMED
+    assert isinstance(actions[0], Refused)
+
+
+@pytest.mark.parametrize("mode", [m for m in Mode if m not in (Mode.ARMED, Mode.MOVING)])
+def test_an_intent_moves_nothing_in_other_modes(mode):
+    before = EVERY_MODE[mode]()
+    state, actions = step(before, ask(before))
+    assert state.mode is mode
+    assert "not armed" in actions[0].reason
+
+
+def test_a_movement_ends_armed_at_its_grip_and_toggle_opens_again():
+    state, _ = step(armed(), ask(armed(), "grasp"))
+    assert state.grip == "power"
+    while state.mode is Mode.MOVING:
+        state = beat(state)
+    assert state.setpoint == (0.05,) * 6
+    half = Profile(grips=BRISK.grips, limits=Limits(highest=(0.06,) * 6))
+    state = State(rules(half), mode=Mode.ARMED, doubts=frozenset(), setpoint=state.setpoint, sample=5)
+    state, _ = step(state, ask(state, "grasp"))
+    assert state.grip == "open"
+
+
+def test_a_finger_in_contact_arrives_with_a_bounded_squeeze():
+    state, _ = step(armed(Profile()), ask(armed(Profile())))
+    for _ in range(60):
+        t = state.t_us + TICK_US
+        state, _ = step(state, Tick(t))
+        stuck = type(answer(ZERO))((0.0,) * 6, QUIET, ZERO, (True,) * 6, 30.0)
+        state, _ = after(state, Replied(t, stuck), Heard(t, state.sample + 5, t))
+    assert state.mode is Mode.ARMED
+    assert state.setpoint == pytest.approx((0.08,) * 6)
+
+
+def test_a_finger_that_does_not_follow_ends_at_the_time_limit():
+    slow = Profile(
+        grips={**BRISK.grips, "power": Profile().grips["power"]}, limits=BRISK.limits, signal=BRISK.signal
+    )
+    state = armed(slow)
+    state, _ = step(state, ask(state))
+    started = state.t_us
+    while state.mode is Mode.MOVING:
+        t = state.t_us + TICK_US
+        state, _ = after(state, Heard(t, state.sample + 5, t), Replied(t, answer(ZERO)), Tick(t))
+    assert state.mode is Mode.HOLD
+    assert state.doubts == {"time-limit"}
+    assert state.t_us - started == 500_000
+
+
+def test_proportional_control_moves_only_while_intents_keep_coming():
+    profile = Profile(control="proportional")
+    state = armed(profile)
+    state, _ = step(state, ask(state, probability=0.6, expires_sample=state.sample + 12))
+    start = state.setpoint[1]
+    for _ in range(5):
+        state = beat(state)
+    assert state.mode is Mode.ARMED
+    assert start < state.setpoint[1] <= 5 * 0.02 * 0.8 * 0.2 + 1e-9
+
+
+def test_a_lost_burst_is_forgiven_when_the_signal_stays_whole():
+    state = armed()
+    state, _ = step(state, Heard(state.t_us, state.sample + 1, state.t_us, lost=30))
+    assert "loss" in state.doubts
+    for _ in range(30):
+        state, _ = step(state, Heard(state.t_us, state.sample + 50, state.t_us))
+    assert "loss" not in state.doubts
+
+
+def test_a_hand_that_comes_up_is_held_where_it_is():
+    state, _ = after(State(rules()), Heard(0, 1, 0), Replied(0, answer((0.3,) * 6)), Tick(TICK_US))
+    assert state.setpoint == (0.3,) * 6
+    state, actions = step(state, Tick(2 * TICK_US))
+    assert commands(actions)[0].setpoint == (0.3,) * 6
+
+
+def test_the_decoder_that_failed_before_arming_must_be_acknowledged():
+    state, _ = step(idle(), Trouble(idle().t_us, "decoder"))
+    assert state.mode is Mode.DISARMED
+    state = beat(beat(state))
+    assert state.mode is Mode.DISARMED
+    state, _ = step(state, Disarm(state.t_us))
+    assert beat(state).mode is Mode.IDLE
+
+
+def test_doubts_about_a_hand_at_rest_come_and_go_with_what_it_says():
+    state, _ = step(idle(), Replied(idle().t_us, answer(ZERO, error="cold")))
+    assert state.mode is Mode.DISARMED
+    state, _ = step(state, Replied(state.t_us, answer((math.nan,) * 6)))
+    assert "hand-fault" in state.doubts
+    state = beat(beat(state))
+    assert state.mode is Mode.IDLE
+
+
+def test_a_new_cause_while_holding_is_told():
+    before = held()
+    state, actions = step(before, Trouble(before.t_us, "log"))
+    assert isinstance(actions[0], Entered)
+    assert CAUSES["log"] in actions[0].cause
+    assert state.mode is Mode.HOLD
+
+
+def test_time_never_goes_back():
+    before = moving()
+    state, _ = step(before, Tick(0))
+    assert state.t_us == before.t_us
+
+
+def test_every_trigger_stands_in_the_table():
+    assert {trigger for row in TABLE.values() for trigger in row} == set(Trigger)
