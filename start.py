@@ -24,7 +24,7 @@ SUFFIX = ".exe" if os.name == "nt" else ""
 
 
 def main(argv: list[str]) -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before pip could refuse
         print(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed.", file=sys.stderr)
         return 2
     verb, rest = (argv[0], argv[1:]) if argv else ("help", [])
@@ -50,7 +50,10 @@ def set_up(extra: str) -> int:
         try:
             venv.create(VENV, with_pip=True)
         except (OSError, subprocess.CalledProcessError) as err:
-            print(f"Could not create it ({err}). On Debian and Ubuntu: sudo apt install python3-venv", file=sys.stderr)
+            print(
+                f"Could not create it ({err}). On Debian and Ubuntu: sudo apt install python3-venv",
+                file=sys.stderr,
+            )
             return 2
     print("Installing (a few minutes the first time) …", file=sys.stderr, flush=True)
     target = f"{HERE}[{extra}]" if extra else str(HERE)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bci.errors import ShapeError
 
-__all__ = ["Chunk", "F64", "Marker", "SignalInfo", "Window", "as_signal"]
+__all__ = ["F64", "Chunk", "Marker", "SignalInfo", "Window", "as_signal"]
 
 F64 = NDArray[np.float64]
 

@@ -65,7 +65,7 @@ class FlatSignalError(BciError, ValueError):
 
 
 class RankDeficientError(BciError, ValueError):
-    """A covariance is not positive definite: channels depend on each other, or there are fewer samples than channels."""
+    """A covariance is not positive definite: channels depend on each other, or samples are fewer than channels."""
 
 
 class DesignError(BciError, ValueError):

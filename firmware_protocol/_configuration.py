@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from firmware_protocol.codes import LeadOff, Opcode, Pattern, Status, TestSignal
+from firmware_protocol.codes import Flag, LeadOff, Opcode, Pattern, Status, TestSignal
 from firmware_protocol.converter import (
     CONFIG1,
     CONFIG2,
@@ -20,6 +21,7 @@ from firmware_protocol.converter import (
 from firmware_protocol.limits import MAX_RESPONSE_PAYLOAD
 from firmware_protocol.patterns import FULL_SCALE, pattern_counts
 
+_ADS1299_RATES = frozenset(Fraction(250 * 2**k) for k in range(7))
 _ALL_CHANNELS = 255
 _MUX_INPUTS = 8
 _CLOCK_HZ = 2_048_000
@@ -28,6 +30,50 @@ _TEST_BITS = {TestSignal.OFF: 0x00, TestSignal.SLOW: 0x10, TestSignal.FAST: 0x11
 _LOFF_BITS = {LeadOff.OFF: 0, LeadOff.DC: 0, LeadOff.AC_31_25_HZ: 2, LeadOff.AC_QUARTER_RATE: 3}
 _TOP_RATE_HZ = 16_000  # DR = 0; each step of DR halves it
 _AC_HZ = Fraction(125, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfig:
+    """What a device is when it boots.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Channel labels, at most 15 bytes of UTF-8 each; their number is the number of channels, 1–64.
+    rate : Fraction
+        Sampling rate in Hz.
+    rates : frozenset of Fraction
+        What SET_RATE may choose, besides `rate`. Default: 250 Hz … 16 kHz, as an ADS1299.
+    samples_per_frame : int
+        Conversions in a full DATA packet, 1–32.
+    has_status : bool
+        Status words among the samples; the number of channels then is a multiple of `channels_per_converter`.
+    boot_id : int
+        Random 32 bits, new at every boot.
+    link_seq, sample_index : int
+        Where the counters begin: 0 in a real device, anything in a test of their wraps.
+    vref_uv : float
+        Reference voltage in µV; one count is vref_uv / gain / (2^23 - 1).
+    gain : int
+        Of all channels: 1, 2, 4, 6, 8, 12 or 24.
+    queue_bytes : int
+        Wire bytes of DATA that may wait for the link before conversions are dropped.
+    """
+
+    labels: tuple[str, ...]
+    rate: Fraction = Fraction(250)
+    rates: frozenset[Fraction] = _ADS1299_RATES
+    samples_per_frame: int = 4
+    channels_per_converter: int = 8
+    has_status: bool = True
+    device_id: str = "BFP reference device"
+    firmware: str = "1.0"
+    boot_id: int = 1
+    link_seq: int = 0
+    sample_index: int = 0
+    vref_uv: float = 4.5e6
+    gain: int = 24
+    queue_bytes: int = 8192
 
 
 class Outcome(NamedTuple):
@@ -47,25 +93,34 @@ _RESCALED = Outcome(Status.OK, acted=True, rescaled=True)
 class Configuration:
     """Converters, rate, excitation and test signals of a device."""
 
-    def __init__(
-        self, n_channels: int, *, per_converter: int, rate: Fraction, rates: frozenset[Fraction], gain: int
-    ) -> None:
-        self.rate = rate
+    def __init__(self, config: DeviceConfig) -> None:
+        self.rate = config.rate
         self.lead_off = LeadOff.OFF
         self.test_signal = TestSignal.OFF
         self.pattern = Pattern.OFF
         self._test_amplitude = 1
-        self._n_channels = n_channels
-        self._per_converter = per_converter
-        self._rates = rates | {rate}
-        self._converters = [
-            Converter(per_converter, gain=gain) for _ in range(-(-n_channels // per_converter))
-        ]
+        self._n_channels = len(config.labels)
+        self._per_converter = config.channels_per_converter
+        self._vref_uv = config.vref_uv
+        self._rates = config.rates | {config.rate}
+        n_converters = -(-self._n_channels // self._per_converter)
+        self._converters = [Converter(self._per_converter, gain=config.gain) for _ in range(n_converters)]
         self._write_rate()
 
-    def gains(self) -> list[int]:
+    @property
+    def flags(self) -> Flag:
+        """What every DATA says of these settings."""
+        flags = Flag(0)
+        if self.test_signal != TestSignal.OFF or self.pattern != Pattern.OFF:
+            flags |= Flag.TEST_SIGNAL
+        if self.lead_off in (LeadOff.AC_31_25_HZ, LeadOff.AC_QUARTER_RATE):
+            flags |= Flag.AC_LEAD_OFF
+        return flags
+
+    @property
+    def uv_per_count(self) -> tuple[float, ...]:
         """Per channel."""
-        return [converter.gain(k) for converter, k in self._places()]
+        return tuple(self._vref_uv / converter.gain(k) / (FULL_SCALE - 1) for converter, k in self._places())
 
     def execute(self, opcode: Opcode, arguments: tuple[int, ...], more: bytes) -> Outcome:
         """Do what a command of right length asks, if its arguments are right."""
@@ -86,13 +141,13 @@ class Configuration:
                 return self._write(converter, address, more)
         raise AssertionError(f"{opcode!r} does not concern the configuration")
 
-    def convert(self, first_sample: int, rows: list[Sequence[int]], vref_uv: float) -> list[Sequence[int]]:
+    def convert(self, first_sample: int, rows: list[Sequence[int]]) -> list[Sequence[int]]:
         """What the converters give for what lies at their inputs, conversion `first_sample` on."""
         if self.pattern != Pattern.OFF:
             indices = range(first_sample, first_sample + len(rows))
             return [pattern_counts(self.pattern, index, self._n_channels) for index in indices]
         if self.test_signal != TestSignal.OFF:
-            rows = [self._test_row(first_sample + k, vref_uv) for k in range(len(rows))]
+            rows = [self._test_row(first_sample + k) for k in range(len(rows))]
         powered = [converter.powered(k) for converter, k in self._places()]
         if not all(powered):
             rows = [[value if on else 0 for value, on in zip(row, powered, strict=True)] for row in rows]
@@ -100,15 +155,15 @@ class Configuration:
             rows = [[min(max(value, -FULL_SCALE), FULL_SCALE - 1) for value in row] for row in rows]
         return rows
 
-    def _test_row(self, sample_index: int, vref_uv: float) -> list[int]:
+    def _test_row(self, sample_index: int) -> list[int]:
         """Square wave of ± VREF/2400 or twice that, or its level as DC, as all channels see it."""
         if self.test_signal == TestSignal.DC:
             sign = 1
         else:
             half_periods = sample_index * 2 * _TEST_HZ[self.test_signal] // self.rate
             sign = -1 if half_periods % 2 else 1
-        volts = sign * self._test_amplitude / 2400
-        return [round(volts * gain * (FULL_SCALE - 1)) for gain in self.gains()]
+        level_uv = sign * self._test_amplitude * self._vref_uv / 2400
+        return [round(level_uv / uv) for uv in self.uv_per_count]
 
     def _places(self) -> list[tuple[Converter, int]]:
         c = self._per_converter

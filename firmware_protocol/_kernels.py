@@ -1,8 +1,9 @@
 """The decoder of codec.py as one resumable kernel: wire bytes in, columns out.
 
 It follows the rules of that file event for event; numbers in brackets are theirs. Each event is EVENT_WORDS
-int64 (bulk.EVENTS names their parts). Samples of DATA go to `values`, status words to `status`; the wire bytes of
-every other event go to `raw`, for Python to unpack or show. Behind what `raw` holds lies the scratch space.
+int64 (bulk.EVENTS names their parts). Samples of DATA go to `values`, status words to `status`; the wire
+bytes of every other event go to `raw`, for Python to unpack or show. Behind what `raw` holds lies the scratch
+space. Inner functions take addresses, `_simd.py` says why.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from numpy.typing import NDArray
 from firmware_protocol._jit import kernel
 from firmware_protocol._simd import (
     LANES,
+    SAMPLES,
     copy_lanes,
     crc_byte,
     crc_word,
     first_bit,
+    load_i64,
     load_u8,
     load_u32,
-    load_u64,
+    store_i64,
     store_u8,
+    store_u32,
     unpack_int24,
 )
-from firmware_protocol.limits import MAX_CODED, MAX_PACKET, MIN_PACKET, VERSION
+from firmware_protocol.limits import CRC_SIZE, MAX_CODED, MAX_PACKET, MIN_PACKET, VERSION
 
 U8 = NDArray[np.uint8]
 I32 = NDArray[np.int32]
@@ -33,9 +37,9 @@ I64 = NDArray[np.int64]
 EVENT_WORDS = 6  # int64 words of one event
 BURST = 2  # events that one step of `scan` writes at most
 SCRATCH = 704  # bytes behind `raw`: a stretch, rounded up to whole lanes, and the lane behind it
-SLACK = 8  # elements behind `values` that unpack_int24 may touch
+SLACK = SAMPLES  # elements behind `values` that unpack_int24 may touch
 
-# Elements of `state`. All counters are of the arrays as they lie; the caller resets or moves on.
+# Elements of `state`. The counters say how much the columns hold; the caller resets them.
 N_EVENTS, N_VALUES, N_STATUS, N_RAW, N_TEXT, DISCARDING, DISCARDED, HAS_NONCE, NONCE, HARDWARE = range(10)
 STATE_SIZE = 10
 
@@ -44,9 +48,11 @@ FRAME, UNDELIMITED, COBS, SHORT, CRC, UNSUPPORTED, HOST_ON_WIRE, FIELD, LENGTH, 
 
 # Columns of `packets`, a row per type. SHORTEST is 0 for unknown types, AT is 0 where the length is fixed.
 SHORTEST, AT, SIZE, EACH, MINIMUM, MAXIMUM, IS_DATA, IS_HOST, HAS_TEXT = range(9)
+PACKET_COLUMNS = 9
 
 # Columns of `formats`, a row per format byte. SAMPLE_SIZE is 0 where the byte is illegal.
 SAMPLE_SIZE, PER_CONVERTER, STATUS_SIZE = range(3)
+FORMAT_COLUMNS = 3
 
 
 @kernel
@@ -65,17 +71,27 @@ def scan(
     status: I32,
     raw: U8,
 ) -> int:
-    """Take up all stretches of data[:end] that begin in data[begin:stop]; `base` is the stream offset of data[0].
+    """Take up all stretches of data[:end] that begin in data[begin:stop]; `base` is the stream offset of
+    data[0].
 
     Returns where it stopped: at `stop` or behind it, at the beginning of a stretch that is not complete, or
     earlier where `events` is full. Called again from there, with more data or room, it goes on.
     """
-    room = events.size // EVENT_WORDS - BURST
+    wire, readable = np.int64(data.ctypes.data), np.int64(data.ctypes.data) + data.size
+    table, rules = np.int64(crc_table.ctypes.data), np.int64(packets.ctypes.data)
+    forms = np.int64(formats.ctypes.data)
+    event = np.int64(events.ctypes.data) + 8 * EVENT_WORDS * state[N_EVENTS]
+    last = np.int64(events.ctypes.data) + 8 * (events.size - BURST * EVENT_WORDS)
+    value, n_values = np.int64(values.ctypes.data), state[N_VALUES]
+    word, n_status = np.int64(status.ctypes.data), state[N_STATUS]
+    kept, n_raw = np.int64(raw.ctypes.data), state[N_RAW]
+    hardware = state[HARDWARE]
     at = begin
-    while at < stop and state[N_EVENTS] <= room:
-        scratch = state[N_RAW]
+    while at < stop and event <= last:
+        scratch = kept + n_raw
         limit = min(end, at + MAX_CODED + 1)
-        n = _copy_stretch(data, at, limit, raw, scratch)
+        p = wire + at
+        n = _copy_stretch(p, limit - at, readable, scratch)
         closed = n < limit - at
         if state[DISCARDING]:
             state[DISCARDING] = not closed
@@ -89,70 +105,102 @@ def scan(
             if n <= MAX_CODED:
                 break
             n = MAX_CODED
+        packet = scratch + 1
         kind = UNDELIMITED
         taken = 0
         size = 0
         if closed:  # (2)
-            size = _decode(data, at, n, raw, scratch)
+            size = _decode(p, n, scratch)
             if size < 0:
                 kind = COBS
             elif size < MIN_PACKET:
                 kind = SHORT
-            elif _intact(raw, scratch + 1, size, crc_table, state[HARDWARE]):
+            elif _intact(packet, size, table, hardware):
                 taken = n
             else:
                 kind = CRC
         if taken == 0 and n > MIN_PACKET:  # (3)
-            taken, size = _prefix(data, at, n, raw, scratch + 1, formats, packets)
-            if taken > n - closed or not _intact(raw, scratch + 1, size, crc_table, state[HARDWARE]):
+            taken, size = _prefix(p, n, packet, forms, rules)
+            if taken > n - closed or (taken and not _intact(packet, size, table, hardware)):
                 taken = 0
         if taken:
-            _judge(
-                data, at, taken, base + at, raw, scratch + 1, size, state, formats, packets, events, values, status
-            )
-            at += taken
-            if closed and taken == n:
-                at += 1
-            else:
-                _write_event(events, state, base + at, 0, 0, MISSING_DELIMITER, 0, 0, state[N_RAW], 0)
+            kind = _judge(packet, size, state[HAS_NONCE], state[NONCE], forms, rules)
+            if size < 16 + CRC_SIZE:  # what lies behind a short packet is no header
+                for k in range(size - CRC_SIZE, 16):
+                    store_u8(packet + k, 0)
+            store_i64(event + 8, load_i64(packet))
+            store_i64(event + 16, load_i64(packet + 8))
         else:  # (4)
-            _keep(data, at, n, raw, state)
-            _write_event(events, state, base + at, n, 0, kind, 0, 0, state[N_RAW] - n, 0)
+            size = 0
+            store_i64(event + 8, 0)
+            store_i64(event + 16, 0)
+        length = taken if taken else n
+        store_i64(event, base + at)
+        store_i64(event + 24, length | size << 16 | kind << 32)
+        if kind == FRAME and _rule(rules, packet, IS_DATA):
+            store_i64(event + 32, n_values)
+            store_i64(event + 40, n_status)
+            n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
+            n_values += load_u8(packet + 12) * load_u8(packet + 13)
+        else:
+            if kind == FRAME:
+                state[N_TEXT] += _rule(rules, packet, HAS_TEXT)
+            store_i64(event + 32, n_raw)
+            store_i64(event + 40, 0)
+            _copy(p, scratch, length)
+            n_raw += length
+        event += 8 * EVENT_WORDS
+        at += length
+        if taken == 0:
             state[DISCARDING] = not closed
-            at += n + closed
+            at += closed
+        elif closed and taken == n:
+            at += 1
+        else:
+            store_i64(event, base + at)
+            store_i64(event + 8, 0)
+            store_i64(event + 16, 0)
+            store_i64(event + 24, MISSING_DELIMITER << 32)
+            store_i64(event + 32, n_raw)
+            store_i64(event + 40, 0)
+            event += 8 * EVENT_WORDS
+    state[N_EVENTS] = (event - np.int64(events.ctypes.data)) // (8 * EVENT_WORDS)
+    state[N_VALUES] = n_values
+    state[N_STATUS] = n_status
+    state[N_RAW] = n_raw
     return at
 
 
 @register_jitable
-def _copy_stretch(data: U8, at: int, limit: int, target: U8, to: int) -> int:
-    """Copy the bytes of data[at:limit] before its first zero; how many. `target` takes LANES bytes more."""
+def _copy_stretch(p: int, limit: int, readable: int, target: int) -> int:
+    """Copy the bytes at p before the first zero among `limit`; how many. `target` takes LANES bytes more."""
     n = 0
-    while at + n < limit:
-        if at + n + LANES <= data.size:
-            zeros = copy_lanes(data, at + n, target, to + n)
+    while n < limit:
+        if p + n + LANES <= readable:
+            zeros = copy_lanes(p + n, target + n)
             if zeros:
-                return min(n + first_bit(zeros), limit - at)
+                return min(n + first_bit(zeros), limit)
             n += LANES
         else:
-            byte = load_u8(data, at + n)
+            byte = load_u8(p + n)
             if byte == 0:
                 return n
-            store_u8(target, to + n, byte)
+            store_u8(target + n, byte)
             n += 1
-    return limit - at
+    return limit
 
 
 @register_jitable
-def _decode(data: U8, at: int, n: int, raw: U8, scratch: int) -> int:
-    """COBS of a whole stretch that lies in raw[scratch:] too: the packet is then at scratch + 1. Its size, or -1.
+def _decode(p: int, n: int, scratch: int) -> int:
+    """COBS of a whole stretch that lies at `scratch` too: the packet is then at scratch + 1. Its size, or -1.
 
     Without a full block (code 255) the packet is the coded bytes with a zero for each code byte.
     """
     i = 0
     full = 0
     while i < n:
-        code = load_u8(data, at + i)
-        store_u8(raw, scratch + i, 0)
+        code = load_u8(p + i)
+        store_u8(scratch + i, 0)
         full += code == 255
         i += code
     if i != n:
@@ -160,224 +208,175 @@ def _decode(data: U8, at: int, n: int, raw: U8, scratch: int) -> int:
     if full == 0:
         return n - 1
     i = 0
-    to = scratch + 1
+    size = 0
     while i < n:
-        code = load_u8(data, at + i)
-        _copy(data, at + i + 1, raw, to, code - 1)
-        to += code - 1
+        code = load_u8(p + i)
+        _copy(p + i + 1, scratch + 1 + size, code - 1)
+        size += code - 1
         i += code
         if code < 255 and i < n:
-            store_u8(raw, to, 0)
-            to += 1
-    return to - scratch - 1
+            store_u8(scratch + 1 + size, 0)
+            size += 1
+    return size
 
 
 @register_jitable
-def _copy(data: U8, at: int, target: U8, to: int, n: int) -> None:
+def _copy(p: int, target: int, n: int) -> None:
     k = 0
     while k + LANES <= n:
-        copy_lanes(data, at + k, target, to + k)
+        copy_lanes(p + k, target + k)
         k += LANES
     while k < n:
-        store_u8(target, to + k, load_u8(data, at + k))
+        store_u8(target + k, load_u8(p + k))
         k += 1
 
 
 @register_jitable
-def _prefix(data: U8, at: int, n: int, raw: U8, s: int, formats: I64, packets: I64) -> tuple[int, int]:
-    """Decode whole blocks to raw[s:] up to the length that the header states: bytes taken, 0 if none; length."""
+def _prefix(p: int, n: int, packet: int, forms: int, rules: int) -> tuple[int, int]:
+    """Decode whole blocks to `packet` up to the length its header states: bytes taken, 0 if none; length."""
     i = 0
     size = 0
     length = 0
     taken = 0
     zero = 0  # the last block stands for one, once another block follows
     while i < n:
-        code = load_u8(data, at + i)
+        code = load_u8(p + i)
         if i + code > n:
             break
         if zero:
-            store_u8(raw, s + size, 0)
+            store_u8(packet + size, 0)
         size += zero
-        _copy(data, at + i + 1, raw, s + size, code - 1)
+        _copy(p + i + 1, packet + size, code - 1)
         size += code - 1
         zero = code < 255
         i += code
         if length == 0 and size > 0:
-            shortest = packets[load_u8(raw, s) & 15, SHORTEST]
+            shortest = _rule(rules, packet, SHORTEST)
             if shortest == 0:
                 break
             if size >= shortest:
-                length = _stated_length(raw, s, size, formats, packets)
+                length = _stated_length(packet, size, forms, rules)
                 if length == 0:
                     break
-        if size > length and length > 0:
-            break
-        if size == length and length > 0:
-            taken = i
+        if length > 0:
+            if size > length:
+                break
+            if size == length:
+                taken = i
     return taken, length
 
 
 @register_jitable
-def _stated_length(raw: U8, s: int, size: int, formats: I64, packets: I64) -> int:
-    """As `_fields.stated_length`."""
-    head = load_u8(raw, s)
-    type_ = head & 15
-    if head >> 4 != VERSION or packets[type_, SHORTEST] == 0:
-        return 0
-    if size < packets[type_, SHORTEST]:
-        return packets[type_, SHORTEST]
-    if packets[type_, IS_DATA]:
-        n_channels, n_samples = load_u8(raw, s + 12), load_u8(raw, s + 13)
-        form = load_u8(raw, s + 14)
-        if formats[form, SAMPLE_SIZE] == 0 or n_channels == 0 or n_channels > 64 or n_samples == 0 or n_samples > 32:
-            return 0
-        conversion = n_channels * formats[form, SAMPLE_SIZE]
-        if formats[form, STATUS_SIZE]:
-            n_converters = n_channels // formats[form, PER_CONVERTER]
-            if n_converters * formats[form, PER_CONVERTER] != n_channels:
-                return 0
-            conversion += n_converters * formats[form, STATUS_SIZE]
-        length = packets[type_, SHORTEST] + n_samples * conversion
-        return length if length <= MAX_PACKET else 0
-    if packets[type_, AT] == 0:
-        return packets[type_, SHORTEST]
-    number = load_u8(raw, s + packets[type_, AT])
-    if packets[type_, SIZE] == 2:
-        number |= load_u8(raw, s + packets[type_, AT] + 1) << 8
-    if number < packets[type_, MINIMUM] or number > packets[type_, MAXIMUM]:
-        return 0
-    return packets[type_, SHORTEST] + number * packets[type_, EACH]
+def _rule(rules: int, packet: int, column: int) -> int:
+    """A column of the table `packets` for the type of this packet."""
+    return load_i64(rules + 8 * (PACKET_COLUMNS * (load_u8(packet) & 15) + column))
 
 
 @register_jitable
-def _intact(raw: U8, s: int, size: int, crc_table: I64, hardware: int) -> bool:
+def _form(forms: int, packet: int, column: int) -> int:
+    """A column of the table `formats` for the format byte of this DATA packet."""
+    return load_i64(forms + 8 * (FORMAT_COLUMNS * load_u8(packet + 14) + column))
+
+
+@register_jitable
+def _stated_length(packet: int, size: int, forms: int, rules: int) -> int:
+    """As `_fields.stated_length`."""
+    shortest = _rule(rules, packet, SHORTEST)
+    if load_u8(packet) >> 4 != VERSION or shortest == 0:
+        return 0
+    if size < shortest:
+        return shortest
+    if _rule(rules, packet, IS_DATA):
+        n_channels, n_samples = load_u8(packet + 12), load_u8(packet + 13)
+        sample_size = _form(forms, packet, SAMPLE_SIZE)
+        if sample_size == 0 or n_channels == 0 or n_channels > 64 or n_samples == 0 or n_samples > 32:
+            return 0
+        conversion = n_channels * sample_size
+        status_size = _form(forms, packet, STATUS_SIZE)
+        if status_size:
+            per_converter = _form(forms, packet, PER_CONVERTER)
+            n_converters = n_channels // per_converter
+            if n_converters * per_converter != n_channels:
+                return 0
+            conversion += n_converters * status_size
+        length = shortest + n_samples * conversion
+        return length if length <= MAX_PACKET else 0
+    at = _rule(rules, packet, AT)
+    if at == 0:
+        return shortest
+    number = load_u8(packet + at)
+    if _rule(rules, packet, SIZE) == 2:
+        number |= load_u8(packet + at + 1) << 8
+    if number < _rule(rules, packet, MINIMUM) or number > _rule(rules, packet, MAXIMUM):
+        return 0
+    return shortest + number * _rule(rules, packet, EACH)
+
+
+@register_jitable
+def _intact(packet: int, size: int, table: int, hardware: int) -> bool:
     """Whether the last four bytes of the packet are its CRC-32C."""
-    end = s + size - 4
+    p = packet
+    end = packet + size - CRC_SIZE
     register = 0xFFFFFFFF
     if hardware:
-        while s + 8 <= end:
-            register = crc_word(register, load_u64(raw, s))
-            s += 8
-        while s < end:
-            register = crc_byte(register, load_u8(raw, s))
-            s += 1
+        while p + 8 <= end:
+            register = crc_word(register, load_i64(p))
+            p += 8
+        while p < end:
+            register = crc_byte(register, load_u8(p))
+            p += 1
     else:
-        while s + 8 <= end:  # slicing by eight: Kounavis and Berry, IEEE Trans. Comput. 57(11):1550-1560, 2008
-            low = load_u32(raw, s) ^ register
-            high = load_u32(raw, s + 4)
-            register = (
-                crc_table[7, low & 255]
-                ^ crc_table[6, low >> 8 & 255]
-                ^ crc_table[5, low >> 16 & 255]
-                ^ crc_table[4, low >> 24]
-                ^ crc_table[3, high & 255]
-                ^ crc_table[2, high >> 8 & 255]
-                ^ crc_table[1, high >> 16 & 255]
-                ^ crc_table[0, high >> 24]
-            )
-            s += 8
-        while s < end:
-            register = crc_table[0, (register ^ load_u8(raw, s)) & 255] ^ register >> 8
-            s += 1
-    return register ^ 0xFFFFFFFF == load_u32(raw, end)
+        while (
+            p + 8 <= end
+        ):  # slicing by eight: Kounavis and Berry, IEEE Trans. Comput. 57(11):1550-1560, 2008
+            low = load_u32(p) ^ register
+            high = load_u32(p + 4)
+            register = 0
+            for k in range(4):
+                register ^= load_u32(table + 4 * (256 * (7 - k) + (low >> 8 * k & 255)))
+                register ^= load_u32(table + 4 * (256 * (3 - k) + (high >> 8 * k & 255)))
+            p += 8
+        while p < end:
+            register = load_u32(table + 4 * ((register ^ load_u8(p)) & 255)) ^ register >> 8
+            p += 1
+    return register ^ 0xFFFFFFFF == load_u32(end)
 
 
 @register_jitable
-def _judge(
-    data: U8,
-    at: int,
-    n: int,
-    offset: int,
-    raw: U8,
-    s: int,
-    size: int,
-    state: I64,
-    formats: I64,
-    packets: I64,
-    events: I64,
-    values: I32,
-    status: I32,
-) -> None:
-    """(5) for the packet raw[s : s + size], whose coded bytes are data[at : at + n]."""
-    head = load_u8(raw, s)
-    type_ = head & 15
-    kind = FRAME
-    if head >> 4 != VERSION or load_u8(raw, s + 1) & 0x80:
-        kind = UNSUPPORTED
-    elif packets[type_, IS_HOST] and not (state[HAS_NONCE] and size >= 12 and load_u64(raw, s + 4) == state[NONCE]):
-        kind = HOST_ON_WIRE
-    else:
-        length = _stated_length(raw, s, size, formats, packets)
-        if length != size and packets[type_, SHORTEST]:
-            kind = LENGTH if length else FIELD
-        elif size > MAX_PACKET:
-            kind = LENGTH
-    if size < 20:  # what lies behind a short packet is no header
-        for k in range(s + size - 4, s + 16):
-            store_u8(raw, k, 0)
-    low, high = load_u64(raw, s), load_u64(raw, s + 8)
-    if kind == FRAME and packets[type_, IS_DATA]:
-        first_value, first_status = state[N_VALUES], state[N_STATUS]
-        _samples(raw, s, state, formats, values, status)
-        _write_event(events, state, offset, n, size, kind, low, high, first_value, first_status)
-    else:
-        state[N_TEXT] += packets[type_, HAS_TEXT]
-        _keep(data, at, n, raw, state)
-        _write_event(events, state, offset, n, size, kind, low, high, state[N_RAW] - n, 0)
+def _judge(packet: int, size: int, has_nonce: int, nonce: int, forms: int, rules: int) -> int:
+    """(5): the kind of a packet whose CRC is right."""
+    if load_u8(packet) >> 4 != VERSION or load_u8(packet + 1) & 0x80:
+        return UNSUPPORTED
+    if _rule(rules, packet, IS_HOST) and not (has_nonce and size >= 12 and load_i64(packet + 4) == nonce):
+        return HOST_ON_WIRE
+    length = _stated_length(packet, size, forms, rules)
+    if length != size and _rule(rules, packet, SHORTEST):
+        return LENGTH if length else FIELD
+    return LENGTH if size > MAX_PACKET else FRAME
 
 
 @register_jitable
-def _samples(raw: U8, s: int, state: I64, formats: I64, values: I32, status: I32) -> None:
-    """Samples and status words of a DATA packet to their columns."""
-    form = load_u8(raw, s + 14)
-    n_values = load_u8(raw, s + 12) * load_u8(raw, s + 13)
-    to = state[N_VALUES]
-    end = to + n_values
-    state[N_VALUES] = end
-    group = n_values
-    at = s + 16
-    if formats[form, STATUS_SIZE]:
-        group = formats[form, PER_CONVERTER]
-    while to < end:
-        if formats[form, STATUS_SIZE]:
-            status[state[N_STATUS]] = load_u8(raw, at) << 16 | load_u8(raw, at + 1) << 8 | load_u8(raw, at + 2)
-            state[N_STATUS] += 1
-            at += 3
-        if formats[form, SAMPLE_SIZE] == 3:
-            for k in range(0, group, 8):  # up to 7 too many: overwritten by what follows
-                unpack_int24(raw, at + 3 * k, values, to + k)
+def _samples(packet: int, forms: int, values: int, status: int) -> int:
+    """Samples and status words of a DATA packet to their columns. How many status words."""
+    sample_size = _form(forms, packet, SAMPLE_SIZE)
+    group = n = load_u8(packet + 12) * load_u8(packet + 13)
+    n_status = 0
+    with_status = _form(forms, packet, STATUS_SIZE)
+    if with_status:
+        group = _form(forms, packet, PER_CONVERTER)
+    p = packet + 16
+    done = 0
+    while done < n:
+        if with_status:
+            store_u32(status + 4 * n_status, load_u8(p) << 16 | load_u8(p + 1) << 8 | load_u8(p + 2))
+            n_status += 1
+            p += 3
+        if sample_size == 3:
+            for k in range(0, group, SAMPLES):  # up to 7 too many: overwritten by what follows
+                unpack_int24(p + 3 * k, values + 4 * (done + k))
         else:
             for k in range(group):
-                values[to + k] = np.int32(load_u32(raw, at + 4 * k))
-        at += formats[form, SAMPLE_SIZE] * group
-        to += group
-
-
-@register_jitable
-def _keep(data: U8, at: int, n: int, raw: U8, state: I64) -> None:
-    """Append wire bytes to `raw`."""
-    _copy(data, at, raw, state[N_RAW], n)
-    state[N_RAW] += n
-
-
-@register_jitable
-def _write_event(
-    events: I64,
-    state: I64,
-    offset: int,
-    length: int,
-    size: int,
-    kind: int,
-    low: int,
-    high: int,
-    first: int,
-    first_status: int,
-) -> None:
-    at = state[N_EVENTS] * EVENT_WORDS
-    events[at] = offset
-    events[at + 1] = low
-    events[at + 2] = high
-    events[at + 3] = length | size << 16 | kind << 32
-    events[at + 4] = first
-    events[at + 5] = first_status
-    state[N_EVENTS] += 1
+                store_u32(values + 4 * (done + k), load_u32(p + 4 * k))
+        p += sample_size * group
+        done += group
+    return n_status

@@ -156,7 +156,7 @@ class ReferenceDevice:
         for page in self.info():
             page.pack()
 
-    # ---- what the caller may ask ----------------------------------------------------------------------------
+    # ---- what the caller may ask ----
 
     @property
     def streaming(self) -> bool:
@@ -222,7 +222,7 @@ class ReferenceDevice:
             for page, first in enumerate(starts)
         ]
 
-    # ---- what happens to the device -------------------------------------------------------------------------
+    # ---- what happens to the device ----
 
     def receive(self, data: bytes, now_us: int) -> None:
         """Bytes from the host. Commands act at once; what is damaged is counted and never answered."""
@@ -341,7 +341,7 @@ class ReferenceDevice:
             self._send_heartbeat()
         return self._outbox.take(room)
 
-    # ---- commands -------------------------------------------------------------------------------------------
+    # ---- commands ----
 
     def _obey(self, command: Command) -> None:
         """SPEC 5.2: a repeated command is answered again, not done again."""
@@ -436,7 +436,7 @@ class ReferenceDevice:
         self._rx_errors = 0
         return Outcome(Status.OK, before)
 
-    # ---- the stream -----------------------------------------------------------------------------------------
+    # ---- the stream ----
 
     def _advance(self, now_us: int) -> None:
         """Time passes; the watchdog bites if no packet came from the host for too long (SPEC 6.5)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LEAVES = {"bci.chunks", "bci.decisions", "bci.errors", "bci.jit", "bci._version"}
+LEAVES = {"bci.chunks", "bci.decisions", "bci.errors", "bci.files", "bci.jit", "bci._version"}
 
 #: Each room and what it may import besides itself and the leaves; docs/dataflow.md draws the same.
 ARROWS: dict[str, set[str]] = {
@@ -71,7 +71,9 @@ def is_leaf(module: str) -> bool:
 
 
 def test_every_file_of_the_package_lies_in_a_known_room() -> None:
-    homeless = [m for m in map(module_name, sources()) if m != "bci" and not is_leaf(m) and room_of(m) is None]
+    homeless = [
+        m for m in map(module_name, sources()) if m != "bci" and not is_leaf(m) and room_of(m) is None
+    ]
     assert homeless == []
 
 
@@ -141,14 +143,25 @@ def test_the_protocol_package_needs_only_the_standard_library_at_import() -> Non
 
 
 def test_no_file_is_named_like_a_module_of_python_or_of_a_dependency() -> None:
-    foreign = set(sys.stdlib_module_names) | {"numpy", "scipy", "numba", "mne", "serial", "sklearn", "rich", "click"}
+    foreign = set(sys.stdlib_module_names) | {
+        "numpy",
+        "scipy",
+        "numba",
+        "mne",
+        "serial",
+        "sklearn",
+        "rich",
+        "click",
+    }
     taken = [str(p.relative_to(ROOT)) for p in sources() if p.stem in foreign and not p.stem.startswith("__")]
     assert taken == []
 
 
 def test_no_source_file_outgrows_one_idea() -> None:
     """STYLE: files of 100 to 400 lines. The bound leaves room for a long table or docstring, not for a second idea."""
-    long = {module_name(p): n for p in sources() if (n := len(p.read_text(encoding="utf-8").splitlines())) > 450}
+    long = {
+        module_name(p): n for p in sources() if (n := len(p.read_text(encoding="utf-8").splitlines())) > 450
+    }
     assert long == {}
 
 
@@ -156,9 +169,21 @@ def test_nothing_evaluates_or_unpickles_foreign_content() -> None:
     wrong = []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("eval", "exec")
+            ):
                 wrong.append(f"{module_name(path)}:{node.lineno} {node.func.id}")
-            if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and getattr(node.value, "value", 0) is True:
+            if (
+                isinstance(node, ast.keyword)
+                and node.arg == "allow_pickle"
+                and getattr(node.value, "value", 0) is True
+            ):
                 wrong.append(f"{module_name(path)}:{node.lineno} allow_pickle=True")
-        wrong += [f"{module_name(path)} imports {t}" for t in imports_of(path) if t in ("pickle", "dill", "joblib.load")]
+        wrong += [
+            f"{module_name(path)} imports {t}"
+            for t in imports_of(path)
+            if t in ("pickle", "dill", "joblib.load")
+        ]
     assert wrong == []

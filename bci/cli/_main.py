@@ -47,7 +47,9 @@ def group(debug: bool) -> None:
     Research software, no certified medical device. `bci demo` shows everything at once, without any hardware.
     """
     logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
     )
     logging.getLogger("numba").setLevel(logging.WARNING)  # its debug log is a compiler's, thousands of lines
     logging.getLogger("matplotlib").setLevel(logging.WARNING)

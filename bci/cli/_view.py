@@ -30,7 +30,14 @@ STAGES = {
     "control": "Controlling",
     "report": "Reporting",
 }
-MODES = {"disarmed": "white", "idle": "cyan", "armed": "green", "moving": "bold yellow", "hold": "red", "fault": "bold red"}
+MODES = {
+    "disarmed": "white",
+    "idle": "cyan",
+    "armed": "green",
+    "moving": "bold yellow",
+    "hold": "red",
+    "fault": "bold red",
+}
 BAR = 24
 
 
@@ -78,7 +85,9 @@ class TerminalView:
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
         self._unicode = "utf" in (stream.encoding or "").lower()
-        self._live = Live(console=self._console, refresh_per_second=12, transient=True, get_renderable=self._draw)
+        self._live = Live(
+            console=self._console, refresh_per_second=12, transient=True, get_renderable=self._draw
+        )
         self._stage = ""
         self._since = time.monotonic()
         self._progress: tuple[float, float, str] | None = None
@@ -121,7 +130,11 @@ class TerminalView:
         if self._progress is not None:
             done, total, unit = self._progress
             row = Table.grid(padding=(0, 1))
-            row.add_row(" " * 11, ProgressBar(total=max(total, 1e-9), completed=done, width=40), f"{done:.0f}/{total:.0f} {unit}")
+            row.add_row(
+                " " * 11,
+                ProgressBar(total=max(total, 1e-9), completed=done, width=40),
+                f"{done:.0f}/{total:.0f} {unit}",
+            )
             parts.append(row)
         if self._view is not None:
             parts.append(self._panel(self._view))
@@ -142,9 +155,10 @@ class TerminalView:
             table.add_column(no_wrap=True)
         table.show_header = False
         for left in names[:half]:
-            cells = [left, self._score(view, left)]
+            cells: list[Text | str] = [left, self._score(view, left)]
             index = names.index(left) + half
-            cells += [names[index], self._score(view, names[index])] if index < len(names) else ["", ""]
+            if index < len(names):
+                cells += [names[index], self._score(view, names[index])]
             table.add_row(*cells)
         return table
 
@@ -165,7 +179,10 @@ class TerminalView:
         for name, value in view.evidence.items():
             if name != "rest":
                 over = value >= view.threshold
-                table.add_row(f"evidence {name}", Text(f"{value:+.1f} (moves at {view.threshold:+.1f})", style="bold" if over else ""))
+                table.add_row(
+                    f"evidence {name}",
+                    Text(f"{value:+.1f} (moves at {view.threshold:+.1f})", style="bold" if over else ""),
+                )
         table.add_row("asked for", Text(view.cue or "–", style="bold magenta"))
         return table
 
@@ -175,7 +192,12 @@ class TerminalView:
         hand = view.hand
         mode = Text(hand.mode.upper(), style=MODES.get(hand.mode, ""))
         lines = hand_lines(hand.position, contact=hand.contact, ascii_only=not self._unicode)
-        return Group(Text("hand", style="dim"), mode, *(Text(line) for line in lines), Text(hand.cause[:34], style="dim"))
+        return Group(
+            Text("hand", style="dim"),
+            mode,
+            *(Text(line) for line in lines),
+            Text(hand.cause[:34], style="dim"),
+        )
 
 
 def print_summary(summary: Summary) -> None:
@@ -184,22 +206,44 @@ def print_summary(summary: Summary) -> None:
     low, high = cued["interval_95"]
     trials = sum(cued["trials"].values())
     rows = [
-        ("balanced accuracy", f"{s.balanced_accuracy:.2f}", f"95 % {low:.2f}–{high:.2f}, chance {cued['chance']:.2f}; {trials} cued trials never trained on"),
+        (
+            "balanced accuracy",
+            f"{s.balanced_accuracy:.2f}",
+            f"95 % {low:.2f}–{high:.2f}, chance {cued['chance']:.2f}; {trials} cued trials never trained on",
+        ),
         ("  motor channels", _number(s.balanced_accuracy_motor), " ".join(s.what["motor_channels"])),
     ]
     if s.armed:
         low, high = control["interval_95"] or (math.nan, math.nan)
         rows += [
-            ("movements detected", f"{control['hits']}/{control['cued_movements']}", f"median {_number(control['detection_latency_s_median'])} s after the cue; blind {control['blind_hit_rate']:.2f}"),
-            ("false movements/min", _number(s.false_movements_per_min), f"{control['false_movements']} in {control['idle_minutes']:.1f} min of device time, 95 % {low:.2f}–{high:.2f}"),
+            (
+                "movements detected",
+                f"{control['hits']}/{control['cued_movements']}",
+                f"median {_number(control['detection_latency_s_median'])} s after the cue; blind {control['blind_hit_rate']:.2f}",
+            ),
+            (
+                "false movements/min",
+                _number(s.false_movements_per_min),
+                f"{control['false_movements']} in {control['idle_minutes']:.1f} min of device time, 95 % {low:.2f}–{high:.2f}",
+            ),
         ]
     else:
         rows.append(("hand", "not armed", s.refusal))
     if s.latency_ms_median is not None:
-        rows.append(("last byte to command", f"{s.latency_ms_median:.1f} ms", f"99 % within {s.speed['byte_to_monitor_ms_p99']:.1f} ms, {s.speed['decisions']} decisions in real time"))
+        rows.append(
+            (
+                "last byte to command",
+                f"{s.latency_ms_median:.1f} ms",
+                f"99 % within {s.speed['byte_to_monitor_ms_p99']:.1f} ms, {s.speed['decisions']} decisions in real time",
+            )
+        )
     link = s.link
     rows += [
-        ("link", f"{s.samples_lost} lost", f"{link['samples']:,} samples, {link['frames']:,} frames, {link['bytes']:,} bytes, {link['faults']} damaged"),
+        (
+            "link",
+            f"{s.samples_lost} lost",
+            f"{link['samples']:,} samples, {link['frames']:,} frames, {link['bytes']:,} bytes, {link['faults']} damaged",
+        ),
         ("recording", "", s.files["recording"]),
         ("report", "", s.files["report"]),
     ]

@@ -14,21 +14,45 @@ __all__ = ["command"]
 
 
 @click.command("demo", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--recording", type=click.Path(path_type=Path), metavar="PATH", help="Play real EEG: a file or a folder.")
+@click.option(
+    "--recording", type=click.Path(path_type=Path), metavar="PATH", help="Play real EEG: a file or a folder."
+)
 @click.option("--subject", metavar="ID", help="Whose runs, where a folder holds several people (S02).")
-@click.option("--label", "labels", multiple=True, metavar="NAME=MARKER", help="What a class is called in the recording.")
-@click.option("--unit", type=click.Choice(["uV", "mV", "V", "nV"]), help="What a stored number is, if the file errs.")
-@click.option("--calibrate", metavar="RUNS", help="Runs to calibrate on, e.g. R1,R2. Default: the earlier half.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME=MARKER", help="What a class is called in the recording."
+)
+@click.option(
+    "--unit", type=click.Choice(["uV", "mV", "V", "nV"]), help="What a stored number is, if the file errs."
+)
+@click.option(
+    "--calibrate", metavar="RUNS", help="Runs to calibrate on, e.g. R1,R2. Default: the earlier half."
+)
 @click.option("--control", metavar="RUNS", help="Runs to control in, e.g. R3,R4. Default: the later half.")
-@click.option("--intent", type=click.FloatRange(0.0, 3.0), default=1.0, show_default=True, help="Strength of intent.")
+@click.option(
+    "--intent", type=click.FloatRange(0.0, 3.0), default=1.0, show_default=True, help="Strength of intent."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The synthetic wearer.")
-@click.option("--port", metavar="PORT", help="A board that is already there, in real time, instead of a simulated one.")
-@click.option("--code", "codes", multiple=True, metavar="CODE=NAME", help="With --port: trigger codes of the classes.")
-@click.option("--baud", type=click.IntRange(9600), default=921_600, show_default=True, help="Speed of the serial line.")
-@click.option("--live", "live_s", type=click.FloatRange(0.0), default=8.0, show_default=True, help="Real-time part, s.")
-@click.option("--budget", type=click.FloatRange(0.05, 20.0), default=1.0, show_default=True, help="False movements/min.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="New folder for what the session leaves.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary for programs, and nothing else, on stdout.")
+@click.option(
+    "--port", metavar="PORT", help="A board that is already there, in real time, instead of a simulated one."
+)
+@click.option(
+    "--code", "codes", multiple=True, metavar="CODE=NAME", help="With --port: trigger codes of the classes."
+)
+@click.option(
+    "--baud", type=click.IntRange(9600), default=921_600, show_default=True, help="Speed of the serial line."
+)
+@click.option(
+    "--live", "live_s", type=click.FloatRange(0.0), default=8.0, show_default=True, help="Real-time part, s."
+)
+@click.option(
+    "--budget", type=click.FloatRange(0.05, 20.0), default=1.0, show_default=True, help="False movements/min."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="DIR", help="New folder for what the session leaves."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the summary for programs, and nothing else, on stdout."
+)
 def command(
     recording: Path | None,
     subject: str | None,
@@ -96,6 +120,8 @@ def _codes(options: tuple[str, ...]) -> dict[int, str]:
     for option in options:
         code, sign, name = option.partition("=")
         if not (sign and name and code.isdecimal()):
-            raise LabelError(f"trigger codes are given as CODE=NAME, e.g. --code 1=rest --code 3=right; got {option!r}")
+            raise LabelError(
+                f"trigger codes are given as CODE=NAME, e.g. --code 1=rest --code 3=right; got {option!r}"
+            )
         codes[int(code)] = name
     return codes

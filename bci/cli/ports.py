@@ -22,5 +22,8 @@ def command(as_json: bool) -> int:
         for name in names:
             click.echo(name)
     else:
-        click.echo("No serial port. Plug the board in and look again, or try `bci simulate` in another window.", err=True)
+        click.echo(
+            "No serial port. Plug the board in and look again, or try `bci simulate` in another window.",
+            err=True,
+        )
     return 0 if names else 3

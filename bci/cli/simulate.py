@@ -11,15 +11,34 @@ __all__ = ["command"]
 
 
 @click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--play", type=click.Path(path_type=Path), metavar="PATH", help="Play a recording instead of synthetic EEG.")
+@click.option(
+    "--play",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Play a recording instead of synthetic EEG.",
+)
 @click.option("--subject", metavar="ID", help="Whose runs, where PATH is a folder of several people.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=MARKER", help="What a class is called in the recording.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME=MARKER", help="What a class is called in the recording."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The synthetic wearer.")
-@click.option("--intent", type=click.FloatRange(0.0, 3.0), default=1.0, show_default=True, help="Strength of intent.")
-@click.option("--baud", type=click.IntRange(9600), default=921_600, show_default=True, help="Speed of the serial line.")
-@click.option("--speed", type=click.FloatRange(0.0), default=1.0, show_default=True, help="1 real time, 0 at the reader's pace.")
+@click.option(
+    "--intent", type=click.FloatRange(0.0, 3.0), default=1.0, show_default=True, help="Strength of intent."
+)
+@click.option(
+    "--baud", type=click.IntRange(9600), default=921_600, show_default=True, help="Speed of the serial line."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.0),
+    default=1.0,
+    show_default=True,
+    help="1 real time, 0 at the reader's pace.",
+)
 @click.option("--socket", is_flag=True, help="Listen on socket://127.0.0.1 instead of a pseudo-terminal.")
-@click.option("--seconds", type=click.FloatRange(0.0), default=None, help="End after so long. Default: until Ctrl-C.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.0), default=None, help="End after so long. Default: until Ctrl-C."
+)
 def command(
     play: Path | None,
     subject: str | None,
@@ -47,10 +66,15 @@ def command(
                 labels=parse_labels(labels) if labels else None,
                 play_file=Path(folder) / "played.npz",
             )
-        with SimulatedBoard(signal, baud=baud, speed=speed, transport="socket" if socket else "auto") as board:
+        with SimulatedBoard(
+            signal, baud=baud, speed=speed, transport="socket" if socket else "auto"
+        ) as board:
             click.echo(board.port)
             codes = ", ".join(f"{code} = {name}" for code, name in board.labels.items())
-            click.echo(f"{len(board.channels)} channels at {float(board.rate):g} Hz; cue codes: {codes}. Ctrl-C ends it.", err=True)
+            click.echo(
+                f"{len(board.channels)} channels at {float(board.rate):g} Hz; cue codes: {codes}. Ctrl-C ends it.",
+                err=True,
+            )
             started = time.monotonic()
             while seconds is None or time.monotonic() - started < seconds:
                 board.check()

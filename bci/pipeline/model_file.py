@@ -24,7 +24,7 @@ from bci.errors import BciError, ModelFileError, NotCertifiedError
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.prosthesis.certificate import Certificate
-from bci.prosthesis.policy import PolicyParameters
+from bci.prosthesis.policy import REST, PolicyParameters
 
 __all__ = ["SCHEMA_VERSION", "certify", "load_model", "model_digest", "save_model"]
 
@@ -246,6 +246,8 @@ def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
         raise ValueError("decoders and montage have different numbers of channels")
     if not set(meta.motor_channels) <= set(chain.channels):
         raise ValueError("a motor channel is not in the montage")
+    if len(set(asynchronous.classes)) != len(asynchronous.classes) or REST not in asynchronous.classes:
+        raise ValueError(f"the classes {asynchronous.classes} are not movements and {REST}")
     chain.start()  # refuses sections that are not stable
     return Model(
         chain,

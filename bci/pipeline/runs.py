@@ -11,10 +11,7 @@ from bci.chunks import F64, Chunk, Marker, SignalInfo, as_signal
 from bci.errors import LabelError, ShapeError
 from bci.evaluation import TaskEvent
 
-__all__ = ["REST", "Run", "cues_of", "split_runs", "task_events"]
-
-#: The class that moves nothing.
-REST = "rest"
+__all__ = ["Run", "cues_of", "split_runs", "task_events"]
 
 
 @dataclass(frozen=True, slots=True)

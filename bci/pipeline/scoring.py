@@ -24,9 +24,9 @@ from bci.evaluation import (
 )
 from bci.pipeline.model import Model
 from bci.pipeline.online import OnlinePipeline
-from bci.pipeline.runs import REST, Run, task_events
+from bci.pipeline.runs import Run, task_events
 from bci.pipeline.windows import cued_windows
-from bci.prosthesis.policy import IntentPolicy
+from bci.prosthesis.policy import REST, IntentPolicy
 
 __all__ = ["CuedScore", "score_control", "score_cued"]
 

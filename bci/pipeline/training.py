@@ -27,10 +27,10 @@ from bci.evaluation import balanced_accuracy, balanced_accuracy_interval, chance
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.pipeline.online import no_prediction
-from bci.pipeline.runs import REST, Run, task_events
+from bci.pipeline.runs import Run, task_events
 from bci.pipeline.windows import CuedWindows, SlidingWindow, SlidingWindows, cued_windows
 from bci.prosthesis import choose_policy
-from bci.prosthesis.policy import PolicyParameters
+from bci.prosthesis.policy import REST, PolicyParameters
 
 __all__ = ["MOTOR_CHANNELS", "train"]
 
@@ -263,9 +263,13 @@ def _of_sliding(
         names.append(name)
         fitted.append((name != "") & (np.arange(len(name)) % _THIN == 0))
         numbers.append(np.full(len(ends), i, dtype=np.int64))
-    shape = (0, runs[0].info.n_channels, runs[0].info.n_channels)
-    stacked = np.stack(covs) if covs else np.empty(shape)
-    return _Samples(oas(stacked, timing.window_samples), every, np.concatenate(numbers), fitted)
+    n = runs[0].info.n_channels
+    return _Samples(
+        oas(np.array(covs).reshape(-1, n, n), timing.window_samples),
+        np.concatenate(names),
+        np.concatenate(numbers),
+        np.concatenate(fitted),
+    )
 
 
 def _left_out_predictions(sliding: list[list[SlidingWindow]], trained: _Trained) -> list[list[Prediction]]:

@@ -193,7 +193,7 @@ def from_record(record: dict[str, Any]) -> Event | Action:
     ValueError
         Unknown kind, missing or surplus key.
     """
-    values = {name: _value(value) for name, value in record.items() if name != "is"}
+    values = {name: _value(name, value) for name, value in record.items() if name != "is"}
     kind = _KINDS.get(record.get("is", ""))
     try:
         if kind is None:
@@ -212,10 +212,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+#: Fields that hold one float; texts elsewhere may well read "nan".
+_NUMBERS = ("probability", "temperature_c")
+
 _SPELLED = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def _value(value: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     if type(value) is list:
         return tuple(_SPELLED.get(v, v) if type(v) is str else v for v in value)
+    if name in _NUMBERS and type(value) is str:
+        return _SPELLED[value]
     return value

@@ -8,6 +8,7 @@ grid is small on purpose: with few candidates the best of them is not merely the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ HYSTERESIS = 0.5
 
 #: Two-sided; its upper limit is exceeded by chance once in twenty.
 CONFIDENCE = 0.90
+
+#: Hits must not be explained by firing at random at the upper limit's rate, the best of all variants being taken.
+LUCK = 0.05 / (len(SMOOTHING) * len(DWELL_S) * len(THRESHOLDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,10 @@ def choose_policy(
                         "the runs hold no idle time or no cued movement to choose a policy on"
                     )
                 upper = float(poisson_interval(total.false_positives, idle_min, confidence=CONFIDENCE).high)
-                if upper > budget_per_min or total.true_positive_rate <= total.blind_true_positive_rate:
+                if upper > budget_per_min:
+                    continue
+                blind = 1.0 - math.exp(-upper / 60.0 * total.hit_window_s / total.n_events)
+                if _luck(total.hits, total.n_events, blind) > LUCK:
                     continue
                 merit = (total.hits, -total.false_positives, -total.latency_s_median)
                 if best is None or merit > best[0]:
@@ -136,10 +143,15 @@ def choose_policy(
             )
         raise PolicyRefusedError(
             f"no operating point keeps {budget_per_min:g} false activations a minute over {idle_min:.1f} min "
-            "of idle signal and hits more than chance: improve the calibration, or state a larger budget"
+            "of idle signal and clearly hits more than chance: improve the calibration, or state a larger budget"
         )
     _, parameters, training, upper = best
     return PolicyChoice(parameters, training, upper, variants)
+
+
+def _luck(hits: int, n: int, p: float) -> float:
+    """Probability of at least `hits` of `n` when each is hit with probability `p`."""
+    return math.fsum(math.comb(n, k) * p**k * (1.0 - p) ** (n - k) for k in range(hits, n + 1))
 
 
 def _evidence(

@@ -69,7 +69,8 @@ class Runner:
             self._log_failed(err)
         for action in actions:
             if isinstance(action, Command):
-                self._act(action)
+                if self.command is None or action.number > self.command.number:
+                    self._act(action)  # else a failing log has just made a newer frame, and that one holds
             elif changed:
                 self._count(event, action)
 

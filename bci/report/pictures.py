@@ -21,7 +21,11 @@ STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "
 
 
 def accuracy_bars(
-    names: Sequence[str], values: Sequence[float], intervals: Sequence[tuple[float, float] | None], *, chance: float
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float] | None],
+    *,
+    chance: float,
 ) -> str:
     """Balanced accuracies with their 95 % intervals and the chance line."""
     figure, axes = _figure(3.4, 2.4)
@@ -31,10 +35,16 @@ def accuracy_bars(
         if interval is not None:
             low, high = interval
             top = max(value, high)
-            axes.errorbar(k, value, yerr=[[max(value - low, 0)], [max(high - value, 0)]], color="black", capsize=4)
-        axes.annotate(f"{value:.2f}", (k, top), (0, 3), textcoords="offset points", ha="center", weight="bold")
+            axes.errorbar(
+                k, value, yerr=[[max(value - low, 0)], [max(high - value, 0)]], color="black", capsize=4
+            )
+        axes.annotate(
+            f"{value:.2f}", (k, top), (0, 3), textcoords="offset points", ha="center", weight="bold"
+        )
     axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
-    axes.annotate("chance", (len(names) - 0.5, chance), (-2, 3), textcoords="offset points", ha="right", color=RED)
+    axes.annotate(
+        "chance", (len(names) - 0.5, chance), (-2, 3), textcoords="offset points", ha="right", color=RED
+    )
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(0, 1.12)
@@ -51,7 +61,14 @@ def confusion(counts: Mapping[str, Mapping[str, int]]) -> str:
     figure, axes = _figure(2.8, 2.4)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(table.shape):
-        axes.text(j, i, f"{table[i, j]}", ha="center", va="center", color="white" if shares[i, j] > 0.55 else "black")
+        axes.text(
+            j,
+            i,
+            f"{table[i, j]}",
+            ha="center",
+            va="center",
+            color="white" if shares[i, j] > 0.55 else "black",
+        )
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("decoded")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +11,7 @@ import numpy as np
 
 from bci.chunks import F64
 from bci.decisions import Prediction
+from bci.files import write_private
 from bci.pipeline import Model, Run, cued_windows, task_events
 from bci.report import pictures
 
@@ -57,9 +57,12 @@ def write_session_report(
     """
     s = summary
     cued = s.cued
-    bars = [("all channels", s.balanced_accuracy, tuple(cued["interval_95"]))]
+    names, values = ["all channels"], [s.balanced_accuracy]
+    intervals: list[tuple[float, float] | None] = [tuple(cued["interval_95"])]
     if s.balanced_accuracy_motor == s.balanced_accuracy_motor:  # not NaN: the montage has motor channels
-        bars.append(("motor channels", s.balanced_accuracy_motor, None))
+        names.append("motor channels")
+        values.append(s.balanced_accuracy_motor)
+        intervals.append(None)
     contrast, label = _contrast(model, runs)
     template = jinja2.Environment(
         loader=jinja2.PackageLoader("bci.report"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -67,16 +70,12 @@ def write_session_report(
     html = template.render(
         s=s,
         model=model,
-        accuracy=pictures.accuracy_bars(*map(list, zip(*bars, strict=True)), chance=cued["chance"]),  # type: ignore[arg-type]
+        accuracy=pictures.accuracy_bars(names, values, intervals, chance=cued["chance"]),
         confusion=pictures.confusion(cued["confusion"]),
         contrast=pictures.channel_contrast(model.chain.channels, contrast, label=label),
-        timelines=[
-            _timeline(run, trace, model, accepted) for run, trace in zip(runs, traces, strict=True)
-        ],
+        timelines=[_timeline(run, trace, model, accepted) for run, trace in zip(runs, traces, strict=True)],
     )
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(html)
+    write_private(path, html)
 
 
 def _contrast(model: Model, runs: Sequence[Run]) -> tuple[F64, str]:
@@ -86,7 +85,9 @@ def _contrast(model: Model, runs: Sequence[Run]) -> tuple[F64, str]:
     other = REST if REST in classes else next(name for name in classes if name != movement)
     found = cued_windows(runs, model.chain, labels=classes, window_s=model.timing.cue_window_s)
     power = np.log10(np.var(found.data_uv, axis=2))
-    mean: dict[str, NDArray[np.float64]] = {n: power[found.labels == n].mean(axis=0) for n in (movement, other)}
+    mean: dict[str, NDArray[np.float64]] = {
+        n: power[found.labels == n].mean(axis=0) for n in (movement, other)
+    }
     low, high = model.chain.band_hz
     return 10.0 * (mean[movement] - mean[other]), f"{movement} − {other}, {low:g}–{high:g} Hz"
 

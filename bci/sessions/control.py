@@ -1,7 +1,8 @@
 """The online loop: chunks in, predictions, intents, and a safety monitor that is told of every sample.
 
 The loop reads no clock but to measure latency, and nothing it measures changes what it does. Chunks are handed on
-in pieces of at most one decision step, so that in accelerated time the monitor's clock never jumps further than it would live.
+in pieces of at most one decision step, so that in accelerated time the
+monitor's clock never jumps further than it would live.
 """
 
 from __future__ import annotations

@@ -24,10 +24,21 @@ from bci.acquisition.simulator import SimulatedBoard
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import ArmingRefusedError, DeviceTimeoutError, LabelError, NotCertifiedError
 from bci.evaluation import EventScore
-from bci.pipeline import Model, Run, certify, model_digest, save_model, score_cued, split_runs, task_events, train
+from bci.files import write_private
+from bci.pipeline import (
+    Model,
+    Run,
+    certify,
+    model_digest,
+    save_model,
+    score_cued,
+    split_runs,
+    task_events,
+    train,
+)
 from bci.prosthesis import Certificate, Profile, SafetyMonitor
 from bci.sessions.control import ControlLoop
-from bci.sessions.folder import DecisionLog, SessionFolder, write_private
+from bci.sessions.folder import DecisionLog, SessionFolder
 from bci.sessions.live import LivePart, plan_live
 from bci.sessions.observer import ControlView, Observer, Silent
 from bci.sessions.quality import QualityWatch
@@ -98,7 +109,9 @@ class _Demo:
         self.options, self.observer, self.stack = options, observer, stack
         self.started_ns = time.monotonic_ns()
         self.folder = SessionFolder.create(options.output)
-        observer.stage("prepare", "starting the board; compiling the signal kernels, the first time for some seconds")
+        observer.stage(
+            "prepare", "starting the board; compiling the signal kernels, the first time for some seconds"
+        )
         compiling = threading.Thread(target=_compile, name="compile", daemon=True)
         compiling.start()
         self.stage = self._stage()
@@ -116,7 +129,11 @@ class _Demo:
                 baud=options.baud,
                 labels=labels,
                 record_to=self.folder.recording,
-                notes={"software": f"bci {__version__}", "what": self.stage.title, "runs": list(self.stage.runs)},
+                notes={
+                    "software": f"bci {__version__}",
+                    "what": self.stage.title,
+                    "runs": list(self.stage.runs),
+                },
             )
         )
         self.port = port
@@ -167,7 +184,9 @@ class _Demo:
         return runs
 
     def train(self, runs: list[Run]) -> Model:
-        self.observer.stage("train", "tangent space + logistic regression; temperature and policy on runs left out")
+        self.observer.stage(
+            "train", "tangent space + logistic regression; temperature and policy on runs left out"
+        )
         model = train(
             runs,
             labels=self.stage.classes,
@@ -195,7 +214,9 @@ class _Demo:
         )
         log = self.stack.enter_context(DecisionLog(self.folder.decisions))
         loop = ControlLoop(model, self.info, monitor)
-        self.observer.stage("control", f"{', '.join(stage.runs[n:])}: decoder → policy → safety monitor → hand")
+        self.observer.stage(
+            "control", f"{', '.join(stage.runs[n:])}: decoder → policy → safety monitor → hand"
+        )
         if refusal:
             self.observer.note(f"The hand refuses to arm: {refusal}")
         runs: list[Run] = []
@@ -349,7 +370,9 @@ class _View:
 
     EVERY_NS = 100_000_000
 
-    def __init__(self, demo: _Demo, run: str, model: Model, monitor: SafetyMonitor, loop: ControlLoop) -> None:
+    def __init__(
+        self, demo: _Demo, run: str, model: Model, monitor: SafetyMonitor, loop: ControlLoop
+    ) -> None:
         self._demo, self._run, self._model, self._monitor, self._loop = demo, run, model, monitor, loop
         self._shown_ns = 0
         self._cue, self._cue_end = "", 0

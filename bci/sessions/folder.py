@@ -14,7 +14,6 @@ All are readable by their owner only.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +21,9 @@ from typing import Any
 
 from bci.decisions import Prediction
 from bci.errors import RecordingError
+from bci.files import open_private
 
-__all__ = ["DecisionLog", "SessionFolder", "read_decisions", "write_private"]
+__all__ = ["DecisionLog", "SessionFolder", "read_decisions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class SessionFolder:
         for needed in (folder.recording, folder.model, folder.decisions, folder.events):
             if not needed.is_file():
                 raise RecordingError(
-                    f"{folder.path} has no {needed.name}; name the folder that a session wrote", path=folder.path
+                    f"{folder.path} has no {needed.name}; name the folder that a session wrote",
+                    path=folder.path,
                 )
         return folder
 
@@ -92,19 +93,11 @@ class SessionFolder:
         return self.path / "report.html"
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a text file that only its owner can read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 class DecisionLog:
     """Append predictions as they are made, one JSON object a line; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._file = open_private(path, "x")
 
     def write(self, predictions: Iterable[Prediction]) -> None:
         for prediction in predictions:

@@ -32,9 +32,8 @@ class LivePart:
         if self.began_ns is None and run_sample >= self.first:
             self.began_ns = now_ns
             self.monitor.use_clock("monotonic")
-        elif self.began_ns is not None and not self.ended:
-            if now_ns - self.began_ns >= (SETTLE_S + self.seconds) * 1e9:
-                self.end()
+        elif self.running and now_ns - (self.began_ns or 0) >= (SETTLE_S + self.seconds) * 1e9:
+            self.end()
 
     def end(self) -> None:
         """Back to accelerated time, also where the run was over sooner than thought. Twice is fine."""

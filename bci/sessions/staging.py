@@ -124,7 +124,7 @@ def stage_recording(
         )
     order = [*first, *second]
     files = [read_recording(found[numbers.index(n)].path, labels=labels, unit=unit) for n in order]
-    counts = {name: 0 for name in files[0].classes}
+    counts = dict.fromkeys(files[0].classes, 0)
     for file in files[: len(first)]:
         for marker in file.markers:
             counts[marker.label] = counts.get(marker.label, 0) + 1

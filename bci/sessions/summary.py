@@ -68,7 +68,10 @@ def cued_figures(score: CuedScore) -> dict[str, Any]:
         "trials": {name: int(np.sum(score.labels == name)) for name in score.classes},
         "dropped": score.dropped,
         "confusion": {
-            truth: {said: int(np.sum((score.labels == truth) & (score.predicted == said))) for said in score.classes}
+            truth: {
+                said: int(np.sum((score.labels == truth) & (score.predicted == said)))
+                for said in score.classes
+            }
             for truth in score.classes
         },
         "balanced_accuracy_motor": score.balanced_accuracy_motor,

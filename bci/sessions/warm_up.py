@@ -21,7 +21,8 @@ def warm_up() -> None:
     info = SignalInfo(("C3", "Cz", "C4"), Fraction(125))
     cues = tuple(Marker(250 + 750 * k, "right" if k % 2 else "rest") for k in range(10))
     runs = [
-        Run.from_array(rng.standard_normal((3, 750 * 10 + 500)), info, cues, first_sample=10_000 * k) for k in range(2)
+        Run.from_array(rng.standard_normal((3, 750 * 10 + 500)), info, cues, first_sample=10_000 * k)
+        for k in range(2)
     ]
     model = train(runs, labels=("rest", "right"))
     OnlinePipeline(model, info)

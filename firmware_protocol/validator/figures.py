@@ -31,7 +31,7 @@ class ChannelFigures:
 
     @property
     def state(self) -> str:
-        """"zero", "railed", "stuck", "identical" or "" for a live channel."""
+        """ "zero", "railed", "stuck", "identical" or "" for a live channel."""
         if self.minimum == self.maximum == 0:
             return "zero"
         if self.samples and self.railed == self.samples:
@@ -99,8 +99,22 @@ class Figures:
         """Conversions per second of the host's clock; needs arrival times over at least one second."""
         return 1e9 * self.host_conversions / self.host_ns if self.host_ns >= 10**9 else None
 
+    def link_load(self, size: int, baud: int | None) -> float | None:
+        """Part of the line's byte rate that `size` wire bytes took; None: the baud rate or the time is not known."""
+        if baud and self.host_ns >= 10**9:
+            return self.host_bytes * 10 / baud / (self.host_ns / 1e9)
+        if baud and self.clock_us >= 10**6:
+            return size * 10 / baud / (self.clock_us / 1e6)
+        return None
+
     def summary(
-        self, *, frames: dict[str, int], faults: dict[str, int], size: int, info: Info | None, baud: int | None
+        self,
+        *,
+        frames: dict[str, int],
+        faults: dict[str, int],
+        size: int,
+        info: Info | None,
+        baud: int | None,
     ) -> dict[str, Any]:
         """All numbers under names that stay; None where the capture does not tell."""
         nominal = None if info is None else Fraction(info.rate_num, info.rate_den)
@@ -109,11 +123,6 @@ class Figures:
         whole = sum(frames.values())
         crc = faults.get("crc", 0)
         seconds = self.clock_us / 1e6
-        load = None
-        if baud and self.host_ns >= 10**9:
-            load = self.host_bytes * 10 / baud / (self.host_ns / 1e9)
-        elif baud and seconds > 0:
-            load = size * 10 / baud / seconds
         return {
             "bytes": size,
             "frames": whole,
@@ -132,10 +141,16 @@ class Figures:
             "duration_s": seconds if seconds > 0 else None,
             "nominal_rate_hz": None if nominal is None else float(nominal),
             "measured_rate_hz": measured,
-            "rate_measured_by": None if measured is None else "host clock" if host is not None else "device clock",
-            "rate_ppm": None if measured is None or nominal is None else 1e6 * (measured / float(nominal) - 1),
+            "rate_measured_by": None
+            if measured is None
+            else "host clock"
+            if host is not None
+            else "device clock",
+            "rate_ppm": None
+            if measured is None or nominal is None
+            else 1e6 * (measured / float(nominal) - 1),
             "jitter_us": {name: self.jitter_us(p) for name, p in _PERCENTILES.items()},
-            "link_load": load,
+            "link_load": self.link_load(size, baud),
             "channels": [
                 {
                     "label": channel.label,

@@ -65,7 +65,8 @@ class Hit:
     got: str = ""
     expected: str = ""
     key: str = ""
-    t_us: int | None = None
+    t_us: int | None = None  # device time, low 32 bits; where another than the current packet's
+    packet: int | None = None  # number on the wire; likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,9 @@ class Cause:
     evidence: tuple[str, ...] = ()
     window: Window | None = None
     recognised: int = 0  # packets that were unreadable and are whole under this explanation
-    instead_of: frozenset[str] = field(default=frozenset(), repr=False)  # names of causes that only follow from it
+    instead_of: frozenset[str] = field(
+        default=frozenset(), repr=False
+    )  # names of causes that only follow from it
 
     @property
     def name(self) -> str:

@@ -147,7 +147,9 @@ def unsupported(fault: Fault, s: Stream, wire: WireTail) -> Iterator[Hit]:
     if fault.kind == FaultKind.UNSUPPORTED:
         packet = cobs_decode(fault.raw) or b""
         if packet[0] >> 4 != VERSION:
-            yield Hit(_at(fault, 0, 1), "another protocol version", f"0x{packet[0]:02X}", "0x1n", key="version")
+            yield Hit(
+                _at(fault, 0, 1), "another protocol version", f"0x{packet[0]:02X}", "0x1n", key="version"
+            )
         else:
             flags = f"0x{packet[1]:02X}"
             yield Hit(_at(fault, 1, 2), "must-understand flag (b7) is set", flags, "b7 clear", key="flag")
@@ -273,11 +275,15 @@ def reserved(frame: Frame, s: Stream, wire: WireTail) -> Iterator[Hit]:
     if frame.flags:
         span = wire.span(frame.offset, 1, 2)
         name = type_name(frame_type(frame))
-        yield Hit(span, f"flags of {_article(name)} packet", f"0x{frame.flags:02X}", "0x00", key=f"{name}.flags")
+        yield Hit(
+            span, f"flags of {_article(name)} packet", f"0x{frame.flags:02X}", "0x00", key=f"{name}.flags"
+        )
     packet = cobs_decode(wire.stretch(frame.offset) or b"\x01") or b""
     layout = PACKETS[Type(frame_type(frame))]
     for field in layout.fields:
-        if field.name == "reserved" and (sent := packet[field.offset : field.offset + field.size]).strip(b"\x00"):
+        if field.name == "reserved" and (sent := packet[field.offset : field.offset + field.size]).strip(
+            b"\x00"
+        ):
             span = wire.span(frame.offset, field.offset, field.offset + field.size)
             text = f"reserved bytes of {_article(layout.type.name)} packet"
             yield Hit(span, text, sent.hex(" "), "00", key=f"{layout.type.name}.reserved")

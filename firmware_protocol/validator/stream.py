@@ -52,7 +52,7 @@ class Setting:
     first_data_packet: int = 0
     conversions_before_info: int = 0
     reported: bool = False  # that DATA came without INFO
-    excused: bool = False  # packets are missing just before its first DATA, INFO may have been among them
+    excused: bool = False  # its INFO may lie before the capture, or in packets that were lost
 
     @property
     def info(self) -> Info | None:
@@ -172,17 +172,20 @@ class Stream:
         self.unanswered: list[Received] = []
         self.never_shown = 0  # commands seen altogether
         self.restarted_here = False
-        self.span_us = 0  # device time covered, pauses and restarts left out
+        # the host's side, where it is known
+        self.baud: int | None = None
+        self.host_ns: int | None = None  # when the newest bytes came
+        self.host_resolution_ms = 0.0
 
     # ---- one event at a time --------------------------------------------------------------------------------
 
     def is_calm(self, frame: Data) -> bool:
         """Whether a DATA frame follows the packet before it in every respect as it should."""
         last, previous = self.data, self.previous
-        if last is None or previous is None or self.damaged or frame.flags & _SPECIAL:
+        if last is None or previous is not last or self.damaged or frame.flags & _SPECIAL:
             return False
         period = self._period_us
-        if period is None or frame.link_seq != (previous.link_seq + 1) & 0xFFFF:  # type: ignore[union-attr]
+        if period is None or frame.link_seq != (last.link_seq + 1) & 0xFFFF:
             return False
         if (
             frame.n_samples != last.n_samples
@@ -206,7 +209,6 @@ class Stream:
         self.packet += 1
         self.by_type[Type.DATA] += 1
         self.steps += 1
-        self.span_us += dt
         if self.device_us is not None:
             self.device_us += signed32(frame.t_us - self.device_us)
         self.figures.step(dt, last.n_samples, self._period_us)
@@ -340,7 +342,7 @@ class Stream:
         if setting.first_data is None:
             setting.first_data = frame
             setting.first_data_packet = self.packet
-            setting.excused = self.missing > 0 or self._damaged_since_data > 0 or self.previous is None
+            setting.excused = self._may_have_missed_info(frame)
         setting.data_frames += 1
         if not setting.complete:
             setting.conversions_before_info += frame.n_samples
@@ -353,7 +355,6 @@ class Stream:
             if 0 < step.ahead < 0x1000000:
                 self.figures.conversions_missing += step.ahead
             if not frame.flags & (Flag.FIRST | Flag.CLOCK_STEPPED) and 0 <= step.dt_us:
-                self.span_us += step.dt_us
                 if step.ahead == 0:
                     self.figures.step(step.dt_us, step.before.n_samples, step.period_us)
         self.figures.samples += new
@@ -362,6 +363,14 @@ class Stream:
             self.restarts[-1].after = frame
         self.data = frame
         self._since_data = self._missing_since_data = self._damaged_since_data = 0
+
+    def _may_have_missed_info(self, frame: Data) -> bool:
+        if self.previous is None:
+            return frame.link_seq != 0  # else nothing was sent before it
+        if self._missing_since_data or self.missing or self._damaged_since_data:
+            return True
+        began = frame.flags & Flag.FIRST or frame.sample_index == 0
+        return self.data is None and not self.restarts and not began
 
     def _keep_odd(self, step: Step) -> None:
         """Keep the odd steps, thinned out evenly once there are too many."""

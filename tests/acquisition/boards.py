@@ -51,7 +51,8 @@ def stream(
 class Bench:
     """A link without a port: the device answers in simulated time, which `read` lets pass.
 
-    `deaf` commands get lost on their way to the board, `mute` makes all its bytes get lost.
+    `deaf` commands get lost on their way to the board. While `mute` nothing comes from it, while `silent` only
+    `noise`.
     """
 
     port = "bench"
@@ -63,6 +64,7 @@ class Bench:
         self.sent: list[bytes] = []
         self.deaf = 0
         self.mute = False
+        self.silent = False
         self.noise = b""
         self.streams_hz = 0
         self.keepalive_s = 0.0
@@ -85,7 +87,8 @@ class Bench:
         if self.device.streaming and self.streams_hz:
             first = self.device.next_sample
             self.device.push_samples(counts(first, self.streams_hz // 1000), self.now_ns // 1000)
-        data, self.noise = self.noise + self.device.poll(self.now_ns // 1000), b""
+        own = self.device.poll(self.now_ns // 1000)
+        data, self.noise = self.noise + (b"" if self.silent else own), b""
         if self.mute:
             data = b""
         if not data:

@@ -48,8 +48,7 @@ def recut(run: Run, cuts: Sequence[int]) -> Run:
     at = sorted({whole.n_samples * cut // 1000 for cut in cuts} - {0, whole.n_samples})
     edges = [0, *at, whole.n_samples]
     chunks = [
-        Chunk(whole.data_uv[:, a:b], whole.first_sample + a, restart=a == 0)
-        for a, b in pairwise(edges)
+        Chunk(whole.data_uv[:, a:b], whole.first_sample + a, restart=a == 0) for a, b in pairwise(edges)
     ]
     return replace(run, chunks=tuple(chunks))
 

@@ -57,7 +57,7 @@ def everyday(s: State) -> list[tuple[Event, ...]]:
 
 
 def canonical(s: State) -> State:
-    """The same state with every time counted from now, clipped where the rules tell no difference any more."""
+    """The same state with every time counted from now, clipped where the rules see no difference."""
     profile = s.rules.profile
 
     def age(then: int, limit_s: float) -> int:

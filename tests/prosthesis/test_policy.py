@@ -235,8 +235,9 @@ def test_the_chosen_policy_running_live_does_what_the_search_counted():
     assert hits == choice.training.hits
 
 
-def test_a_decoder_that_knows_nothing_is_refused():
-    rng = np.random.default_rng(3)
+@pytest.mark.parametrize("seed", range(3, 7))
+def test_a_decoder_that_knows_nothing_is_refused(seed):
+    rng = np.random.default_rng(seed)
     runs = [recorded(rng, good=0.0) for _ in range(2)]
     with pytest.raises(PolicyRefusedError, match="no operating point"):
         choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=0.5)

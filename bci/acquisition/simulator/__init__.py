@@ -19,8 +19,8 @@ from bci.acquisition.simulator._config import (
 from bci.acquisition.simulator._process import SimulatedBoard
 
 if TYPE_CHECKING:
-    from bci.acquisition.simulator._board import run_board
     from bci.acquisition.simulator._eeg import SyntheticEeg
+    from bci.acquisition.simulator._serve import run_board
 
 __all__ = [
     "CLASS_CODES",
@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
 
         return SyntheticEeg
     if name == "run_board":
-        from bci.acquisition.simulator._board import run_board
+        from bci.acquisition.simulator._serve import run_board
 
         return run_board
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

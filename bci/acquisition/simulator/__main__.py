@@ -15,8 +15,8 @@ from typing import Any
 # imported.
 os.environ.setdefault("MNE_USE_NUMBA", "false")
 
-from bci.acquisition.simulator._board import run_board
 from bci.acquisition.simulator._config import BoardConfig
+from bci.acquisition.simulator._serve import run_board
 from bci.errors import BciError
 
 

@@ -15,36 +15,33 @@ more
 
 from __future__ import annotations
 
-import json
 import os
-import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.acquisition.simulator._clock import BoardClock
 from bci.acquisition.simulator._config import BoardConfig, Synthetic
-from bci.acquisition.simulator._control import ControlChannel
 from bci.acquisition.simulator._faults import SIGNAL_FAULTS, WIRE_FAULTS, SignalFaults, WireFaults
-from bci.acquisition.simulator._outlets import Outlet, open_outlet
-from bci.acquisition.simulator._signals import Signal, open_signal, quantise
+from bci.acquisition.simulator._outlets import Outlet
+from bci.acquisition.simulator._signals import Signal, quantise
 from firmware_protocol import Command, EventSource, Opcode, encode_command
 from firmware_protocol.device import DeviceConfig, ReferenceDevice
 from firmware_protocol.limits import CRC_SIZE, MAX_LABEL, MAX_PACKET
 
-__all__ = ["Board", "run_board"]
+__all__ = ["Board"]
 
 _HEADER = 16  # bytes of DATA before its samples
 _FRAMES_HZ = 60  # DATA packets a second: what a person sees as immediate
 _BITS_PER_BYTE = 10  # 8N1
-_AHEAD_US = 5000  # how far ahead packets are handed to the UART: longer than this program oversleeps
+_AHEAD_US = 5000  # real time for which the UART is given packets: longer than this program oversleeps
 _BACKLOG = 16_384  # bytes that may wait for the host at speed 0
 _IDLE_S = 0.25
 _SHORTEST_SLEEP_S = 0.001
@@ -101,13 +98,14 @@ class Board:
         self._electrode_faults = SignalFaults(signal.channels, report, seed=seed)
         self._device_config = _device_config(config, signal)
         self._run = -1
+        self._later: tuple[int, int, float] | None = None  # (run, its sample, speed from there on)
         self._boot(config.first_sample, config.first_t_us)
         self.outlet: Outlet | None = plug()
         for fault in config.faults:
             arguments = dict(fault)
             self.fault(arguments.pop("kind"), arguments)
 
-    # ---- one round -------------------------------------------------------------------------------------------
+    # ---- one round -----------------------------------------------------------------------------------------
 
     def step(self) -> float:
         """Do all that is due; seconds until something is due again, if the host stays silent till then."""
@@ -151,7 +149,7 @@ class Board:
         self._run_us = now_us
         self._report({"run": self._run, "sample": self._device.next_sample, "n_samples": self._run_length})
 
-    # ---- samples ---------------------------------------------------------------------------------------------
+    # ---- samples -------------------------------------------------------------------------------------------
 
     def _data_ready_us(self, sample: int) -> int:
         """Device time of a sample of the present run."""
@@ -160,11 +158,17 @@ class Board:
     def _convert(self) -> None:
         if not self._converting:
             return
+        until = self._run_length
+        if self._later is not None and self._later[0] == self._run:
+            if self._at >= self._later[1]:
+                self.set_speed(self._later[2])
+            else:
+                until = min(until, self._later[1])
         if self._speed:
             due = (self._clock.now_us() - self._run_us) * self._us_den // self._us_num - self._at
         else:
             due = self._batch if self._host_takes_more() else 0
-        n = min(due, self._run_length - self._at)
+        n = min(due, until - self._at)
         if n > 0:
             self._make(n)
         if self._at >= self._run_length and self._device.streaming:
@@ -175,7 +179,7 @@ class Board:
 
     def _host_takes_more(self) -> bool:
         reachable = self.outlet is not None and self.outlet.connected and not self._silent
-        return reachable and len(self._outgoing) < _BACKLOG
+        return reachable and len(self._outgoing) < _BACKLOG and not self._device.queued_bytes
 
     @property
     def _silent(self) -> bool:
@@ -217,7 +221,7 @@ class Board:
             self._uv_per_count = np.array(self._device.uv_per_count)[:, None]
         return self._uv_per_count
 
-    # ---- bytes -----------------------------------------------------------------------------------------------
+    # ---- bytes ---------------------------------------------------------------------------------------------
 
     def _transmit(self) -> None:
         """From the device's queue over the line to the port."""
@@ -225,18 +229,17 @@ class Board:
         self._write()
         if self._silent:
             return
-        if not self._speed:
-            if len(self._outgoing) < _BACKLOG:
-                self._outgoing += self._line_faults.pass_on(self._device.poll(now_us))
-        else:
-            while not self._outgoing and self._line_free_us <= now_us + _AHEAD_US:
+        if self._speed:
+            while not self._outgoing and self._line_free_us <= now_us + _AHEAD_US * self._speed:
                 packet = self._device.poll(now_us, MAX_PACKET + 4)
                 if not packet:
                     break
                 self._line_free_us = max(self._line_free_us, now_us) + len(packet) * self._byte_us
                 self._line.append((self._line_free_us, packet))
-            while self._line and self._line[0][0] <= now_us:
-                self._outgoing += self._line_faults.pass_on(self._line.popleft()[1])
+        elif len(self._outgoing) < _BACKLOG:
+            self._line.append((now_us, self._device.poll(now_us)))
+        while self._line and (not self._speed or self._line[0][0] <= now_us):
+            self._outgoing += self._line_faults.pass_on(self._line.popleft()[1])
         self._write()
 
     def _write(self) -> None:
@@ -263,32 +266,33 @@ class Board:
             due.append(self._clock.seconds_until(self._data_ready_us(last)))
         return max(min([*due, _IDLE_S]), _SHORTEST_SLEEP_S)
 
-    # ---- what people and tests do to it ----------------------------------------------------------------------
+    # ---- what people and tests do to it --------------------------------------------------------------------
 
-    def set_speed(self, factor: float) -> None:
+    def set_speed(self, factor: float, *, run: int | None = None, at_sample: int = 0) -> None:
+        """Now, or when sample `at_sample` of run `run` is due."""
         if factor < 0:
             raise ValueError(f"speed is 0 or more, got {factor}")
+        if run is not None:
+            self._later = (run, at_sample, factor)
+            return
+        self._later = None
         self._speed = factor
         self._clock.set_pace(self._pace())
 
     def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
         """Set a fault; the kinds and their arguments are those of `SimulatedBoard.fault`."""
-        given = dict(arguments)
+        set_by: dict[str, Callable[..., None]] = {
+            **dict.fromkeys(WIRE_FAULTS, partial(self._line_faults.add, kind)),
+            **dict.fromkeys(SIGNAL_FAULTS, partial(self._electrode_fault, kind)),
+            "stall": self._stall,
+            "drift": self._drift_by,
+            "reset": self._reset,
+        }
+        if kind not in set_by:
+            raise ValueError(f"no fault {kind!r}; there are {', '.join(set_by)}")
         try:
-            if kind in WIRE_FAULTS:
-                self._line_faults.add(kind, **given)
-            elif kind in SIGNAL_FAULTS:
-                first = given.pop("at_sample", self._device.next_sample)
-                n_samples = round(given.pop("seconds", 1.0) * self._device.rate)
-                self._electrode_faults.add(kind, first=first, n_samples=n_samples, **given)
-            elif kind in ("stall", "drift", "reset"):
-                known_to_board: dict[str, Callable[..., None]]
-                known_to_board = {"stall": self._stall, "drift": self._drift_by, "reset": self._reset}
-                known_to_board[kind](**given)
-            else:
-                known = ", ".join([*WIRE_FAULTS, *SIGNAL_FAULTS, "stall", "drift", "reset"])
-                raise ValueError(f"no fault {kind!r}; there are {known}")
-        except TypeError as err:
+            set_by[kind](**arguments)
+        except TypeError as err:  # an argument that this fault does not have
             raise ValueError(f"fault {kind!r}: {err}") from err
 
     def unplug(self) -> None:
@@ -309,6 +313,18 @@ class Board:
         if self.outlet is None:
             self.outlet = self._plug()
         return self.outlet.url
+
+    def _electrode_fault(
+        self,
+        kind: str,
+        *,
+        channels: Sequence[str] | None = None,
+        at_sample: int | None = None,
+        seconds: float = 1.0,
+    ) -> None:
+        first = self._device.next_sample if at_sample is None else at_sample
+        n_samples = round(seconds * self._device.rate)
+        self._electrode_faults.add(kind, channels=channels, first=first, n_samples=n_samples)
 
     def _stall(self, *, seconds: float = 1.0) -> None:
         self._silent_until_ns = self._monotonic_ns() + int(seconds * 1e9 / (self._speed or 1.0))
@@ -371,88 +387,3 @@ def _device_config(config: BoardConfig, signal: Signal) -> DeviceConfig:
             f"{frame} samples of {len(labels)} channels do not fit a packet; at most {fitting} do"
         )
     return replace(plain, samples_per_frame=frame)
-
-
-def run_board(
-    config: BoardConfig,
-    *,
-    answer: Callable[[Mapping[str, Any]], None],
-    commands: IO[str] | None = None,
-    parent: int | None = None,
-) -> None:
-    """Be a board until `commands` ends, the parent process is gone, or Ctrl-C.
-
-    Parameters
-    ----------
-    config : BoardConfig
-    answer : callable
-        Is told `{"port", "pid", "channels", "rate", "labels", "n_runs"}` as soon as a host can open the port,
-        then the answer to each command.
-    commands : text stream, optional
-        One JSON object a line: `{"command": "speed" | "fault" | "unplug" | "plug", …}`.
-    parent : int, optional
-        Process id without which the board ends.
-
-    Raises
-    ------
-    RecordingError, MontageMismatchError, ValueError
-        If the signal cannot be played.
-    """
-    signal = open_signal(config.signal)
-    signal.read(0, 0, 1)  # the head model takes a second to compute: now, not between START and its answer
-    selector = selectors.SelectSelector()  # the one kind that knows pseudo-terminals on every system
-    control = ControlChannel(commands, parent=parent, selector=selector)
-    with _truth(config.truth_path) as report:
-        board = Board(config, signal, lambda: open_outlet(config.transport, selector), report=report)
-        answer(
-            {
-                "port": board.plug(),
-                "pid": os.getpid(),
-                "channels": signal.channels,
-                "rate": [signal.rate.numerator, signal.rate.denominator],
-                "labels": signal.labels,
-                "n_runs": signal.n_runs,
-            }
-        )
-        try:
-            while not control.closed:
-                for command in control.take():
-                    answer(_obey(board, command))
-                selector.select(board.step())
-        finally:
-            board.close()
-
-
-@contextmanager
-def _truth(path: str | None) -> Iterator[Report]:
-    """Writes each entry as a line that another process can read at once."""
-    if path is None:
-        yield lambda entry: None
-        return
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
-
-        def report(entry: dict[str, Any]) -> None:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-
-        yield report
-
-
-def _obey(board: Board, command: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        match command.get("command"):
-            case "speed":
-                board.set_speed(float(command["factor"]))
-            case "fault":
-                board.fault(str(command["kind"]), command.get("arguments", {}))
-            case "unplug":
-                board.unplug()
-            case "plug":
-                return {"port": board.plug()}
-            case other:
-                raise ValueError(f"no command {other!r}")
-    except (KeyError, ValueError) as err:
-        return {"error": "ValueError", "message": str(err)}
-    return {}

@@ -117,11 +117,29 @@ class SimulatedBoard:
         self.labels = {int(code): str(name) for code, name in ready["labels"].items()}
         self.n_runs: int | None = ready["n_runs"]
 
-    def speed(self, factor: float) -> None:
+    def speed(self, factor: float, *, run: int | None = None, at_sample: int = 0) -> None:
         """Set the pace: 1 real time, other positive factors scale clock and baud, 0 as fast as the reader
         takes it.
+
+        With `run` it changes when sample `at_sample` of that run (both counted from 0) is due, else now.
         """
-        self._ask({"command": "speed", "factor": factor})
+        self._ask({"command": "speed", "factor": factor, "run": run, "at_sample": at_sample})
+
+    def schedule(self, run: int) -> tuple[list[tuple[int, int]], int]:
+        """What will be asked of the wearer in a run: (sample of the run, code) of each cue, and its length in
+        samples.
+
+        For those who stage a demonstration or check a decoder; no decoder may see it.
+        """
+        reply = self._ask({"command": "schedule", "run": run})
+        return [(int(sample), int(code)) for sample, code in reply["cues"]], int(reply["n_samples"])
+
+    def check(self) -> None:
+        """DeviceLostError if the board's process has ended."""
+        if self._process.poll() is not None:
+            raise errors.DeviceLostError(
+                "the simulated board's process has ended; start it again", port=self.port
+            )
 
     def fault(self, kind: str, **arguments: Any) -> None:
         """Let something go wrong, now or where `arguments` say.
