@@ -6,6 +6,7 @@ import struct
 from typing import NamedTuple
 
 from firmware_protocol import limits
+from firmware_protocol.cobs import coded_size
 from firmware_protocol.codes import Type
 from firmware_protocol.errors import FrameError
 from firmware_protocol.layout import CHANNEL, DATA, EVENT, HEARTBEAT, PACKETS, PacketLayout
@@ -128,6 +129,11 @@ def check_samples(n_channels: int, n_samples: int, form: Format) -> None:
     require(whole, "n_channels", n_channels, f"a multiple of {c} with status words")
     length = DATA.size + CRC_SIZE + n_samples * form.frame_size(n_channels)
     require(length <= limits.MAX_PACKET, "n_samples", f"{n_samples}, {length} bytes", "655 bytes at most")
+
+
+def wire_size(length: int) -> int:
+    """Wire bytes of a packet of `length` bytes without CRC: CRC, COBS at its worst, delimiter."""
+    return coded_size(length + CRC_SIZE) + 1
 
 
 def require(holds: bool, name: str, got: object, allowed: str) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import register_jitable
 
-__all__ = ["kernel"]
+__all__ = ["inner", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,3 +23,8 @@ def kernel(function: F) -> F:
     With ``NUMBA_DISABLE_JIT=1`` kernels run as the plain Python they are, for coverage and debuggers.
     """
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inner(function: F) -> F:
+    """A function that kernels of the same file call. It is compiled into them, and plain Python by itself."""
+    return cast(F, register_jitable(function))

@@ -9,13 +9,13 @@ space. Inner functions take addresses, `_simd.py` says why.
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from firmware_protocol._jit import kernel
+from firmware_protocol._jit import inner, kernel
 from firmware_protocol._simd import (
     LANES,
     SAMPLES,
+    address,
     copy_lanes,
     crc_byte,
     crc_word,
@@ -46,13 +46,14 @@ STATE_SIZE = 10
 # Kinds of event; 0 is a frame, the others are codes.FaultKind in its order.
 FRAME, UNDELIMITED, COBS, SHORT, CRC, UNSUPPORTED, HOST_ON_WIRE, FIELD, LENGTH, MISSING_DELIMITER = range(10)
 
-# Columns of `packets`, a row per type. SHORTEST is 0 for unknown types, AT is 0 where the length is fixed.
-SHORTEST, AT, SIZE, EACH, MINIMUM, MAXIMUM, IS_DATA, IS_HOST, HAS_TEXT = range(9)
-PACKET_COLUMNS = 9
-
-# Columns of `formats`, a row per format byte. SAMPLE_SIZE is 0 where the byte is illegal.
+# `tables` holds, one behind the other: the CRC table, (8, 256) uint32; `formats`, a row per format byte; and
+# `packets`, a row per type; both int64. SAMPLE_SIZE is 0 where the format is illegal, SHORTEST is 0 for unknown
+# types, AT is 0 where the length is fixed.
+CRC_TABLE_SIZE = 4 * 8 * 256
 SAMPLE_SIZE, PER_CONVERTER, STATUS_SIZE = range(3)
 FORMAT_COLUMNS = 3
+SHORTEST, AT, SIZE, EACH, MINIMUM, MAXIMUM, IS_DATA, IS_HOST, HAS_TEXT = range(9)
+PACKET_COLUMNS = 9
 
 
 @kernel
@@ -63,9 +64,7 @@ def scan(
     end: int,
     base: int,
     state: I64,
-    crc_table: I64,
-    formats: I64,
-    packets: I64,
+    tables: U8,
     events: I64,
     values: I32,
     status: I32,
@@ -77,15 +76,17 @@ def scan(
     Returns where it stopped: at `stop` or behind it, at the beginning of a stretch that is not complete, or
     earlier where `events` is full. Called again from there, with more data or room, it goes on.
     """
-    wire, readable = np.int64(data.ctypes.data), np.int64(data.ctypes.data) + data.size
-    table, rules = np.int64(crc_table.ctypes.data), np.int64(packets.ctypes.data)
-    forms = np.int64(formats.ctypes.data)
-    event = np.int64(events.ctypes.data) + 8 * EVENT_WORDS * state[N_EVENTS]
-    last = np.int64(events.ctypes.data) + 8 * (events.size - BURST * EVENT_WORDS)
-    value, n_values = np.int64(values.ctypes.data), state[N_VALUES]
-    word, n_status = np.int64(status.ctypes.data), state[N_STATUS]
-    kept, n_raw = np.int64(raw.ctypes.data), state[N_RAW]
-    hardware = state[HARDWARE]
+    wire = address(data)
+    readable = wire + data.size
+    table = address(tables)
+    forms = table + CRC_TABLE_SIZE
+    rules = forms + 8 * FORMAT_COLUMNS * 256
+    event = address(events) + 8 * EVENT_WORDS * int(state[N_EVENTS])
+    last = address(events) + 8 * (events.size - BURST * EVENT_WORDS)
+    value, n_values = address(values), int(state[N_VALUES])
+    word, n_status = address(status), int(state[N_STATUS])
+    kept, n_raw = address(raw), int(state[N_RAW])
+    hardware = int(state[HARDWARE])
     at = begin
     while at < stop and event <= last:
         scratch = kept + n_raw
@@ -124,7 +125,7 @@ def scan(
             if taken > n - closed or (taken and not _intact(packet, size, table, hardware)):
                 taken = 0
         if taken:
-            kind = _judge(packet, size, state[HAS_NONCE], state[NONCE], forms, rules)
+            kind = _judge(packet, size, int(state[HAS_NONCE]), int(state[NONCE]), forms, rules)
             if size < 16 + CRC_SIZE:  # what lies behind a short packet is no header
                 for k in range(size - CRC_SIZE, 16):
                     store_u8(packet + k, 0)
@@ -164,14 +165,14 @@ def scan(
             store_i64(event + 32, n_raw)
             store_i64(event + 40, 0)
             event += 8 * EVENT_WORDS
-    state[N_EVENTS] = (event - np.int64(events.ctypes.data)) // (8 * EVENT_WORDS)
+    state[N_EVENTS] = (event - address(events)) // (8 * EVENT_WORDS)
     state[N_VALUES] = n_values
     state[N_STATUS] = n_status
     state[N_RAW] = n_raw
     return at
 
 
-@register_jitable
+@inner
 def _copy_stretch(p: int, limit: int, readable: int, target: int) -> int:
     """Copy the bytes at p before the first zero among `limit`; how many. `target` takes LANES bytes more."""
     n = 0
@@ -190,7 +191,7 @@ def _copy_stretch(p: int, limit: int, readable: int, target: int) -> int:
     return limit
 
 
-@register_jitable
+@inner
 def _decode(p: int, n: int, scratch: int) -> int:
     """COBS of a whole stretch that lies at `scratch` too: the packet is then at scratch + 1. Its size, or -1.
 
@@ -220,7 +221,7 @@ def _decode(p: int, n: int, scratch: int) -> int:
     return size
 
 
-@register_jitable
+@inner
 def _copy(p: int, target: int, n: int) -> None:
     k = 0
     while k + LANES <= n:
@@ -231,7 +232,7 @@ def _copy(p: int, target: int, n: int) -> None:
         k += 1
 
 
-@register_jitable
+@inner
 def _prefix(p: int, n: int, packet: int, forms: int, rules: int) -> tuple[int, int]:
     """Decode whole blocks to `packet` up to the length its header states: bytes taken, 0 if none; length."""
     i = 0
@@ -266,19 +267,19 @@ def _prefix(p: int, n: int, packet: int, forms: int, rules: int) -> tuple[int, i
     return taken, length
 
 
-@register_jitable
+@inner
 def _rule(rules: int, packet: int, column: int) -> int:
     """A column of the table `packets` for the type of this packet."""
     return load_i64(rules + 8 * (PACKET_COLUMNS * (load_u8(packet) & 15) + column))
 
 
-@register_jitable
+@inner
 def _form(forms: int, packet: int, column: int) -> int:
     """A column of the table `formats` for the format byte of this DATA packet."""
     return load_i64(forms + 8 * (FORMAT_COLUMNS * load_u8(packet + 14) + column))
 
 
-@register_jitable
+@inner
 def _stated_length(packet: int, size: int, forms: int, rules: int) -> int:
     """As `_fields.stated_length`."""
     shortest = _rule(rules, packet, SHORTEST)
@@ -312,7 +313,7 @@ def _stated_length(packet: int, size: int, forms: int, rules: int) -> int:
     return shortest + number * _rule(rules, packet, EACH)
 
 
-@register_jitable
+@inner
 def _intact(packet: int, size: int, table: int, hardware: int) -> bool:
     """Whether the last four bytes of the packet are its CRC-32C."""
     p = packet
@@ -342,7 +343,7 @@ def _intact(packet: int, size: int, table: int, hardware: int) -> bool:
     return register ^ 0xFFFFFFFF == load_u32(end)
 
 
-@register_jitable
+@inner
 def _judge(packet: int, size: int, has_nonce: int, nonce: int, forms: int, rules: int) -> int:
     """(5): the kind of a packet whose CRC is right."""
     if load_u8(packet) >> 4 != VERSION or load_u8(packet + 1) & 0x80:
@@ -355,7 +356,7 @@ def _judge(packet: int, size: int, has_nonce: int, nonce: int, forms: int, rules
     return LENGTH if size > MAX_PACKET else FRAME
 
 
-@register_jitable
+@inner
 def _samples(packet: int, forms: int, values: int, status: int) -> int:
     """Samples and status words of a DATA packet to their columns. How many status words."""
     sample_size = _form(forms, packet, SAMPLE_SIZE)

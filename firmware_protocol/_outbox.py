@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware_protocol.cobs import coded_size
+from firmware_protocol._fields import wire_size
 from firmware_protocol.codec import seal
-from firmware_protocol.limits import CACHE_SIZE, CRC_SIZE
+from firmware_protocol.limits import CACHE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Outbox:
 
     def put_response(self, body: bytes) -> None:
         """Queue ahead of everything but earlier responses."""
-        self._urgent.append(_Queued(body, _wire_size(len(body))))
+        self._urgent.append(_Queued(body, wire_size(len(body))))
 
     def put_data(self, body: bytes, *, n_samples: int) -> bool:
         """Queue DATA with the next `n_samples` conversions; False: no room, they are dropped and counted."""
-        size = _wire_size(len(body))
+        size = wire_size(len(body))
         end = self._made.sample_index + n_samples
         if self.size + size > self._capacity:
             self._made = Account(end, self._made.dropped + n_samples)
@@ -79,7 +79,7 @@ class Outbox:
 
         The room beyond the capacity is theirs alone: a device that drops samples still says what happened.
         """
-        size = _wire_size(length)
+        size = wire_size(length)
         if self.size + size > 2 * self._capacity:
             return False
         self._queue.append(_Queued(body, size))
@@ -108,7 +108,3 @@ class Outbox:
         link_seq = self._link_seq
         self._link_seq = link_seq + 1 & 0xFFFF
         return seal(body[:2] + link_seq.to_bytes(2, "little") + body[4:])
-
-
-def _wire_size(length: int) -> int:
-    return coded_size(length + CRC_SIZE) + 1

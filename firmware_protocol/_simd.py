@@ -31,6 +31,7 @@ __all__ = [
     "HARDWARE_CRC",
     "LANES",
     "SAMPLES",
+    "address",
     "copy_lanes",
     "crc_byte",
     "crc_word",
@@ -64,6 +65,11 @@ HARDWARE_CRC = _crc_instructions()
 
 
 # ---- what they mean ------------------------------------------------------------------------------------------
+
+
+def address(array: NDArray[Any]) -> int:
+    """Of a contiguous array's first element."""
+    return array.ctypes.data
 
 
 def load_u8(p: int) -> int:
@@ -133,19 +139,19 @@ Emit = Callable[[Any, Any, Any, Any], Any]
 
 def _compiled(plain: Callable[..., Any]) -> Callable[[Emit], Emit]:
     """In compiled code a call of `plain` becomes what the decorated generator emits."""
-    parameters = inspect.signature(plain)
-    returns = types.none if parameters.return_annotation == "None" else types.int64
+    form = inspect.signature(plain)
+    returns = types.none if form.return_annotation == "None" else types.int64
 
     def register(emit: Emit) -> Emit:
         def typer(context: Any) -> Any:
             def typed(*args: Any) -> Any:
-                return signature(returns, *[types.int64] * len(args))
+                return signature(returns, *(a if isinstance(a, types.Array) else types.int64 for a in args))
 
-            typed.pysig = parameters  # type: ignore[attr-defined]
+            typed.pysig = form  # type: ignore[attr-defined]
             return typed
 
         type_callable(plain)(typer)
-        lower_builtin(plain, *[types.int64] * len(parameters.parameters))(emit)
+        lower_builtin(plain, *[types.Any] * len(form.parameters))(emit)
         return emit
 
     return register
@@ -193,6 +199,11 @@ for _function, _emit in (
     (store_i64, _store(_LONG)),
 ):
     _compiled(_function)(_emit)
+
+
+@_compiled(address)
+def _emit_address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return builder.ptrtoint(context.make_array(sig.args[0])(context, builder, args[0]).data, _LONG)
 
 
 @_compiled(copy_lanes)

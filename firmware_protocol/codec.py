@@ -162,9 +162,10 @@ class Decoder:
 
     def _prefix(self, coded: bytes, limit: int, offset: int, events: list[Frame | Fault]) -> int:
         """Rule 3: take the packet that `coded` begins with, if it ends within `limit` bytes; bytes taken."""
-        decoded = cobs_decode(coded[: _whole_blocks(coded)])
+        blocks = coded[: _whole_blocks(coded)]
+        decoded = cobs_decode(blocks) if blocks else None
         length = stated_length(decoded) if decoded else 0
-        if not length or decoded is None or length > len(decoded):
+        if not decoded or not length or length > len(decoded):
             return 0
         end = cobs_prefix(coded, length)
         if end is None or end > limit:

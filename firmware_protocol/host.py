@@ -20,7 +20,7 @@ from firmware_protocol.crc import crc32c
 from firmware_protocol.errors import FrameError
 from firmware_protocol.frames import Host
 from firmware_protocol.layout import HOST
-from firmware_protocol.limits import CRC_SIZE, MAX_HOST_PAYLOAD, VERSION
+from firmware_protocol.limits import CRC_SIZE, MAX_CODED, MAX_HOST_PAYLOAD, VERSION
 
 __all__ = [
     "Arrivals",
@@ -35,7 +35,7 @@ __all__ = [
     "wire_of",
 ]
 
-_TYPE_BYTE = VERSION << 4 | Type.HOST
+_HOST_BYTE = bytes([VERSION << 4 | Type.HOST])
 _PAIR = struct.Struct("<QQ")
 _TIME = struct.Struct("<Q")
 _MARKER = struct.Struct("<qQHh")
@@ -155,25 +155,35 @@ class Splitter:
     Parameters
     ----------
     nonce : int, optional
-        That of the recording. By default the first HOST packet tells it.
+        That of the recording. By default its first packet, a START, tells it; without one, all is wire.
     """
 
     def __init__(self, nonce: int | None = None) -> None:
         self.nonce = nonce
+        self._at_start = True
         self._pending = b""
         self._start: list[bytes] = []
 
     def feed(self, data: bytes) -> list[bytes | Note]:
-        """Everything that `data` completes. Neighbouring wire packets come as one piece; RAW bytes as a `Raw`."""
+        """Everything that `data` completes: wire bytes in pieces of whole packets, RAW ones as a `Raw`."""
         buffer = self._pending + data
-        end = buffer.rfind(b"\x00") + 1
+        end = 0 if self._all_wire else buffer.rfind(b"\x00") + 1
+        found = self._take(buffer, end)
+        if self._all_wire or len(buffer) - end > MAX_CODED:  # no HOST packet is so long
+            found.append(buffer[end:])
+            self._at_start = False
+            end = len(buffer)
         self._pending = buffer[end:]
-        return self._take(buffer, end)
+        return [part for part in found if part != b""]
+
+    @property
+    def _all_wire(self) -> bool:
+        return self.nonce is None and not self._at_start
 
     def finish(self) -> bytes:
-        """What is left without a delimiter: wire that a cut file broke off."""
+        """Wire bytes that are left without a delimiter. A HOST packet that a cut file broke off is none."""
         rest, self._pending = self._pending, b""
-        return rest
+        return b"" if self.nonce is not None and rest[1:2] == _HOST_BYTE else rest
 
     def _take(self, buffer: bytes, end: int) -> list[bytes | Note]:
         found: list[bytes | Note] = []
@@ -181,7 +191,7 @@ class Splitter:
         while at < end:
             after = buffer.index(b"\x00", at) + 1
             # Type HOST is never 0, so it stands plainly behind the first code byte.
-            if after - at > HOST.size and buffer[at + 1] == _TYPE_BYTE:
+            if after - at > HOST.size and buffer[at + 1 : at + 2] == _HOST_BYTE:
                 note = self._note(buffer[at : after - 1])
                 if note is not None:
                     if wire_from < at:
@@ -189,6 +199,7 @@ class Splitter:
                     if not isinstance(note, Host):
                         found.append(note)
                     wire_from = after
+            self._at_start = False
             at = after
         if wire_from < end:
             found.append(buffer[wire_from:end])
@@ -207,7 +218,7 @@ class Splitter:
         except (struct.error, ValueError):
             return None
         if self.nonce is None:
-            if host.kind != HostKind.START:
+            if host.kind != HostKind.START or not self._at_start:
                 return None
             self.nonce = host.nonce
         return self._meaning(host) if host.nonce == self.nonce else None
@@ -225,9 +236,9 @@ class Splitter:
                 case HostKind.TX:
                     return Sent(_TIME.unpack_from(data)[0], data[_TIME.size :])
                 case HostKind.MARKER:
-                    return MarkerNote(
-                        *_MARKER.unpack_from(data), data[_MARKER.size :].decode(errors="replace")
-                    )
+                    sample, t_ns, code, value = _MARKER.unpack_from(data)
+                    label = data[_MARKER.size :].decode(errors="replace")
+                    return MarkerNote(sample, t_ns, code, value, label)
                 case HostKind.GAP:
                     return Gap(_TIME.unpack_from(data)[0], data[_TIME.size :].decode(errors="replace"))
                 case HostKind.RAW:

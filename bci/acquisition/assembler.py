@@ -144,6 +144,10 @@ class Assembler:
         chunks, self._done = self._done, []
         return chunks
 
+    def mark(self, marker: Marker) -> None:
+        """A marker of the host's own; it comes out with the next chunk."""
+        self._markers.append(marker)
+
     def finish(self) -> None:
         """Nothing more will come: what the board had converted and never arrived is lost."""
         if self._final is not None:
@@ -248,11 +252,13 @@ class Assembler:
         return Marker(number, label, event.code, event.value, source)
 
     def _end_chunk(self) -> None:
+        if self.info is None:
+            return  # markers of the host wait until it is known of what signal
         markers, self._markers = tuple(self._markers), []
         if self._batch is not None:
             self._done.append(self._batch.chunk(markers))
             self._batch = None
-        elif markers and self.info is not None:
+        elif markers:
             nothing = np.empty((self.info.n_channels, 0), dtype=np.float64, order="F")
             self._done.append(Chunk(nothing, self._account.expected or 0, markers=markers))
 

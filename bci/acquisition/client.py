@@ -23,6 +23,7 @@ from bci.acquisition._heard import Heard
 from bci.acquisition.configuration import Configuration, ConfigurationBook
 from bci.acquisition.link import Link, Tap
 from bci.errors import (
+    BudgetError,
     DeviceRefusedError,
     DeviceTimeoutError,
     UnsupportedDeviceError,
@@ -41,6 +42,7 @@ from firmware_protocol import (
     Response,
     Status,
     TestSignal,
+    budget,
     encode_command,
 )
 from firmware_protocol.layout import COMMANDS
@@ -104,6 +106,11 @@ class BoardClient:
         self._pump(0.0 if self._events else timeout_s)
         events, self._events = self._events, []
         return events
+
+    @property
+    def bytes_skipped(self) -> int:
+        """Bytes that came and were given up because they were not polled in time."""
+        return self._link.dropped_bytes
 
     def attach(self, tap: Tap | None) -> None:
         """Begin the stream anew: from the next byte on `tap` sees what `poll` is made of."""
@@ -258,7 +265,16 @@ class BoardClient:
         return self._configured(self.request(opcode, *arguments, more=more).payload[0])
 
     def _check_budget(self, configuration: Configuration) -> None:
-        pass
+        needed = budget(
+            configuration.signal.n_channels,
+            configuration.signal.rate,
+            self._link.baud,
+            configuration.samples_per_frame,
+            has_status=configuration.has_status,
+            channels_per_converter=configuration.channels_per_converter,
+        )
+        if not needed.fits:
+            raise BudgetError(f"{self._link.port} cannot carry it: {needed.advice()}", port=self._link.port)
 
     def _counters(self, opcode: Opcode) -> Heartbeat:
         return Heartbeat.from_counters(self.request(opcode))

@@ -26,7 +26,10 @@ from bci.errors import DeviceError, DeviceLostError, DeviceTimeoutError
 
 __all__ = ["Arrival", "Link", "SerialLink", "Tap"]
 
-MAX_PENDING_BYTES = 32 * 2**20  # half an hour of 16 channels at 1 kHz: longer than any training or compiling
+#: Ten minutes of 16 channels at 1 kHz: longer than any training or compiling.
+MAX_PENDING_BYTES = 32 * 2**20
+#: Where the other side waits: 20 s of 16 channels at 250 Hz, and an accelerated board is not far ahead.
+MAX_PENDING_PACED_BYTES = 256 * 2**10
 IDLE_WAIT_S = 0.25
 
 
@@ -50,6 +53,7 @@ class Link(Protocol):
 
     port: str
     baud: int
+    dropped_bytes: int
 
     def read(self, timeout_s: float) -> list[Arrival]:
         """Everything that arrived since the last call; waits at most `timeout_s` for the first."""
@@ -60,7 +64,7 @@ class Link(Protocol):
         """Send what `make` gives every `every_s` seconds, from now on; None ends it."""
 
     def attach(self, tap: Tap | None) -> None:
-        """Forget what has arrived and was not read; from the next byte on `tap` sees everything."""
+        """Forget what has arrived and was not read; from the next packet on `tap` sees everything."""
 
     def close(self) -> None: ...
 
@@ -76,8 +80,8 @@ class SerialLink:
         Line rate; a socket or pseudo-terminal ignores it, budgets do not.
     clock_ns : callable
         Monotonic time in ns.
-    max_pending_bytes : int
-        What may wait for `read`.
+    max_pending_bytes : int, optional
+        What may wait for `read`. Default: 32 MiB, or 256 KiB where the other side waits for its reader.
 
     Raises
     ------
@@ -91,7 +95,7 @@ class SerialLink:
         *,
         baud: int,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        max_pending_bytes: int = MAX_PENDING_BYTES,
+        max_pending_bytes: int | None = None,
     ) -> None:
         from bci.acquisition._serial import SerialPort  # pyserial loads when a port is opened, not at import
 
@@ -100,7 +104,8 @@ class SerialLink:
         self.dropped_bytes = 0
         self._clock_ns = clock_ns
         self._tap: Tap | None = None
-        self._max_pending_bytes = max_pending_bytes
+        self._within_packet = False
+        self._skip_to_delimiter = False
         self._pending: deque[Arrival] = deque()
         self._pending_bytes = 0
         self._changed = threading.Condition()
@@ -111,6 +116,8 @@ class SerialLink:
         self._keepalive_due_ns = 0
         self._write_lock = threading.Lock()
         self._serial = SerialPort(url, baud=baud)
+        usual = MAX_PENDING_PACED_BYTES if self._serial.paced_by_reader else MAX_PENDING_BYTES
+        self._max_pending_bytes = usual if max_pending_bytes is None else max_pending_bytes
         self._thread = threading.Thread(target=self._drain, name=f"read {url}", daemon=True)
         self._thread.start()
 
@@ -156,9 +163,13 @@ class SerialLink:
         self._serial.wake()
 
     def attach(self, tap: Tap | None) -> None:
-        """Forget what has arrived and was not read; from the next byte on `tap` sees everything."""
+        """Forget what has arrived and was not read; from the next packet on `tap` sees everything.
+
+        Of a packet that is just coming neither `tap` nor `read` sees the rest.
+        """
         with self._changed, self._write_lock:  # the order in which the reader thread takes them
             self._tap = tap
+            self._skip_to_delimiter = self._within_packet
             self._pending.clear()
             self._pending_bytes = 0
 
@@ -179,19 +190,25 @@ class SerialLink:
             while not self._closing:
                 data = self._serial.read(self._send_keepalive())
                 if data:
-                    self._take(Arrival(data, self._clock_ns()))
+                    self._take(data, self._clock_ns())
         except DeviceError as err:
             self._fail(err)
         finally:  # whatever ended this thread, nobody waits for bytes that cannot come
             if self._failure is None:
                 self._fail(self._closed_error())
 
-    def _take(self, arrival: Arrival) -> None:
+    def _take(self, data: bytes, at_ns: int) -> None:
         with self._changed:
+            self._within_packet = not data.endswith(b"\0")
+            if self._skip_to_delimiter:
+                data = data[data.find(b"\0") + 1 :] if b"\0" in data else b""
+                self._skip_to_delimiter = not data and self._within_packet
+            if not data:
+                return
             if self._tap is not None:
-                self._tap.arrived(arrival.data, arrival.at_ns)
-            self._pending.append(arrival)
-            self._pending_bytes += len(arrival.data)
+                self._tap.arrived(data, at_ns)
+            self._pending.append(Arrival(data, at_ns))
+            self._pending_bytes += len(data)
             self._changed.notify_all()
             while self._pending_bytes > self._max_pending_bytes and not self._closing:
                 if self._serial.paced_by_reader:

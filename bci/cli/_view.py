@@ -219,12 +219,14 @@ def print_summary(summary: Summary) -> None:
             (
                 "movements detected",
                 f"{control['hits']}/{control['cued_movements']}",
-                f"median {_number(control['detection_latency_s_median'])} s after the cue; blind {control['blind_hit_rate']:.2f}",
+                f"median {_number(control['detection_latency_s_median'])} s after the cue; "
+                f"by chance alone {control['blind_hit_rate']:.2f}",
             ),
             (
                 "false movements/min",
                 _number(s.false_movements_per_min),
-                f"{control['false_movements']} in {control['idle_minutes']:.1f} min of device time, 95 % {low:.2f}–{high:.2f}",
+                f"{control['false_movements']} in {control['idle_minutes']:.1f} min of device time, "
+                f"95 % {low:.2f}–{high:.2f}",
             ),
         ]
     else:
@@ -234,7 +236,8 @@ def print_summary(summary: Summary) -> None:
             (
                 "last byte to command",
                 f"{s.latency_ms_median:.1f} ms",
-                f"99 % within {s.speed['byte_to_monitor_ms_p99']:.1f} ms, {s.speed['decisions']} decisions in real time",
+                f"99 % within {s.speed['byte_to_monitor_ms_p99']:.1f} ms, "
+                f"{s.speed['decisions']} decisions in real time",
             )
         )
     link = s.link
@@ -242,7 +245,8 @@ def print_summary(summary: Summary) -> None:
         (
             "link",
             f"{s.samples_lost} lost",
-            f"{link['samples']:,} samples, {link['frames']:,} frames, {link['bytes']:,} bytes, {link['faults']} damaged",
+            f"{link['samples']:,} samples, {link['frames']:,} frames, {link['bytes']:,} bytes, "
+            f"{link['faults']} damaged",
         ),
         ("recording", "", s.files["recording"]),
         ("report", "", s.files["report"]),

@@ -11,6 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bci.dsp.artefacts import ArtefactDetector, ArtefactLimits, mark_lead_off
+    from bci.dsp.asr import ArtifactSubspaceReconstruction, AsrModel, calibrate_asr, design_asr_weighting
+    from bci.dsp.connectivity import coherence, phase_locking
     from bci.dsp.covariance import SlidingCovariance, covariances, ledoit_wolf, oas, shrink
     from bci.dsp.design import (
         cascade,
@@ -21,12 +24,39 @@ if TYPE_CHECKING:
         design_lowpass,
         design_notch,
     )
-    from bci.dsp.features import log_variance
+    from bci.dsp.design_fir import design_fir, fir_delay, minimum_phase
+    from bci.dsp.eyes import blink_projection, eye_regression
+    from bci.dsp.features import (
+        ExponentialCovariance,
+        LogBandPower,
+        SlowPotentials,
+        erd_ers,
+        hjorth,
+        log_variance,
+    )
     from bci.dsp.filters import FilterBank, SosFilter, filter_recording, zero_phase
+    from bci.dsp.fir import FirFilter, fir_recording
     from bci.dsp.gaps import GapPolicy, Patched
+    from bci.dsp.geometry import (
+        electrode_positions,
+        interpolate_bad,
+        laplacian,
+        rest_reference,
+        surface_laplacian,
+    )
+    from bci.dsp.mains import LineCanceller, remove_line_spatially
     from bci.dsp.marks import Mark, Marks
+    from bci.dsp.potato import RiemannianPotato
+    from bci.dsp.quality import ChannelQuality, assess_quality
+    from bci.dsp.resample import Resampler
+    from bci.dsp.spatial import SpatialFilter, bipolar, common_average, find_bad_channels
+    from bci.dsp.spectrum import StreamingPsd, band_power, psd
 
+#: File of this package -> the public names it holds.
 _HOMES = {
+    "artefacts": ("ArtefactDetector", "ArtefactLimits", "mark_lead_off"),
+    "asr": ("ArtifactSubspaceReconstruction", "AsrModel", "calibrate_asr", "design_asr_weighting"),
+    "connectivity": ("coherence", "phase_locking"),
     "covariance": ("SlidingCovariance", "covariances", "ledoit_wolf", "oas", "shrink"),
     "design": (
         "cascade",
@@ -37,34 +67,96 @@ _HOMES = {
         "design_lowpass",
         "design_notch",
     ),
-    "features": ("log_variance",),
+    "design_fir": ("design_fir", "fir_delay", "minimum_phase"),
+    "eyes": ("blink_projection", "eye_regression"),
+    "features": (
+        "ExponentialCovariance",
+        "LogBandPower",
+        "SlowPotentials",
+        "erd_ers",
+        "hjorth",
+        "log_variance",
+    ),
     "filters": ("FilterBank", "SosFilter", "filter_recording", "zero_phase"),
+    "fir": ("FirFilter", "fir_recording"),
     "gaps": ("GapPolicy", "Patched"),
+    "geometry": (
+        "electrode_positions",
+        "interpolate_bad",
+        "laplacian",
+        "rest_reference",
+        "surface_laplacian",
+    ),
+    "mains": ("LineCanceller", "remove_line_spatially"),
     "marks": ("Mark", "Marks"),
+    "potato": ("RiemannianPotato",),
+    "quality": ("ChannelQuality", "assess_quality"),
+    "resample": ("Resampler",),
+    "spatial": ("SpatialFilter", "bipolar", "common_average", "find_bad_channels"),
+    "spectrum": ("StreamingPsd", "band_power", "psd"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ArtefactDetector",
+    "ArtefactLimits",
+    "ArtifactSubspaceReconstruction",
+    "AsrModel",
+    "ChannelQuality",
+    "ExponentialCovariance",
     "FilterBank",
+    "FirFilter",
     "GapPolicy",
+    "LineCanceller",
+    "LogBandPower",
     "Mark",
     "Marks",
     "Patched",
+    "Resampler",
+    "RiemannianPotato",
     "SlidingCovariance",
+    "SlowPotentials",
     "SosFilter",
+    "SpatialFilter",
+    "StreamingPsd",
+    "assess_quality",
+    "band_power",
+    "bipolar",
+    "blink_projection",
+    "calibrate_asr",
     "cascade",
+    "coherence",
+    "common_average",
     "covariances",
+    "design_asr_weighting",
     "design_bandpass",
     "design_bandstop",
     "design_dc_blocker",
+    "design_fir",
     "design_highpass",
     "design_lowpass",
     "design_notch",
+    "electrode_positions",
+    "erd_ers",
+    "eye_regression",
     "filter_recording",
+    "find_bad_channels",
+    "fir_delay",
+    "fir_recording",
+    "hjorth",
+    "interpolate_bad",
+    "laplacian",
     "ledoit_wolf",
     "log_variance",
+    "mark_lead_off",
+    "minimum_phase",
     "oas",
+    "phase_locking",
+    "psd",
+    "remove_line_spatially",
+    "rest_reference",
     "shrink",
+    "surface_laplacian",
     "zero_phase",
 ]
 

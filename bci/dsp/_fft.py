@@ -87,7 +87,7 @@ def _pass(typingctx: Any, data: Any, base: Any, quarter: Any, tw: Any, stride: A
             return lanes.sub(a[0], b[0]), lanes.sub(a[1], b[1])
 
         with lanes.loop(quarter) as point:
-            places, factors, step = [], [None], builder.mul(point.index, stride)
+            places, factors, step = [], [(None, None)], builder.mul(point.index, stride)
             for k in range(4):
                 at = builder.add(builder.add(base, point.index), builder.mul(quarter, quarter.type(k)))
                 places.append(builder.mul(at, row))
@@ -114,7 +114,7 @@ def _pass(typingctx: Any, data: Any, base: Any, quarter: Any, tw: Any, stride: A
 
 
 @kernel
-def convolve(x, y, spectrum, tw, data):  # type: ignore[no-untyped-def]
+def convolve(x: Any, y: Any, spectrum: Any, tw: Any, data: Any) -> Any:
     """Circular convolution of x (n_channels, n <= size) by `size` points; y gets the last y.shape[1] of the first n.
 
     spectrum, tw: (2 * size). data: scratch (size * PAIR).
@@ -141,7 +141,9 @@ def convolve(x, y, spectrum, tw, data):  # type: ignore[no-untyped-def]
                 _pass(data, base, block // 4, tw, size // block, 1)
             block //= 4
         local = block
-        for part in range(0, size, local):  # there, multiply and back while this part is in the first-level cache
+        for part in range(
+            0, size, local
+        ):  # there, multiply and back while this part is in the first-level cache
             block = local
             while block >= 4:
                 for base in range(part, part + local, block):
@@ -173,7 +175,7 @@ def convolve(x, y, spectrum, tw, data):  # type: ignore[no-untyped-def]
     return 0
 
 
-def plain_convolve(x, y, spectrum, tw, data):  # type: ignore[no-untyped-def]
+def plain_convolve(x: Any, y: Any, spectrum: Any, tw: Any, data: Any) -> Any:
     """`convolve` by numpy: the twin for tests, and for a machine where vectors do not work."""
     size = len(spectrum) // 2
     natural = np.empty(size, np.complex128)

@@ -87,7 +87,7 @@ def _dot(typingctx: Any, packed: Any, at: Any, pitch: Any, y: Any, y_at: Any, y_
 
 
 @kernel
-def fir_run(x, y, packed):  # type: ignore[no-untyped-def]
+def fir_run(x: Any, y: Any, packed: Any) -> Any:
     """x, y: (n_channels, n_samples), any strides. Returns 0, 1 if x is not finite, 2 if y has another shape."""
     n_channels, n = x.shape
     if y.shape[0] != n_channels or y.shape[1] != n:
@@ -148,7 +148,7 @@ def fir_run(x, y, packed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def plain_run(x, y, packed):  # type: ignore[no-untyped-def]
+def plain_run(x: Any, y: Any, packed: Any) -> Any:
     """`fir_run` in plain loops: the twin for tests, and for a machine where vectors do not work."""
     n_channels, n = x.shape
     if y.shape[0] != n_channels or y.shape[1] != n:

@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 from bci.dsp._simd import Lanes, array_type, compiled, plain
 from bci.jit import kernel
 
-__all__ = ["PLACE", "pitch_of", "runner"]
+__all__ = ["PLACE", "TILE", "adder", "pitch_of", "runner"]
 
 W = 8
 TILE = 64  # samples padded and taken at a time
@@ -37,10 +37,25 @@ def pitch_of(n_channels: int) -> int:
 def runner() -> Callable[..., int]:
     """`slide` compiled."""
     f64 = np.float64
-    shapes = (array_type(f64, 3, "A"), types.int64, array_type(f64, 3), array_type(np.int64, 1), array_type(np.int64, 1), array_type(f64, 4))
+    shapes = (
+        array_type(f64, 3, "A"),
+        types.int64,
+        array_type(f64, 3),
+        array_type(np.int64, 1),
+        array_type(np.int64, 1),
+        array_type(f64, 4),
+    )
     if plain():
         return plain_slide
     return compiled(slide, *shapes)
+
+
+def adder() -> Callable[..., None]:
+    """`add_gram` compiled."""
+    if plain():
+        return plain_add_gram
+    f64 = np.float64
+    return compiled(add_gram, array_type(f64, 2, "A"), array_type(f64, 1), array_type(f64, 1))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -59,7 +74,8 @@ def _add_grams(typingctx: Any, x: Any, n: Any, pitch: Any, ring: Any, at: Any) -
             with lanes.loop(builder.sub(blocks, row.index)) as column:
                 j = builder.add(i, builder.mul(column.index, width))
                 places = [
-                    builder.add(builder.add(at, j), builder.mul(builder.add(i, n.type(r)), pitch)) for r in range(W)
+                    builder.add(builder.add(at, j), builder.mul(builder.add(i, n.type(r)), pitch))
+                    for r in range(W)
                 ]
                 sums = [lanes.variable(lanes.load(out, place)) for place in places]
                 with lanes.loop(n) as sample:
@@ -77,7 +93,29 @@ def _add_grams(typingctx: Any, x: Any, n: Any, pitch: Any, ring: Any, at: Any) -
 
 
 @kernel
-def slide(x, first, ring, place, ends, covs):  # type: ignore[no-untyped-def]
+def add_gram(x: Any, total: Any, scratch: Any) -> Any:
+    """total += x xᵀ, sample after sample. x: (n_channels, n <= TILE). total: (pitch * pitch,), upper blocks only."""
+    n_channels, n = x.shape
+    pitch = (n_channels + W - 1) // W * W
+    for i in range(n):
+        for c in range(n_channels):
+            scratch[i * pitch + c] = x[c, i]
+    _add_grams(scratch, n, pitch, total, 0)
+
+
+@kernel
+def plain_add_gram(x: Any, total: Any, scratch: Any) -> Any:
+    """`add_gram` in plain loops."""
+    n_channels, n = x.shape
+    pitch = (n_channels + W - 1) // W * W
+    for t in range(n):
+        for i in range(n_channels):
+            for j in range(i, n_channels):
+                total[i * pitch + j] += x[i, t] * x[j, t]
+
+
+@kernel
+def slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any) -> Any:
     """Take samples, emit the covariances that became due; returns their number, or -1 if x is not finite.
 
     x: (n_signals, n_channels, n_samples), any strides. ring: (n_signals, n_blocks + 1, pitch * (pitch + 1)), the last
@@ -120,7 +158,9 @@ def slide(x, first, ring, place, ends, covs):  # type: ignore[no-untyped-def]
                     for b in range(n_signals):
                         total = ring[b, n_blocks]
                         total[:] = 0.0
-                        for k in range(n_blocks):  # oldest first: the order, and so the last bit, never changes
+                        for k in range(
+                            n_blocks
+                        ):  # oldest first: the order, and so the last bit, never changes
                             block = ring[b, (place[0] + k) % n_blocks]
                             for i in range(len(total)):
                                 total[i] += block[i]
@@ -132,7 +172,7 @@ def slide(x, first, ring, place, ends, covs):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def finish(total, n, pitch, n_window, cov):  # type: ignore[no-untyped-def]
+def finish(total: Any, n: Any, pitch: Any, n_window: Any, cov: Any) -> Any:
     """Gram matrix and sums of a window to a biased covariance, both triangles the same bits."""
     for i in range(n):
         mean = total[pitch * pitch + i] / n_window
@@ -143,7 +183,7 @@ def finish(total, n, pitch, n_window, cov):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def plain_slide(x, first, ring, place, ends, covs):  # type: ignore[no-untyped-def]
+def plain_slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any) -> Any:
     """`slide` in plain loops: the twin for tests, and for a machine where vectors do not work."""
     n_signals, n, n_samples = x.shape
     step, n_blocks = place[3], place[4]

@@ -6,13 +6,15 @@ a matrix product by BLAS would not promise that.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bci.jit import kernel
 
 
 @kernel
-def apply_matrix(x, columns, y, out):  # type: ignore[no-untyped-def]
+def apply_matrix(x: Any, columns: Any, y: Any, out: Any) -> Any:
     """y[:, t] = sum over c of columns[c] * x[c, t]. columns: (n_in, n_out), C order. out: (n_out,) scratch."""
     bad = False
     for t in range(x.shape[1]):
@@ -28,7 +30,7 @@ def apply_matrix(x, columns, y, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def resample(x, y, phases, line, place, up, down):  # type: ignore[no-untyped-def]
+def resample(x: Any, y: Any, phases: Any, line: Any, place: Any, up: Any, down: Any) -> Any:
     """Polyphase resampling. phases: (up, n_taps) per phase. line: (n_taps, n_channels), a ring of the newest samples.
 
     place: [next slot of the ring, input samples taken, output samples given]. Returns the number of outputs.
@@ -57,7 +59,7 @@ def resample(x, y, phases, line, place, up, down):  # type: ignore[no-untyped-de
 
 
 @kernel
-def cancel_line(x, y, amplitude, oscillator, rate, pull, limit):  # type: ignore[no-untyped-def]
+def cancel_line(x: Any, y: Any, amplitude: Any, oscillator: Any, rate: Any, pull: Any, limit: Any) -> Any:
     """Subtract a sine and its harmonics, following amplitude, phase and frequency.
 
     amplitude: (n_harmonics, 2, n_channels), cosine and sine parts. oscillator: [phase, step, nominal step], rad.
@@ -92,7 +94,7 @@ def cancel_line(x, y, amplitude, oscillator, rate, pull, limit):  # type: ignore
 
 
 @kernel
-def block_extremes(x, muscle, previous, stats):  # type: ignore[no-untyped-def]
+def block_extremes(x: Any, muscle: Any, previous: Any, stats: Any) -> Any:
     """Add samples to the running block. stats: (5, n_channels): min, max, largest |x|, largest step, sum of muscle²."""
     for t in range(x.shape[1]):
         for c in range(x.shape[0]):
@@ -106,7 +108,7 @@ def block_extremes(x, muscle, previous, stats):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def exponential_covariance(x, cov, mean, forget):  # type: ignore[no-untyped-def]
+def exponential_covariance(x: Any, cov: Any, mean: Any, forget: Any) -> Any:
     """cov and mean forget by (1 - forget) a sample; the mean is that before the sample."""
     n = len(mean)
     d = np.empty(n)
@@ -121,37 +123,30 @@ def exponential_covariance(x, cov, mean, forget):  # type: ignore[no-untyped-def
 
 
 @kernel
-def add_squares(x, sums, decay):  # type: ignore[no-untyped-def]
-    """sums[c] = decay * sums[c] + x[c, t]² for each sample."""
+def add_squares(x: Any, sums: Any, weight: Any, decay: Any) -> Any:
+    """sums[c] = decay * sums[c] + x[c, t]² for each sample; returns the weight, 1 a sample decayed likewise."""
     for t in range(x.shape[1]):
         for c in range(x.shape[0]):
             sums[c] = decay * sums[c] + x[c, t] * x[c, t]
+        weight = decay * weight + 1.0
+    return weight
 
 
 @kernel
-def add_grams(x, total):  # type: ignore[no-untyped-def]
-    """total += x xᵀ, sample after sample."""
-    n = x.shape[0]
-    for t in range(x.shape[1]):
-        for i in range(n):
-            v = x[i, t]
-            for j in range(n):
-                total[i, j] += v * x[j, t]
-
-
-@kernel
-def is_below(limit, cov, lower):  # type: ignore[no-untyped-def]
-    """True if limit - cov is positive definite (Cholesky succeeds). lower: (n, n) scratch."""
+def is_below(limit: Any, cov: Any, work: Any) -> Any:
+    """True if limit - cov is positive definite, i.e. its Cholesky factorisation succeeds. work: (n, n) scratch."""
     n = limit.shape[0]
-    for j in range(n):
-        for i in range(j, n):
-            s = limit[i, j] - cov[i, j]
-            for k in range(j):
-                s -= lower[i, k] * lower[j, k]
-            if i == j:
-                if not s > 0.0:
-                    return False
-                lower[j, j] = np.sqrt(s)
-            else:
-                lower[i, j] = s / lower[j, j]
+    for i in range(n):
+        for j in range(n):
+            work[i, j] = limit[i, j] - cov[i, j]
+    for k in range(
+        n
+    ):  # outer-product form: the inner loop runs along a row, with no sum that would have to wait
+        pivot = work[k, k]
+        if not pivot > 0.0:
+            return False
+        for i in range(k + 1, n):
+            factor = work[k, i] / pivot
+            for j in range(i, n):
+                work[i, j] -= factor * work[k, j]
     return True

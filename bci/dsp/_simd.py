@@ -1,10 +1,10 @@
 """Vector lanes for kernels whose inner loop runs over channels.
 
 Numba's loop vectoriser keeps the state of a recursive filter in memory and reloads it for every sample. The kernels of
-this package write the vector code themselves, through LLVM: one lane is one channel, 64 bytes make one vector, and LLVM
-turns such a vector into one AVX-512 register, two of AVX2, four of NEON or SSE2. The same source runs everywhere.
+this package write the vector code themselves, through LLVM: one lane is one channel, 64 bytes make one vector, and
+LLVM turns such a vector into one AVX-512 register, two of AVX2, four of NEON or SSE2. The same source runs everywhere.
 
-How a kernel uses it: a module-level `@intrinsic` builds the inner loop with `Lanes` and a `@kernel` around it walks over
+How a kernel uses it: a module-level `@intrinsic` builds the inner loop with `Lanes`, a `@kernel` around it walks over
 blocks of channels. What must be known when compiling (the shape of a cascade, a width) is passed as a *literal*
 argument, so it is part of the signature: `compiled(kernel, signature)` gives the machine code of one signature from
 Numba's disk cache, in this process or the next. A factory closure would be recompiled in every process.
@@ -24,11 +24,21 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
 from numpy.typing import NDArray
 
-__all__ = ["VECTOR_BYTES", "Lanes", "aligned", "array_type", "compiled", "element", "lanes_of", "move", "plain"]
+__all__ = [
+    "VECTOR_BYTES",
+    "Lanes",
+    "aligned",
+    "array_type",
+    "compiled",
+    "element",
+    "lanes_of",
+    "move",
+    "plain",
+]
 
 VECTOR_BYTES = 64
 
-#: a*b+c may become one rounding, and a zero's sign is free; the order of operations is never changed, and NaN stays NaN.
+#: a*b+c may become one rounding, a zero's sign is free; the order of operations never changes, and NaN stays NaN.
 _FLAGS = ("contract", "nsz")
 
 
@@ -39,7 +49,7 @@ def plain() -> bool:
 
 def lanes_of(dtype: Any) -> int:
     """Channels in one vector: 8 of float64, 16 of float32."""
-    return VECTOR_BYTES // np.dtype(dtype).itemsize
+    return VECTOR_BYTES // int(np.dtype(dtype).itemsize)
 
 
 def array_type(dtype: Any, ndim: int, layout: str = "C") -> Any:
@@ -65,7 +75,9 @@ def compiled(kernel: Any, *signature: Any) -> Callable[..., Any]:
     Calling it skips Numba's look-up by argument types, about a third of the cost of a call with one sample; so the
     caller must know that the arrays have the types of the signature.
     """
-    entry: Callable[..., Any] = kernel.compile(tuple(types.literal(s) if isinstance(s, str | int) else s for s in signature))
+    entry: Callable[..., Any] = kernel.compile(
+        tuple(types.literal(s) if isinstance(s, str | int) else s for s in signature)
+    )
     return entry
 
 

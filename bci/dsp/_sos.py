@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numba import literally, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -32,7 +31,9 @@ __all__ = ["bank_runner", "factor", "pack", "runner", "set_states", "states"]
 
 HEAD = 3
 SCRATCH_SAMPLES = 128
-TILE_BYTES = 16384  # x and y of one tile of samples stay in the first-level cache while the blocks pass over them
+TILE_BYTES = (
+    16384  # x and y of one tile of samples stay in the first-level cache while the blocks pass over them
+)
 
 
 def factor(sos: F64) -> tuple[float, F64, str]:
@@ -42,7 +43,11 @@ def factor(sos: F64) -> tuple[float, F64, str]:
     the same filter, but `1 - z⁻²` costs no multiplication.
     """
     b, a = sos[:, :3].copy(), sos[:, 4:]
-    b[b[:, 0] == 0] += [1e-300, 0.0, 0.0]  # a section that only delays keeps its place; 1e-300 vanishes in rounding
+    b[b[:, 0] == 0] += [
+        1e-300,
+        0.0,
+        0.0,
+    ]  # a section that only delays keeps its place; 1e-300 vanishes in rounding
     gain = float(np.prod(b[:, 0]))
     b /= b[:, :1]
     at_half = [i for i in range(len(b)) if np.array_equal(b[i], [1.0, 2.0, 1.0])]
@@ -165,7 +170,7 @@ def _cascade(
 
 
 @kernel
-def sos_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     """x, y: (n_channels, n_samples), any strides, apart in memory.
 
     Returns 0, 1 if x made a state not finite, 2 if y has another shape than x; the states change only with 0.
@@ -210,7 +215,7 @@ def sos_run(x, y, packed, form):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def bank_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+def bank_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     """One input, one cascade a band. y: (n_bands, n_channels, n_samples); packed: (n_bands, …)."""
     before = packed[0, 0]
     bad = 0
@@ -223,7 +228,7 @@ def bank_run(x, y, packed, form):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def plain_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+def plain_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     """`sos_run` in plain loops: the twin for tests, and for a machine where vectors do not work."""
     n_channels, n = x.shape
     if y.shape[0] != n_channels or y.shape[1] != n:
@@ -259,7 +264,7 @@ def plain_run(x, y, packed, form):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def plain_bank_run(x, y, packed, form):  # type: ignore[no-untyped-def]
+def plain_bank_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     """`bank_run` in plain loops."""
     before = packed[0, 0]
     bad = 0

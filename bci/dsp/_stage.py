@@ -15,7 +15,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from bci.errors import DesignError, NonFiniteError, ShapeError
 
-__all__ = ["F32", "F64", "UNSHARED", "Signal", "checked_channels", "checked_dtype", "checked_signal", "not_finite"]
+__all__ = [
+    "F32",
+    "F64",
+    "UNSHARED",
+    "Signal",
+    "checked_channels",
+    "checked_dtype",
+    "checked_signal",
+    "not_finite",
+]
 
 Signal = NDArray[Any]
 F32 = np.dtype(np.float32)

@@ -1,7 +1,7 @@
 """What is not brain: detectors that mark samples and say why.
 
-The signal is judged in blocks of a tenth of a second that are anchored to the sample number, so any cut into chunks
-gives the same marks; a block is judged when its last sample has come. Give the detector the signal before any band-pass:
+The signal is judged in blocks of a tenth of a second that are anchored to the sample number, so any cut gives the
+same marks; a block is judged when its last sample has come. Give the detector the signal before any band-pass:
 saturation and loose electrodes do not survive one.
 """
 
@@ -18,7 +18,7 @@ from bci.chunks import F64
 from bci.dsp import _loops
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import checked_channels, checked_signal, not_finite
-from bci.dsp.design import design_highpass
+from bci.dsp.design import cascade, design_highpass, design_notch
 from bci.dsp.filters import SosFilter
 from bci.dsp.marks import Mark
 from bci.errors import DesignError, ShapeError
@@ -44,6 +44,8 @@ class ArtefactLimits:
         Largest RMS above `muscle_hz`.
     muscle_hz : float, Hz
         Muscles are loudest above 20 Hz, brains below [2]_.
+    line_hz : float, Hz
+        Mains, left out of the muscle band with its harmonics.
 
     References
     ----------
@@ -55,8 +57,9 @@ class ArtefactLimits:
     flat_uv: float = 0.05
     step_uv: float = 100.0
     peak_to_peak_uv: float = 200.0
-    muscle_uv: float = 10.0
+    muscle_uv: float = 12.0
     muscle_hz: float = 55.0
+    line_hz: float = 50.0
 
 
 class ArtefactDetector:
@@ -76,6 +79,9 @@ class ArtefactDetector:
         If the muscle band does not fit the rate.
     """
 
+    _next: int | None
+    _whole: bool
+
     def __init__(
         self,
         n_channels: int,
@@ -92,9 +98,10 @@ class ArtefactDetector:
         if not fs_hz >= 20:
             raise DesignError(f"a rate of {fs_hz:g} Hz is too low to judge blocks of a tenth of a second")
         self.block_samples = round(0.1 * fs_hz)
-        self._muscle = SosFilter(
-            design_highpass(self.limits.muscle_hz, fs_hz=fs_hz, order=4), n_channels=self.n_channels
-        )
+        band = design_highpass(self.limits.muscle_hz, fs_hz=fs_hz, order=4)
+        if self.limits.line_hz < fs_hz / 2:
+            band = cascade(band, design_notch(self.limits.line_hz, fs_hz=fs_hz, q=10.0, harmonics=4))
+        self._muscle = SosFilter(band, n_channels=self.n_channels)
         self._stats = np.empty((5, self.n_channels))
         self._previous = np.empty(self.n_channels)
         self.reset()
@@ -152,7 +159,12 @@ class ArtefactDetector:
         saturated = largest >= limits.saturation_uv
         findings = (
             ("saturation", saturated, largest, "at the end of the converter's range"),
-            ("flat", (swing < limits.flat_uv) & ~saturated, swing, "flat: electrode off or input shorted, µV p-p"),
+            (
+                "flat",
+                (swing < limits.flat_uv) & ~saturated,
+                swing,
+                "flat: electrode off or input shorted, µV p-p",
+            ),
             ("step", step > limits.step_uv, step, "jumped between two samples by µV"),
             ("amplitude", swing > limits.peak_to_peak_uv, swing, "waves too large for a brain, µV p-p"),
             ("muscle", muscle > limits.muscle_uv, muscle, f"muscle: RMS above {limits.muscle_hz:g} Hz of µV"),
@@ -169,7 +181,7 @@ class ArtefactDetector:
     def reset(self) -> None:
         """Forget the past; the next whole block is judged first."""
         self._muscle.reset()
-        self._next: int | None = None
+        self._next = None
         self._whole = False
         self._stats[:] = 0.0
 

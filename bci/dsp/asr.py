@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.chunks import F64
-from bci.dsp import _loops
+from bci.dsp import _gram, _loops
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import checked_channels, checked_signal, not_finite
 from bci.dsp.filters import SosFilter
@@ -34,7 +34,9 @@ class AsrModel:
         self.fs_hz = float(fs_hz)
         n = len(self.mixing)
         if self.mixing.shape != (n, n) or self.thresholds.shape != (n, n):
-            raise ShapeError(f"mixing {self.mixing.shape} and thresholds {self.thresholds.shape} must be square alike")
+            raise ShapeError(
+                f"mixing {self.mixing.shape} and thresholds {self.thresholds.shape} must be square alike"
+            )
 
 
 def design_asr_weighting(*, fs_hz: float) -> F64:
@@ -50,7 +52,9 @@ def design_asr_weighting(*, fs_hz: float) -> F64:
     from scipy.signal import lfilter, tf2sos
 
     if not fs_hz > 100:
-        raise DesignError(f"the weighting of ASR reaches to 50 Hz and more: {fs_hz:g} Hz is too slow, use above 100")
+        raise DesignError(
+            f"the weighting of ASR reaches to 50 Hz and more: {fs_hz:g} Hz is too slow, use above 100"
+        )
     n, order = 4096, 8
     grid = np.arange(n // 2 + 1) * fs_hz / n
     corners = [0, 2, 3, 13, 16, 40, min(80.0, fs_hz / 2 - 1), fs_hz / 2]
@@ -127,7 +131,9 @@ def calibrate_asr(x_uv: F64, *, fs_hz: float, cutoff: float = 20.0, window_s: fl
     starts = np.arange(0, power.shape[1] - n, max(1, n // 3))
     amplitude = np.sqrt((sums[:, starts + n] - sums[:, starts]) / n)
     middle = np.median(amplitude, axis=1)
-    spread = (middle - np.quantile(amplitude, 0.1587, axis=1)).clip(min=1e-12)  # one deviation below the median
+    spread = (middle - np.quantile(amplitude, 0.1587, axis=1)).clip(
+        min=1e-12
+    )  # one deviation below the median
     return AsrModel(mixing, (middle + cutoff * spread)[:, None] * vector.T, sos, fs_hz=fs_hz)
 
 
@@ -149,12 +155,19 @@ class ArtifactSubspaceReconstruction:
     .. [1] Mullen et al., IEEE Trans. Biomed. Eng. 62(11):2553-2567, 2015. doi:10.1109/TBME.2015.2481482
     """
 
+    _last: F64 | None
+    _slot: int
+    _seen: int
+    _filled: int
+
     def __init__(
         self, model: AsrModel, *, step_samples: int = 32, window_s: float = 0.5, max_removed: float = 0.66
     ) -> None:
         n_blocks = round(window_s * model.fs_hz / step_samples)
         if step_samples < 1 or n_blocks < 1 or not 0 < max_removed < 1:
-            raise DesignError(f"a window of {window_s:g} s with steps of {step_samples} samples cannot be judged")
+            raise DesignError(
+                f"a window of {window_s:g} s with steps of {step_samples} samples cannot be judged"
+            )
         self.model = model
         self.n_channels = checked_channels(len(model.mixing))
         self.step_samples = int(step_samples)
@@ -163,8 +176,13 @@ class ArtifactSubspaceReconstruction:
         self._limit = model.thresholds.T @ model.thresholds
         self._filter = SosFilter(model.sos, n_channels=self.n_channels)
         n = self.n_channels
-        self._grams = np.zeros((n_blocks, n, n))
-        self._lower = np.zeros((n, n))
+        pitch = _gram.pitch_of(n)
+        self._grams = np.zeros((n_blocks, pitch * pitch))
+        self._tile = np.zeros(_gram.TILE * pitch)
+        self._add_gram = _gram.adder()
+        self._work = np.zeros((n, n))
+        # full rank: (B Bᵀ)⁻¹ replaces the pseudo-inverse's singular value decomposition, five times its cost
+        self._full_rank = bool(np.linalg.cond(model.mixing) < 1e5)
         self._scratch = np.empty(n)
         half = np.pi * (np.arange(self.step_samples) + 1) / self.step_samples
         self._blend = (1.0 - np.cos(half)) / 2.0
@@ -194,11 +212,13 @@ class ArtifactSubspaceReconstruction:
         out = []
         t = 0
         while t < x.shape[1]:
-            m = min(x.shape[1] - t, self.step_samples - self._filled)
+            m = min(x.shape[1] - t, self.step_samples - self._filled, _gram.TILE)
             if self._filled == 0:
                 self._grams[self._slot] = 0.0
-            _loops.add_grams(weighted[:, t : t + m], self._grams[self._slot])
-            self._line[:, self.delay_samples + self._filled : self.delay_samples + self._filled + m] = x[:, t : t + m]
+            self._add_gram(weighted[:, t : t + m], self._grams[self._slot], self._tile)
+            self._line[:, self.delay_samples + self._filled : self.delay_samples + self._filled + m] = x[
+                :, t : t + m
+            ]
             self._filled += m
             t += m
             if self._filled == self.step_samples:
@@ -210,11 +230,13 @@ class ArtifactSubspaceReconstruction:
         n_blocks = len(self._grams)
         self._slot = (self._slot + 1) % n_blocks
         self._seen = min(self._seen + 1, n_blocks)
-        cov = np.zeros_like(self._limit)
-        for k in range(n_blocks - self._seen, n_blocks):  # oldest first
-            cov += self._grams[(self._slot + k) % n_blocks]
-        cov /= self._seen * self.step_samples
-        rebuilt = self._rebuilding(cov)
+        order = (self._slot + np.arange(n_blocks - self._seen, n_blocks)) % n_blocks
+        total = self._grams[order[0]].copy()
+        for k in order[1:]:  # oldest first
+            total += self._grams[k]
+        total /= self._seen * self.step_samples
+        pitch = _gram.pitch_of(self.n_channels)
+        rebuilt = self._rebuilding(total.reshape(pitch, pitch)[: self.n_channels, : self.n_channels])
         due = self._line[:, : self.step_samples]
         if rebuilt is None and self._last is None:
             y = due.copy(order="F")
@@ -227,17 +249,20 @@ class ArtifactSubspaceReconstruction:
         return y
 
     def _rebuilding(self, cov: F64) -> F64 | None:
-        """The matrix that rebuilds what is too loud, or None where nothing is."""
-        if _loops.is_below(self._limit, cov, self._lower):
+        """The matrix that rebuilds what is too loud, or None where nothing is. Only the upper triangle is read."""
+        if _loops.is_below(self._limit, cov, self._work):
             return None
-        value, vector = np.linalg.eigh(cov)
+        value, vector = np.linalg.eigh(cov, UPLO="U")
         n = self.n_channels
         keep = value < ((self.model.thresholds @ vector) ** 2).sum(axis=0)
         keep |= np.arange(n) + 1 < n - self._max_removed
         if keep.all():
             return None
-        kept = vector[:, keep].T @ self.model.mixing  # (n_kept, n): what the kept components see of clean sources
-        matrix: F64 = self.model.mixing @ np.linalg.pinv(kept) @ vector[:, keep].T
+        kept = (
+            vector[:, keep].T @ self.model.mixing
+        )  # (n_kept, n): what the kept components see of clean sources
+        inverse = kept.T @ np.linalg.inv(kept @ kept.T) if self._full_rank else np.linalg.pinv(kept)
+        matrix: F64 = self.model.mixing @ inverse @ vector[:, keep].T
         return matrix
 
     def _apply(self, matrix: F64 | None, x: F64) -> F64:
@@ -252,7 +277,7 @@ class ArtifactSubspaceReconstruction:
         self._filter.reset()
         self._grams[:] = 0.0
         self._line = np.zeros((self.n_channels, self.delay_samples + self.step_samples), order="F")
-        self._last: F64 | None = None
+        self._last = None
         self._slot = self._seen = self._filled = 0
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -268,7 +293,9 @@ class ArtifactSubspaceReconstruction:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved `state`, bit for bit. ShapeError if it is of another shape."""
         if state["grams"].shape != self._grams.shape:
-            raise ShapeError(f"the saved ASR state has shape {state['grams'].shape}, expected {self._grams.shape}")
+            raise ShapeError(
+                f"the saved ASR state has shape {state['grams'].shape}, expected {self._grams.shape}"
+            )
         self._filter.restore({"z": state["filter_z"], "started": state["filter_started"]})
         self._grams[:] = state["grams"]
         self._line[:] = state["line"]
@@ -278,10 +305,10 @@ class ArtifactSubspaceReconstruction:
 
 def _geometric_median(points: F64) -> F64:
     """Weiszfeld's iteration on rows."""
-    y = np.median(points, axis=0)
+    y: F64 = np.median(points, axis=0)
     for _ in range(200):
         weight = 1.0 / np.maximum(np.sqrt(((points - y) ** 2).sum(axis=1)), 1e-12)
-        new = weight @ points / weight.sum()
+        new: F64 = weight @ points / weight.sum()
         if np.sqrt(((new - y) ** 2).sum()) < 1e-6 * max(np.sqrt((y**2).sum()), 1e-300):
             return new
         y = new

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.chunks import F64
-
 from bci.dsp import _gram
 from bci.errors import DesignError, NonFiniteError, ShapeError
 
@@ -47,7 +46,9 @@ class SlidingCovariance:
         self, n_channels: int, *, window_samples: int, step_samples: int, n_bands: int | None = None
     ) -> None:
         if n_channels < 1 or (n_bands is not None and n_bands < 1):
-            raise ShapeError(f"a covariance needs channels and bands, got {n_channels} channels, {n_bands} bands")
+            raise ShapeError(
+                f"a covariance needs channels and bands, got {n_channels} channels, {n_bands} bands"
+            )
         if step_samples < 1 or window_samples < step_samples or window_samples % step_samples:
             step = max(step_samples, 1)
             raise DesignError(
@@ -114,7 +115,11 @@ class SlidingCovariance:
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream."""
         after = -1 if self._next is None else self._next
-        return {"ring": self._ring.copy(), "place": self._place.copy(), "next": np.array(after, dtype=np.int64)}
+        return {
+            "ring": self._ring.copy(),
+            "place": self._place.copy(),
+            "next": np.array(after, dtype=np.int64),
+        }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved `state`, bit for bit. ShapeError if it comes from another window or montage."""

@@ -65,7 +65,9 @@ def design_fir(
     room = (edges[-1] - edges[0]) / 2 if stops else min(edges[0], half - edges[-1])
     width = min(max(0.25 * edges[0], 2.0), room) if transition_hz is None else transition_hz
     if not 0 < width <= room:
-        raise DesignError(f"a transition of {width:g} Hz does not fit: beside the edges there is room for {room:g} Hz")
+        raise DesignError(
+            f"a transition of {width:g} Hz does not fit: beside the edges there is room for {room:g} Hz"
+        )
     count = int(np.ceil(3.3 * fs_hz / width)) // 2 * 2 + 1 if n_taps is None else n_taps
     if count % 2 == 0 or count < 3:
         raise DesignError(f"a linear-phase filter here has an odd number of taps, at least 3, got {count}")
@@ -77,14 +79,18 @@ def design_fir(
     if method == "least_squares":
         points = [(0.0, corners[0][1]), *corners, (half, corners[-1][1])]
         bands, gains = [f for f, _ in points], [g for _, g in points]
-        bands[1] = max(bands[1], 0.05 * width)  # a transition that ends at 0 or at half the rate leaves it a little
+        bands[1] = max(
+            bands[1], 0.05 * width
+        )  # a transition that ends at 0 or at half the rate leaves it a little
         bands[-2] = min(bands[-2], half - 0.05 * width)
         return np.asarray(signal.firls(count, bands, gains, fs=fs_hz), dtype=np.float64)
     if method != "window":
         raise DesignError(f"unknown method {method!r}: expected window or least_squares")
     cuts = [(a + b) / 2 for (a, _), (b, _) in zip(corners[::2], corners[1::2], strict=True)]
     kind = "bandstop" if stops else "bandpass" if below and above else "highpass" if below else "lowpass"
-    return np.asarray(signal.firwin(count, cuts, pass_zero=kind, window="hamming", fs=fs_hz), dtype=np.float64)
+    return np.asarray(
+        signal.firwin(count, cuts, pass_zero=kind, window="hamming", fs=fs_hz), dtype=np.float64
+    )
 
 
 def minimum_phase(taps: F64) -> F64:

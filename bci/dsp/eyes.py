@@ -58,7 +58,7 @@ def blink_projection(x_uv: F64, *, frontal: Sequence[int], fs_hz: float) -> F64:
     """Matrix that removes the blink's pattern where no EOG was recorded.
 
     Blinks are the largest slow waves of the frontal channels. Of all spatial filters the one whose power at blinks is
-    largest relative to its power elsewhere gives the blink's time course; every channel's regression on it is taken out.
+    largest relative to its power elsewhere gives the blink's course; every channel's regression on it is taken out.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def blink_projection(x_uv: F64, *, frontal: Sequence[int], fs_hz: float) -> F64:
     whiten = vector[:, keep] / np.sqrt(value[keep])
     weights = whiten @ np.linalg.eigh(whiten.T @ during @ whiten)[1][:, -1]
     pattern = during @ weights / (weights @ during @ weights)
-    return np.eye(len(x)) - np.outer(pattern, weights)
+    matrix: F64 = np.eye(len(x)) - np.outer(pattern, weights)
+    return matrix
 
 
 def _centred(x_uv: F64) -> F64:
@@ -114,4 +115,5 @@ def _centred(x_uv: F64) -> F64:
         raise ShapeError(f"too few samples for {x.shape[0]} channels: {x.shape[1]}")
     if not np.isfinite(x).all():
         raise not_finite("learning the eyes' pattern")
-    return x - x.mean(axis=1, keepdims=True)
+    centred: F64 = x - x.mean(axis=1, keepdims=True)
+    return centred

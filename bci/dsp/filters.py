@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from sys import getrefcount
 from typing import Any
 
@@ -54,6 +55,9 @@ class SosFilter:
     ----------
     .. [1] Oppenheim & Schafer, Discrete-Time Signal Processing, 3rd ed., ch. 6.3 (transposed direct form II).
     """
+
+    _started: bool
+    _y: Signal  # the last output; its memory is used again once nobody holds it
 
     def __init__(self, sos: object, *, n_channels: int, dtype: DTypeLike = np.float64) -> None:
         self.sos = checked_sos(sos)
@@ -117,7 +121,9 @@ class SosFilter:
     def reset(self) -> None:
         """Forget the past; the next sample starts the filter anew."""
         self._started = False
-        self._y = _empty((self.n_channels, 0), self.dtype, "F")  # the last output; another shape takes the slow way
+        self._y = _empty(
+            (self.n_channels, 0), self.dtype, "F"
+        )  # the last output; another shape takes the slow way
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream: `z` (n_sections, 2, n_channels)."""
@@ -221,7 +227,9 @@ class FilterBank:
         self._started = bool(state["started"])
 
 
-def filter_recording(sos: object, x_uv: Signal, *, n_threads: int = 2, dtype: DTypeLike = np.float64) -> Signal:
+def filter_recording(
+    sos: object, x_uv: Signal, *, n_threads: int = 2, dtype: DTypeLike = np.float64
+) -> Signal:
     """A whole recording through `SosFilter`, groups of channels on several threads: the same bits, sooner.
 
     Parameters
@@ -313,7 +321,7 @@ def _in_threads(run: Any, n_channels: int, width: int, n_threads: int) -> None:
     """Call `run(slice of channels)` for whole blocks of lanes; kernels hold no interpreter lock."""
     n_blocks = -(-n_channels // width)
     edges = [min(n_channels, width * (k * n_blocks // n_threads)) for k in range(n_threads + 1)]
-    parts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    parts = [slice(a, b) for a, b in pairwise(edges) if b > a]
     if len(parts) == 1:
         run(parts[0])
         return
@@ -329,9 +337,13 @@ def checked_sos(sos: object) -> Signal:
     if not np.isfinite(a).all() or (a[:, 3] == 0).any():
         raise DesignError("second-order sections hold NaN, infinity or a0 = 0")
     a /= a[:, 3:4]
-    stable = (np.abs(a[:, 5]) < 1) & (np.abs(a[:, 4]) < 1 + a[:, 5])  # the triangle in which both poles are < 1
+    stable = (np.abs(a[:, 5]) < 1) & (
+        np.abs(a[:, 4]) < 1 + a[:, 5]
+    )  # the triangle in which both poles are < 1
     if not stable.all():
-        raise DesignError(f"section {int(np.argmin(stable))} is not stable: a pole is not inside the unit circle")
+        raise DesignError(
+            f"section {int(np.argmin(stable))} is not stable: a pole is not inside the unit circle"
+        )
     return np.ascontiguousarray(a)
 
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64, Chunk
 from bci.dsp import _fft, _fir
-from bci.dsp.design_fir import fir_delay
 from bci.dsp._simd import aligned
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import UNSHARED, checked_channels, checked_signal, not_finite
+from bci.dsp.design_fir import fir_delay
 from bci.errors import DesignError, ShapeError
 
 __all__ = ["FirFilter", "fir_recording"]
@@ -51,6 +51,9 @@ class FirFilter:
     ----------
     .. [1] Gardner, J. Audio Eng. Soc. 43(3):127-136, 1995 (partitioned convolution without delay).
     """
+
+    _started: bool
+    _y: F64  # the last output; its memory is used again once nobody holds it
 
     def __init__(self, taps: object, *, n_channels: int) -> None:
         h = np.array(taps, dtype=np.float64)
@@ -125,7 +128,9 @@ class FirFilter:
     def reset(self) -> None:
         """Forget the past; the next sample starts the filter anew."""
         self._started = False
-        self._y = _empty((self.n_channels, 0), FLOAT64, "F")  # the last output; another shape takes the slow way
+        self._y = _empty(
+            (self.n_channels, 0), FLOAT64, "F"
+        )  # the last output; another shape takes the slow way
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream."""
@@ -136,7 +141,9 @@ class FirFilter:
         """Go on from a saved `state`, bit for bit. ShapeError if it comes from another filter."""
         line = np.asarray(state["line"], dtype=np.float64)
         if line.shape != self._packed.shape or ("spectra" in state) != (self._tail is not None):
-            raise ShapeError(f"the saved filter state has shape {line.shape}, this filter needs {self._packed.shape}")
+            raise ShapeError(
+                f"the saved filter state has shape {line.shape}, this filter needs {self._packed.shape}"
+            )
         if self._tail is not None:
             self._tail.restore(state)
         self.reset()
@@ -185,11 +192,18 @@ class _Tail:
 
     def state(self) -> dict[str, NDArray[Any]]:
         filled = np.array(self._filled)
-        return {"spectra": self._spectra.copy(), "blocks": self._blocks.copy(), "due": self._due.copy(), "filled": filled}
+        return {
+            "spectra": self._spectra.copy(),
+            "blocks": self._blocks.copy(),
+            "due": self._due.copy(),
+            "filled": filled,
+        }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         if state["spectra"].shape != self._spectra.shape:
-            raise ShapeError(f"the saved filter state has {len(state['spectra'])} blocks, not {len(self._spectra)}")
+            raise ShapeError(
+                f"the saved filter state has {len(state['spectra'])} blocks, not {len(self._spectra)}"
+            )
         self._spectra[:] = state["spectra"]
         self._blocks[:] = state["blocks"]
         self._due = np.array(state["due"])

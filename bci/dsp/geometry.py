@@ -28,7 +28,9 @@ def electrode_positions(channels: Sequence[str]) -> F64:
     import mne
 
     names = mne.channels.get_builtin_montages()
-    montage = "colin27_1005" if "colin27_1005" in names else "standard_1005"  # the same positions, renamed in MNE 1.13
+    montage = (
+        "colin27_1005" if "colin27_1005" in names else "standard_1005"
+    )  # the same positions, renamed in MNE 1.13
     places = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
     known = {label.lower(): place for label, place in places.items()}
     unknown = [c for c in channels if c.lower() not in known]
@@ -49,7 +51,8 @@ def laplacian(channels: Sequence[str], *, size: Literal["small", "large"] = "sma
 
     References
     ----------
-    .. [1] McFarland et al., Electroencephalogr. Clin. Neurophysiol. 103:386-394, 1997. doi:10.1016/S0013-4694(97)00022-2
+    .. [1] McFarland et al., Electroencephalogr. clin. Neurophysiol. 103:386-394, 1997.
+       doi:10.1016/S0013-4694(97)00022-2
     .. [2] Hjorth, Electroencephalogr. Clin. Neurophysiol. 39:526-530, 1975. doi:10.1016/0013-4694(75)90056-5
     """
     n = len(channels)
@@ -94,7 +97,9 @@ def interpolate_bad(channels: Sequence[str], bad: Sequence[str]) -> F64:
     """
     missing = [b for b in bad if b not in channels]
     if missing:
-        raise MontageMismatchError(f"no channel {', '.join(missing)} to interpolate", got=channels, expected=missing)
+        raise MontageMismatchError(
+            f"no channel {', '.join(missing)} to interpolate", got=channels, expected=missing
+        )
     identity = _identity(channels)
     identity.info["bads"] = list(bad)
     identity.interpolate_bads(reset_bads=True, verbose="error")

@@ -66,7 +66,9 @@ class LineCanceller:
         kept = sum(1 for k in range(1, harmonics + 1) if k * (line_hz + pull_hz) < fs_hz / 2)
         self.fs_hz = float(fs_hz)
         self._rate = 2.0 / (time_constant_s * fs_hz)
-        self._pull = self._rate / 2.0  # frequency follows as fast as amplitude: damping 0.5, so a drift costs little
+        self._pull = (
+            self._rate / 2.0
+        )  # frequency follows as fast as amplitude: damping 0.5, so a drift costs little
         self._limit = 2 * np.pi * pull_hz / fs_hz
         self._nominal = 2 * np.pi * line_hz / fs_hz
         self._amplitude = np.zeros((max(1, kept), 2, self.n_channels))
@@ -114,7 +116,9 @@ class LineCanceller:
         """Go on from a saved `state`, bit for bit. ShapeError if it is of another shape."""
         amplitude = np.asarray(state["amplitude"], dtype=np.float64)
         if amplitude.shape != self._amplitude.shape:
-            raise ShapeError(f"the saved line state has shape {amplitude.shape}, expected {self._amplitude.shape}")
+            raise ShapeError(
+                f"the saved line state has shape {amplitude.shape}, expected {self._amplitude.shape}"
+            )
         self._amplitude[:] = amplitude
         self._oscillator[:] = state["oscillator"]
 
@@ -122,7 +126,7 @@ class LineCanceller:
 def remove_line_spatially(
     x_uv: F64, *, line_hz: float, fs_hz: float, n_remove: int | None = None
 ) -> tuple[F64, int]:
-    """Remove the spatial components that carry the line, as ZapLine does. For offline work: it sees the whole recording.
+    """Remove the spatial components that carry the line, as ZapLine does. Offline only: it sees the whole recording.
 
     A moving average over one line period takes the line and all its harmonics out; what it took is mostly line. Of that
     part the components with most power at the line are projected out, and the rest of it is put back.
@@ -160,7 +164,9 @@ def remove_line_spatially(
     rest = x - smooth
     centred = rest - rest.mean(axis=1, keepdims=True)
 
-    size = int(2 ** np.ceil(np.log2(2 * fs_hz)))  # half a hertz, so the harmonics are told from their neighbours
+    size = int(
+        2 ** np.ceil(np.log2(2 * fs_hz))
+    )  # half a hertz, so the harmonics are told from their neighbours
     size = min(size, n)
     starts = range(0, n - size + 1, size // 2)
     window = np.hanning(size)

@@ -45,7 +45,9 @@ class RiemannianPotato:
         """
         c = _checked(covs)
         if len(c) < 8:
-            raise TooFewTrialsError(f"{len(c)} clean windows are too few: give 8", counts={"clean": len(c)}, needed=8)
+            raise TooFewTrialsError(
+                f"{len(c)} clean windows are too few: give 8", counts={"clean": len(c)}, needed=8
+            )
         inside = np.ones(len(c), dtype=bool)
         for _ in range(100):
             self._mean = _geometric_mean(c[inside])
@@ -87,13 +89,15 @@ def _checked(covs: F64) -> F64:
     if c.ndim != 3 or c.shape[1] != c.shape[2]:
         raise ShapeError(f"expected covariances of shape (n_windows, n_channels, n_channels), got {c.shape}")
     if not np.isfinite(c).all() or not (np.linalg.eigvalsh(c)[:, 0] > 0).all():
-        raise NonFiniteError("a covariance is not finite and positive definite: shrink it (oas) or drop its window")
+        raise NonFiniteError(
+            "a covariance is not finite and positive definite: shrink it (oas) or drop its window"
+        )
     return c
 
 
 def _geometric_mean(covs: F64) -> F64:
     """Karcher mean by gradient steps from the arithmetic mean."""
-    mean = covs.mean(axis=0)
+    mean: F64 = covs.mean(axis=0)
     for _ in range(50):
         value, vector = np.linalg.eigh(mean)
         root, inverse = vector * np.sqrt(value) @ vector.T, vector / np.sqrt(value) @ vector.T

@@ -21,8 +21,8 @@ __all__ = ["Resampler"]
 class Resampler:
     """Polyphase resampling from one rate to another, with the anti-alias filter in it.
 
-    Output m stands for input sample `m · rate_in / rate_out - delay_samples`, exactly, for ever: positions are integers,
-    no rounding adds up. The filter is linear-phase; its delay is a whole number of output samples.
+    Output m stands for input sample `m · rate_in / rate_out - delay_samples`, exactly, for ever: positions are
+    integers, no rounding adds up. The filter is linear-phase; its delay is a whole number of output samples.
 
     Parameters
     ----------
@@ -53,7 +53,11 @@ class Resampler:
         widest = max(self.up, self.down)
         self._delay_out = -(-10 * widest // self.down)  # ten zero crossings on each side of the sinc
         half = self._delay_out * self.down
-        taps = firwin(2 * half + 1, 1.0 / widest, window=("kaiser", 5.0)) * self.up if widest > 1 else np.eye(1)[0]
+        taps = (
+            firwin(2 * half + 1, 1.0 / widest, window=("kaiser", 5.0)) * self.up
+            if widest > 1
+            else np.eye(1)[0]
+        )
         if widest == 1:
             self._delay_out = 0
         n_taps = -(-len(taps) // self.up)

@@ -1,6 +1,6 @@
 """Spatial filters: matrices that mix channels, and the stage that applies them sample by sample.
 
-A design is a matrix (n_out, n_in); `SpatialFilter` runs it. Matrices are joined by `@`. Those that need the positions of
+A design is a matrix (n_out, n_in); `SpatialFilter` runs it. Matrices are joined by `@`. Those that need positions of
 electrodes on the head are in `bci.dsp.geometry`, which asks MNE.
 """
 
@@ -96,8 +96,11 @@ def common_average(n_channels: int, *, bad: Sequence[int] = ()) -> F64:
     good = np.ones(n_channels)
     good[list(bad)] = 0.0
     if good.sum() < 2:
-        raise ShapeError(f"a common average needs two good channels, {int(good.sum())} of {n_channels} are left")
-    return np.eye(n_channels) - good / good.sum()
+        raise ShapeError(
+            f"a common average needs two good channels, {int(good.sum())} of {n_channels} are left"
+        )
+    matrix: F64 = np.eye(n_channels) - good / good.sum()
+    return matrix
 
 
 def bipolar(pairs: Sequence[tuple[str, str]], channels: Sequence[str]) -> F64:
@@ -123,7 +126,9 @@ def bipolar(pairs: Sequence[tuple[str, str]], channels: Sequence[str]) -> F64:
     return matrix
 
 
-def find_bad_channels(x_uv: F64, *, z_limit: float = 5.0, flat_uv: float = 0.1, correlation: float = 0.4) -> dict[int, str]:
+def find_bad_channels(
+    x_uv: F64, *, z_limit: float = 5.0, flat_uv: float = 0.1, correlation: float = 0.4
+) -> dict[int, str]:
     """Channels that should not take part in an average, each with the reason in plain words.
 
     Parameters

@@ -43,10 +43,8 @@ def read_edf_header(path: Path) -> EdfHeader:
         gdf = fixed[:3] == b"GDF"
         two = gdf and float(fixed[4:8]) >= 1.9
         try:
-            if gdf:
-                n = int.from_bytes(fixed[252:254] if two else fixed[252:256], "little")
-            else:
-                n = int(fixed[252:256])
+            count = fixed[252:254] if two else fixed[252:256]
+            n = int.from_bytes(count, "little") if gdf else int(count)
         except ValueError as err:
             raise RecordingError(
                 f"{path} has no EDF, BDF or GDF header; is its suffix right?", path=path

@@ -11,22 +11,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bci.prosthesis.ability import AbilityHand
     from bci.prosthesis.certificate import Certificate
     from bci.prosthesis.drawing import hand_lines, hand_svg
+    from bci.prosthesis.drill import Drill, run_drill
     from bci.prosthesis.hand import DOFS, Command, Hand, Reply
+    from bci.prosthesis.hand_simulator import HandSimulator
     from bci.prosthesis.monitor import SafetyMonitor, Snapshot
     from bci.prosthesis.operating_point import PolicyChoice, choose_policy
     from bci.prosthesis.policy import IntentPolicy, PolicyParameters, Sequences
     from bci.prosthesis.profile import Grip, Limits, Opening, Profile, Signal, read_profile
     from bci.prosthesis.replay import Replay, logged_intents, replay_intents, replay_log
+    from bci.prosthesis.rh56 import Rh56Hand
     from bci.prosthesis.simulated import SimulatedHand
 
 __all__ = [
     "DOFS",
+    "AbilityHand",
     "Certificate",
     "Command",
+    "Drill",
     "Grip",
     "Hand",
+    "HandSimulator",
     "IntentPolicy",
     "Limits",
     "Opening",
@@ -35,6 +42,7 @@ __all__ = [
     "Profile",
     "Replay",
     "Reply",
+    "Rh56Hand",
     "SafetyMonitor",
     "Sequences",
     "Signal",
@@ -47,17 +55,22 @@ __all__ = [
     "read_profile",
     "replay_intents",
     "replay_log",
+    "run_drill",
 ]
 
 _HOME = {
+    "ability": ("AbilityHand",),
     "certificate": ("Certificate",),
+    "drill": ("Drill", "run_drill"),
     "drawing": ("hand_lines", "hand_svg"),
     "hand": ("DOFS", "Command", "Hand", "Reply"),
+    "hand_simulator": ("HandSimulator",),
     "monitor": ("SafetyMonitor", "Snapshot"),
     "operating_point": ("PolicyChoice", "choose_policy"),
     "policy": ("IntentPolicy", "PolicyParameters", "Sequences"),
     "profile": ("Grip", "Limits", "Opening", "Profile", "Signal", "read_profile"),
     "replay": ("Replay", "logged_intents", "replay_intents", "replay_log"),
+    "rh56": ("Rh56Hand",),
     "simulated": ("SimulatedHand",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -103,10 +103,17 @@ class _Inbox(threading.Thread):
 
 
 class Monitor:
-    """The loop. `now_ns` is the machine's monotonic clock, injected."""
+    """The loop. `now_ns` is the machine's monotonic clock, injected; time 0 of the session is at `zero_ns`."""
 
     def __init__(
-        self, runner: Runner, inbox: _Inbox, outbox: _Outbox, *, driven: bool, now_ns: Callable[[], int]
+        self,
+        runner: Runner,
+        inbox: _Inbox,
+        outbox: _Outbox,
+        *,
+        driven: bool,
+        zero_ns: int,
+        now_ns: Callable[[], int],
     ) -> None:
         self._runner = runner
         self._inbox = inbox
@@ -114,10 +121,11 @@ class Monitor:
         self._driven = driven
         self._now_ns = now_ns
         self._clock_us = 0  # driven: the time; monotonic: the time at `_zero_ns`
-        self._zero_ns = now_ns()
+        self._zero_ns = zero_ns
         self._device_zero_us: int | None = None
         self._tick_us = TICK_US  # when the next tick is due
         self._viewed_ns = 0
+        self._viewed_mode = runner.state.mode
         self._late_us = 0
         self._gone = False
         self._deadline_us = 0
@@ -134,7 +142,8 @@ class Monitor:
                 self._host_gone()
             else:
                 self._take(message)
-            if self._now_ns() - self._viewed_ns >= SNAPSHOT_NS:
+            news = self._runner.state.mode is not self._viewed_mode
+            if news or self._now_ns() - self._viewed_ns >= SNAPSHOT_NS:
                 self._show()
         summary = self._runner.summary()
         summary["worst_tick_late_ms"] = self._late_us / 1000
@@ -273,6 +282,7 @@ class Monitor:
 
     def _show(self) -> None:
         self._viewed_ns = self._now_ns()
+        self._viewed_mode = self._runner.state.mode
         self._outbox.view({"is": "view", **self._runner.snapshot()})
 
     def _host_gone(self) -> None:
@@ -290,13 +300,41 @@ class Monitor:
 
 
 def make_hand(spec: dict[str, Any]) -> Hand:
-    """The hand that `spec` names: {"name": …, and options of that hand}."""
-    name, options = spec["name"], {k: v for k, v in spec.items() if k != "name"}
+    """The hand that `spec` names: {"name": …, "port": …, "opener": …, and options of that hand}.
+
+    Other names are looked up in the entry point group `bci.hands`: callables that take the open link and the options,
+    with an attribute `baud`.
+    """
+    options = dict(spec)
+    name = options.pop("name")
     if name == "simulated":
         from bci.prosthesis.simulated import SimulatedHand
 
-        return SimulatedHand(**{k: tuple(v) for k, v in options.items()})
-    raise ValueError(f"no hand is called {name!r}")
+        return SimulatedHand(**{key: tuple(value) for key, value in options.items()})
+    port, opener = str(options.pop("port", "")), str(options.pop("opener", ""))
+    adapter: Callable[..., Hand]
+    if name == "ability":
+        from bci.prosthesis import ability
+
+        adapter, baud = ability.AbilityHand, ability.BAUD
+    elif name == "rh56":
+        from bci.prosthesis import rh56
+
+        adapter, baud = rh56.Rh56Hand, rh56.BAUD
+    else:
+        from importlib.metadata import entry_points
+
+        found = entry_points(group="bci.hands", name=name)
+        if not found:
+            raise ValueError(
+                f"no hand is called {name!r}: expected simulated, ability, rh56 or one of bci.hands"
+            )
+        adapter = next(iter(found)).load()
+        baud = int(getattr(adapter, "baud", 115_200))
+    from bci.prosthesis.links import open_link
+
+    link = open_link(port, baud=int(options.pop("baud", baud)), opener=opener)
+    return adapter(link, **options)
 
 
 def main() -> int:
@@ -316,6 +354,8 @@ def main() -> int:
         header = {
             key: first[key] for key in ("profile", "refusal", "armable_until_us", "hand", "clock", "notes")
         }
+        zero_ns = time.monotonic_ns()
+        header["zero_monotonic_ns"] = zero_ns  # lets other clocks of this machine be compared with the log
         log = EventLog(Path(first["log_path"]), header)
     except Exception as err:
         outbox.answer({"is": "failed", "kind": type(err).__name__, "reason": str(err)})
@@ -329,7 +369,8 @@ def main() -> int:
     gc.disable()  # states are tuples of numbers without cycles, and no collection may delay a frame
     runner = Runner(rules, hand, log)
     outbox.answer({"is": "ready"})
-    monitor = Monitor(runner, inbox, outbox, driven=first["clock"] == "driven", now_ns=time.monotonic_ns)
+    driven = first["clock"] == "driven"
+    monitor = Monitor(runner, inbox, outbox, driven=driven, zero_ns=zero_ns, now_ns=time.monotonic_ns)
     try:
         summary = monitor.run()
     finally:

@@ -313,9 +313,7 @@ def _standing(s: State, doubts: frozenset[str], t: int) -> Trigger | None:
 
 def _fire(s: State, trigger: Trigger, cause: str = "") -> Result:
     """Follow `TABLE`. Whatever ends a movement halfway stops the fingers where they are."""
-    mode = TABLE[s.mode].get(trigger)
-    if mode is None:
-        return s, []
+    mode = TABLE[s.mode][trigger]
     setpoint = s.setpoint
     if s.mode is Mode.MOVING and trigger in (Trigger.DOUBT, Trigger.STOP, Trigger.DISARM):
         reach = s.rules.profile.limits.rate_per_s * LOOK_AHEAD_S

@@ -25,7 +25,7 @@ GRACE_S = 0.5  # a hit may come this long after the task's end, as `bci.evaluati
 
 
 class ReportedRun(Protocol):
-    """What a control run must tell; `bci.sessions.trace.RunTrace` does."""
+    """What a control run must tell; `bci.sessions.run_trace.RunTrace` does."""
 
     name: str
     predictions: list[Prediction]

@@ -42,9 +42,9 @@ from bci.sessions.folder import DecisionLog, SessionFolder
 from bci.sessions.live import LivePart, plan_live
 from bci.sessions.observer import ControlView, Observer, Silent
 from bci.sessions.quality import QualityWatch
+from bci.sessions.run_trace import RunTrace, accepted_intents
 from bci.sessions.staging import Stage, stage_recording, stage_synthetic
 from bci.sessions.summary import Summary, cued_figures, latency_figures, movement_figures
-from bci.sessions.trace import RunTrace, accepted_intents
 
 __all__ = ["DemoOptions", "run_demo"]
 

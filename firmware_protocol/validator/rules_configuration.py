@@ -13,6 +13,7 @@ from firmware_protocol.validator.stream import End, Stream
 from firmware_protocol.validator.wire import WireTail, field_bytes
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
+_STATES = frozenset(DeviceState)
 _LATEST_US = INFO_PERIOD_MS * 1200  # a queue may hold INFO up for a while
 _CADENCE_US = INFO_PERIOD_MS * 1500
 #: What two INFO of one config_id must agree on. State and lead-off change without a new config_id.
@@ -240,7 +241,7 @@ def config_step(frame: Data, s: Stream, wire: WireTail) -> Iterator[Hit]:
 )
 def info_values(frame: Info, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """State, rate, scales and labels of INFO make sense."""
-    if frame.state not in DeviceState:
+    if frame.state not in _STATES:
         span = wire.span(frame.offset, *field_bytes(INFO, "state"))
         yield Hit(span, "unknown state", str(frame.state), "0, 1 or 2", key="state")
     hz = frame.rate_num / frame.rate_den

@@ -13,6 +13,7 @@ from firmware_protocol.validator.stream import End, Stream, signed32
 from firmware_protocol.validator.wire import WireTail, field_bytes
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
+_STATUSES, _OPCODES, _LEVELS = frozenset(Status), frozenset(Opcode), frozenset(LogLevel)
 _CADENCE_US = HEARTBEAT_PERIOD_MS * 1500
 
 
@@ -159,7 +160,7 @@ def device_rx_errors(frame: Heartbeat, s: Stream, wire: WireTail) -> Iterator[Hi
 )
 def response_status(frame: Response, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """A RESPONSE ends in a status that version 1 names."""
-    if frame.status not in Status:
+    if frame.status not in _STATUSES:
         span = wire.span(frame.offset, *field_bytes(RESPONSE, "status"))
         yield Hit(span, "unknown status", str(frame.status), "0–7", key=str(frame.status))
 
@@ -179,7 +180,7 @@ def response_results(frame: Response, s: Stream, wire: WireTail) -> Iterator[Hit
     if frame.status != Status.OK:
         if got:
             yield Hit(span, "results although the command failed", f"{got} bytes", "none", key="failed")
-    elif frame.opcode in COMMANDS:
+    elif frame.opcode in _OPCODES:
         form = COMMANDS[Opcode(frame.opcode)]
         size = form.result_struct.size
         if got < size or (got > size and not form.more_results):
@@ -217,7 +218,7 @@ def log_level(frame: Log, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """A LOG of level warning or error is shown; a level that version 1 does not name is a remark."""
     if frame.level >= LogLevel.WARNING:
         span = wire.span(frame.offset, *field_bytes(LOG, "level"))
-        name = LogLevel(frame.level).name.lower() if frame.level in LogLevel else f"level {frame.level}"
+        name = LogLevel(frame.level).name.lower() if frame.level in _LEVELS else f"level {frame.level}"
         yield Hit(span, f"the device logs ({name}): {frame.text}", key=name, t_us=frame.t_us)
 
 

@@ -26,6 +26,7 @@ from firmware_protocol.validator.findings import Hit, Level, rule
 from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail, coded_position
 
+_TYPES = frozenset(Type)
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 
@@ -43,7 +44,7 @@ def _at(fault: Fault, first: int, stop: int) -> tuple[int, int]:
 
 def type_name(number: int) -> str:
     """DATA, EVENT, … or `type 9`."""
-    return Type(number).name if number in Type else f"type {number}"
+    return Type(number).name if number in _TYPES else f"type {number}"
 
 
 @rule(
@@ -298,4 +299,4 @@ def _article(name: str) -> str:
 def _seen_type(fault: Fault) -> str:
     """The type that damaged bytes claim to be; empty if they claim none."""
     head = fault.raw[1] if len(fault.raw) > 1 else 0
-    return type_name(head & 15) if head >> 4 == VERSION and head & 15 in Type else ""
+    return type_name(head & 15) if head >> 4 == VERSION and head & 15 in _TYPES else ""

@@ -14,6 +14,7 @@ from firmware_protocol.validator.wire import WireTail, field_bytes
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
 _FROM_DEVICE = (Data, Event, Info, Response, Heartbeat, Log, Unknown)
+_SOURCES = frozenset(EventSource)
 _EVENT_REACH = 1 << 20  # conversions that an EVENT may lie away from the DATA around it
 _OFF_RATE = 0.02
 
@@ -205,7 +206,7 @@ def event_place(frame: Event, s: Stream, wire: WireTail) -> Iterator[Hit]:
 )
 def event_source(frame: Event, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """An EVENT comes from a source that version 1 names."""
-    if frame.source not in EventSource:
+    if frame.source not in _SOURCES:
         span = wire.span(frame.offset, *field_bytes(EVENT, "source"))
         yield Hit(span, "EVENT of an unknown source", str(frame.source), "1, 2 or 3", key=str(frame.source))
 

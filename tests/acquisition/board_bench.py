@@ -74,6 +74,7 @@ class Bench:
         self.arrivals: list[tuple[int, int]] = []  # (ns, bytes on the wire by then)
         self.wire = Wire()
         self.signal = signal if signal is not None else Ramp()
+        config.setdefault("samples_per_frame", 4)
         self.board = Board(
             BoardConfig(Played("not read"), **config),
             self.signal,

@@ -215,18 +215,18 @@ def test_of_a_real_port_the_newest_bytes_are_kept_for_control_and_all_for_the_re
 
 
 @posix
-def test_attaching_a_recorder_begins_at_a_byte_that_control_sees_first_too(
+def test_attaching_a_recorder_begins_with_the_next_packet_for_it_and_for_control(
     far: tuple[str, socket.socket | int],
 ) -> None:
     link, fd = connect(far)
     early, ears = Ears(), Ears()
     link.attach(early)
-    os.write(fd, b"before")
+    os.write(fd, b"one\0tw")
     early.wait_for(6)
     link.attach(ears)
-    os.write(fd, b"after")
-    assert read_until(link, 5) == ears.heard
-    assert b"".join(a.data for a in ears.heard) == b"after"
+    os.write(fd, b"o\0three\0")
+    assert read_until(link, 6) == ears.heard
+    assert b"".join(a.data for a in ears.heard) == b"three\0"
     link.close()
     os.close(fd)
 

@@ -103,10 +103,12 @@ def gone(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     x = np.random.default_rng(0).normal(0, 30, (15, 1500)) + 20_000
+    names = tuple(f"E{k}" for k in range(15))
+    cue = (Marker(100, "right", 2),)
     runs = [
-        SignalFile(Path("x"), tuple(f"E{k}" for k in range(15)), Fraction(125), part, (Marker(100, "right", 2),), ("rest", "right"), "uV")
+        SignalFile(Path("x"), names, Fraction(125), part, cue, ("rest", "right"), "uV")
         for part in np.split(x, 2, axis=1)
-    ]  # fmt: skip
+    ]
     return write_play_file(runs, tmp_path_factory.mktemp("play") / "p.npz"), x
 
 
@@ -151,7 +153,7 @@ def test_the_wearer_on_the_wire_is_the_wearer_in_python() -> None:
         if isinstance(f, Event) and f.source == EventSource.TRIGGER
     ]
     assert cues == eeg.cues(0)
-    assert [f.labels for f in host.frames if isinstance(f, Info)][0] == synthetic.montage
+    assert next(f.labels for f in host.frames if isinstance(f, Info)) == synthetic.montage
 
 
 def test_a_socket_serves_one_host_after_another(recording: tuple[Path, np.ndarray]) -> None:
@@ -182,10 +184,14 @@ def test_unplugging_is_an_io_error_for_the_host_and_plugging_in_a_new_port(
         host = Host(board.port)
         host.read_until(lambda f: isinstance(f, Heartbeat))
         board.unplug()
-        with pytest.raises(OSError) as caught:  # noqa: PT011
+
+        def use() -> None:
             while os.read(host.fd, 4096):
                 pass
             os.write(host.fd, b"?")
+
+        with pytest.raises(OSError, match="Input/output") as caught:
+            use()
         assert caught.value.errno == errno.EIO
         host.close()
         host = Host(board.plug())
@@ -213,6 +219,15 @@ def test_speed_and_faults_are_in_force_when_the_call_returns(
     saturated = np.flatnonzero(host.counts()[:, 3] == 2**23 - 1)
     told = next(entry for entry in map(json.loads, truth.read_text().splitlines()) if "fault" in entry)
     assert saturated.tolist() == list(range(told["sample"], told["sample"] + told["n_samples"]))
+
+
+@posix
+def test_the_schedule_of_a_run_is_told_before_it_is_played() -> None:
+    synthetic = Synthetic(seed=5, runs=(CuedRun(trials_per_class=1), CuedRun(trials_per_class=2)))
+    eeg = SyntheticEeg(synthetic)
+    with SimulatedBoard(synthetic) as board:
+        assert board.schedule(1) == (eeg.cues(1), eeg.run_samples(1))
+        assert board.schedule(0) == (eeg.cues(0), eeg.run_samples(0))
 
 
 # ---- ends ----

@@ -338,6 +338,54 @@ def test_close_twice_is_fine_and_calls_after_it_say_so(tmp_path):
         m.stop()
 
 
+def test_a_hand_of_ones_own_is_found_by_its_entry_point(monkeypatch):
+    import importlib.metadata
+
+    from bci.prosthesis import monitor_process
+
+    class Mine:
+        baud = 9600
+
+        def __init__(self, link, *, gain):
+            self.link, self.gain = link, gain
+
+    class Point:
+        def load(self):
+            return Mine
+
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group, name: [Point()] if name == "mine" else []
+    )
+    spec = {"name": "mine", "port": "anywhere", "opener": "tests.prosthesis.test_monitor:Opened", "gain": 3}
+    hand = monitor_process.make_hand(spec)
+    assert (hand.gain, hand.link.port, hand.link.baud) == (3, "anywhere", 9600)
+
+
+class Opened:
+    """What an opener returns, for the test above."""
+
+    def __init__(self, port, *, baud):
+        self.port, self.baud = port, baud
+
+
+def test_the_example_adapter_drives_its_simulated_board():
+    import importlib.util
+
+    path = Path(__file__).resolve().parents[2] / "examples" / "hobby_servo_hand.py"
+    spec = importlib.util.spec_from_file_location("hobby_servo_hand", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    assert example.main(["--seconds", "0.2"]) == 0
+    hand = example.HobbyServoHand(example.SimulatedBoard())
+    for n in range(60):
+        reply = hand.exchange(Command(n, 0, "move", (0.5,) * 6))
+    assert reply.position == pytest.approx((0.5,) * 6)
+    board = example.SimulatedBoard()
+    board.read = lambda timeout_s: b"P 1 2 x 4 5 6\nnoise\n"
+    assert example.HobbyServoHand(board).exchange(Command(1, 0, "hold", (0.0,) * 6)) is None
+    hand.close()
+
+
 # ---- the pipe
 
 

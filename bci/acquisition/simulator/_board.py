@@ -39,7 +39,7 @@ from firmware_protocol.limits import CRC_SIZE, MAX_LABEL, MAX_PACKET
 __all__ = ["Board"]
 
 _HEADER = 16  # bytes of DATA before its samples
-_FRAMES_HZ = 60  # DATA packets a second: what a person sees as immediate
+_FRAMES_HZ = 40  # DATA packets a second: each is at most 25 ms old when it is full
 _BITS_PER_BYTE = 10  # 8N1
 _AHEAD_US = 5000  # real time for which the UART is given packets: longer than this program oversleeps
 _BACKLOG = 16_384  # bytes that may wait for the host at speed 0

@@ -93,7 +93,9 @@ def _obey(board: Board, signal: Signal, command: Mapping[str, Any]) -> dict[str,
         match command.get("command"):
             case "speed":
                 board.set_speed(
-                    float(command["factor"]), run=command.get("run"), at_sample=int(command.get("at_sample", 0))
+                    float(command["factor"]),
+                    run=command.get("run"),
+                    at_sample=int(command.get("at_sample", 0)),
                 )
             case "schedule":
                 run = int(command["run"])

@@ -1,4 +1,4 @@
-"""`python -m bci` is `bci`."""
+"""`python -m bci.cli` is `bci`, for where scripts are not on the path."""
 
 import sys
 

@@ -1,0 +1,103 @@
+"""An adapter for a hand of six hobby servos behind an ASCII serial line, as a pattern for hands of your own.
+
+The board takes ``S 10 20 30 40 50 60`` and a line feed (degrees of thumb, index, middle, ring, little, rotation) and
+answers ``P`` and the angles it has reached. Without a port a simulated board stands in. Ctrl-C stops.
+
+To let the safety monitor drive it, register the class in your package's pyproject.toml:
+
+    [project.entry-points."bci.hands"]
+    hobby = "your_package.hobby_servo_hand:HobbyServoHand"
+
+and start ``SafetyMonitor(..., hand={"name": "hobby", "port": ..., "opener": ...})``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import suppress
+
+from bci.prosthesis import Command, Reply, hand_lines
+
+ZERO = (0.0,) * 6
+FULL_DEG = 160.0
+
+
+class HobbyServoHand:
+    """Satisfies `bci.prosthesis.Hand`. Servos tell neither current nor force nor contact: those stay 0 and False."""
+
+    name = "hobby"
+    baud = 115_200
+
+    def __init__(self, link) -> None:
+        self._link = link
+        self._heard = b""
+
+    def exchange(self, command: Command) -> Reply | None:
+        """One frame out, never more; the newest whole answer in. Never waits for the board."""
+        degrees = " ".join(f"{FULL_DEG * closure:.1f}" for closure in command.setpoint)
+        self._link.write(f"S {degrees}\n".encode())
+        *lines, self._heard = (self._heard + self._link.read(0.0)).split(b"\n")
+        for line in reversed(lines):
+            word, *angles = line.split()
+            with suppress(ValueError):  # a damaged line is no answer; four of them in a row are a lost hand
+                if word == b"P" and len(angles) == 6:
+                    position = tuple(float(angle) / FULL_DEG for angle in angles)
+                    return Reply(position, ZERO, ZERO, (False,) * 6)
+        return None
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class SimulatedBoard:
+    """The other end of the line: each servo goes 4 degrees per frame."""
+
+    def __init__(self) -> None:
+        self._angles = [0.0] * 6
+        self._answer = b""
+
+    def write(self, data: bytes) -> None:
+        goals = [float(word) for word in data.split()[1:]]
+        self._angles = [
+            a + max(-4.0, min(4.0, goal - a)) for a, goal in zip(self._angles, goals, strict=True)
+        ]
+        self._answer += b"P " + " ".join(f"{angle:.1f}" for angle in self._angles).encode() + b"\n"
+
+    def read(self, timeout_s: float) -> bytes:
+        answer, self._answer = self._answer, b""
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--port", help="/dev/ttyUSB0, COM3 or socket://HOST:PORT; without it a simulated board"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0)
+    args = parser.parse_args(argv)
+    link = SimulatedBoard()
+    if args.port:
+        from bci.acquisition._serial import SerialPort
+
+        link = SerialPort(args.port, baud=HobbyServoHand.baud)
+    hand = HobbyServoHand(link)
+    with suppress(KeyboardInterrupt):
+        for n in range(int(args.seconds * 50)):
+            closure = 1.0 - abs(1.0 - n / 50.0 % 2.0)  # close in a second, open in a second
+            reply = hand.exchange(Command(n, n * 20_000, "move", (closure,) * 6))
+            if reply is not None and n % 10 == 0:
+                print("\n".join(hand_lines(reply.position, ascii_only=not sys.stdout.isatty())))
+            time.sleep(0.02)
+    hand.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
