@@ -106,7 +106,18 @@ def scan(
             if n <= MAX_CODED:
                 break
             n = MAX_CODED
+        elif n <= MIN_PACKET:  # too short for any packet; dense delimiters make many of these
+            i = 0
+            while i < n:
+                i += load_u8(p + i)
+            kind = SHORT if i == n else COBS
+            _write_event(event, base + at, 0, 0, n | kind << 32, n_raw, 0)
+            event += 8 * EVENT_WORDS
+            n_raw += n
+            at += n + 1
+            continue
         packet = scratch + 1
+        ending = at + n
         kind = UNDELIMITED
         taken = 0
         size = 0
@@ -114,13 +125,11 @@ def scan(
             size = _decode(p, n, scratch)
             if size < 0:
                 kind = COBS
-            elif size < MIN_PACKET:
-                kind = SHORT
             elif _intact(packet, size, table, hardware):
                 taken = n
             else:
                 kind = CRC
-        if taken == 0 and n > MIN_PACKET:  # (3)
+        if taken == 0:  # (3)
             taken, size = _prefix(p, n, packet, forms, rules)
             if taken > n - closed or (taken and not _intact(packet, size, table, hardware)):
                 taken = 0
@@ -129,41 +138,30 @@ def scan(
             if size < 16 + CRC_SIZE:  # what lies behind a short packet is no header
                 for k in range(size - CRC_SIZE, 16):
                     store_u8(packet + k, 0)
-            store_i64(event + 8, load_i64(packet))
-            store_i64(event + 16, load_i64(packet + 8))
+            low, high = load_i64(packet), load_i64(packet + 8)
+            n = taken
         else:  # (4)
-            size = 0
-            store_i64(event + 8, 0)
-            store_i64(event + 16, 0)
-        length = taken if taken else n
-        store_i64(event, base + at)
-        store_i64(event + 24, length | size << 16 | kind << 32)
+            low = high = size = 0
+        tail = n | size << 16 | kind << 32
         if kind == FRAME and _rule(rules, packet, IS_DATA):
-            store_i64(event + 32, n_values)
-            store_i64(event + 40, n_status)
+            _write_event(event, base + at, low, high, tail, n_values, n_status)
             n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
             n_values += load_u8(packet + 12) * load_u8(packet + 13)
         else:
             if kind == FRAME:
                 state[N_TEXT] += _rule(rules, packet, HAS_TEXT)
-            store_i64(event + 32, n_raw)
-            store_i64(event + 40, 0)
-            _copy(p, scratch, length)
-            n_raw += length
+            _write_event(event, base + at, low, high, tail, n_raw, 0)
+            _copy(p, scratch, n)
+            n_raw += n
         event += 8 * EVENT_WORDS
-        at += length
+        at += n
         if taken == 0:
             state[DISCARDING] = not closed
             at += closed
-        elif closed and taken == n:
+        elif closed and at == ending:
             at += 1
         else:
-            store_i64(event, base + at)
-            store_i64(event + 8, 0)
-            store_i64(event + 16, 0)
-            store_i64(event + 24, MISSING_DELIMITER << 32)
-            store_i64(event + 32, n_raw)
-            store_i64(event + 40, 0)
+            _write_event(event, base + at, 0, 0, MISSING_DELIMITER << 32, n_raw, 0)
             event += 8 * EVENT_WORDS
     state[N_EVENTS] = (event - address(events)) // (8 * EVENT_WORDS)
     state[N_VALUES] = n_values
@@ -381,3 +379,15 @@ def _samples(packet: int, forms: int, values: int, status: int) -> int:
         p += sample_size * group
         done += group
     return n_status
+
+
+@inner
+def _write_event(
+    event: int, offset: int, low: int, high: int, tail: int, first: int, first_status: int
+) -> None:
+    store_i64(event, offset)
+    store_i64(event + 8, low)
+    store_i64(event + 16, high)
+    store_i64(event + 24, tail)
+    store_i64(event + 32, first)
+    store_i64(event + 40, first_status)

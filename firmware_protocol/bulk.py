@@ -17,7 +17,7 @@ from firmware_protocol.errors import CaptureError
 __all__ = ["EVENTS", "KINDS", "Batch", "BulkDecoder", "Run", "decode_file"]
 
 _BLOCK = 1 << 20
-_USUAL = 32  # wire bytes an event usually takes at least; where it takes fewer, the room grows
+_USUAL = 32  # wire bytes an event usually takes, at least; 2 is what it takes at the very least
 
 
 class BulkDecoder:
@@ -39,6 +39,7 @@ class BulkDecoder:
 
     def __init__(self, *, nonce: int | None = None, hardware: bool | None = None) -> None:
         self._scanner = Scanner(nonce=nonce, hardware=hardware)
+        self._per_event = _USUAL
 
     @property
     def offset(self) -> int:
@@ -53,7 +54,11 @@ class BulkDecoder:
     def feed(self, data: Buffer) -> Batch:
         """Events of all packets that `data` completes; any cut of the stream gives the same events."""
         wire = wire_array(data)
-        return self._scanner.feed(wire, Columns.for_wire(wire.size, wire.size // _USUAL))
+        batch = self._scanner.feed(wire, Columns.for_wire(wire.size, wire.size // self._per_event))
+        # Dense delimiters give many events: the next columns are made for as many, and a third more, as growing
+        # costs a copy.
+        self._per_event = min(max(wire.size * 3 // (4 * len(batch.events) + 4), 2), _USUAL)
+        return batch
 
     def finish(self) -> Batch:
         """Events of what is still pending, once no more bytes will come."""

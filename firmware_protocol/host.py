@@ -19,7 +19,7 @@ from firmware_protocol.codes import Dialect, HostKind, Type
 from firmware_protocol.crc import crc32c
 from firmware_protocol.errors import FrameError
 from firmware_protocol.frames import Host
-from firmware_protocol.layout import HOST
+from firmware_protocol.layout import HOST, HOST_PAYLOADS
 from firmware_protocol.limits import CRC_SIZE, MAX_CODED, MAX_HOST_PAYLOAD, VERSION
 
 __all__ = [
@@ -36,10 +36,10 @@ __all__ = [
 ]
 
 _HOST_BYTE = bytes([VERSION << 4 | Type.HOST])
-_PAIR = struct.Struct("<QQ")
-_TIME = struct.Struct("<Q")
-_MARKER = struct.Struct("<qQHh")
-_PART = struct.Struct("<BB")
+_PART = HOST_PAYLOADS[HostKind.START].struct
+_PAIR = HOST_PAYLOADS[HostKind.ARRIVAL].struct
+_TIME = HOST_PAYLOADS[HostKind.TX].struct  # of TX and GAP
+_MARKER = HOST_PAYLOADS[HostKind.MARKER].struct
 MAX_PAIRS = MAX_HOST_PAYLOAD // _PAIR.size
 MAX_RAW = MAX_HOST_PAYLOAD - 1
 

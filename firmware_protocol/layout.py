@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from struct import Struct
 
-from firmware_protocol.codes import Opcode, Type
+from firmware_protocol.codes import HostKind, Opcode, Type
 from firmware_protocol.limits import VERSION
 
 __all__ = [
@@ -22,12 +22,14 @@ __all__ = [
     "EVENT",
     "HEARTBEAT",
     "HOST",
+    "HOST_PAYLOADS",
     "INFO",
     "LOG",
     "PACKETS",
     "RESPONSE",
     "CommandLayout",
     "Field",
+    "HostLayout",
     "PacketLayout",
 ]
 
@@ -85,6 +87,20 @@ class CommandLayout:
     def __post_init__(self) -> None:
         object.__setattr__(self, "struct", _struct(self.arguments))
         object.__setattr__(self, "result_struct", _struct(self.results))
+
+
+@dataclass(frozen=True, slots=True)
+class HostLayout:
+    """Payload of one kind of HOST packet. Offsets count from the first payload byte, times are monotonic."""
+
+    kind: HostKind
+    section: str
+    fields: tuple[Field, ...]
+    tail: str
+    struct: Struct = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "struct", _struct(self.fields))
 
 
 def _struct(fields: tuple[Field, ...]) -> Struct:
@@ -345,5 +361,45 @@ COMMANDS: dict[Opcode, CommandLayout] = {
             True,
             "dropped and rx_errors to 0; answers what they were",
         ),
+    )
+}
+
+HOST_PAYLOADS: dict[HostKind, HostLayout] = {
+    h.kind: h
+    for h in (
+        HostLayout(
+            HostKind.START,
+            "9.2",
+            (Field(0, "B", "part", "", "0 … parts − 1"), Field(1, "B", "parts", "", "1–255")),
+            "a part of the JSON text",
+        ),
+        HostLayout(
+            HostKind.ARRIVAL,
+            "9.3",
+            (
+                Field(0, "Q", "offset", "bytes", "wire bytes before a block that was read"),
+                Field(8, "Q", "t_ns", "ns", "when it was read"),
+            ),
+            "more such pairs, 39 at most",
+        ),
+        HostLayout(
+            HostKind.TX, "9.4", (Field(0, "Q", "t_ns", "ns", "when they were sent"),), "the bytes sent"
+        ),
+        HostLayout(
+            HostKind.MARKER,
+            "9.5",
+            (
+                Field(0, "q", "sample_index", "", "64-bit conversion number; −1: not known"),
+                Field(8, "Q", "t_ns", "ns", "when it was set"),
+                Field(16, "H", "code", "", "which marker"),
+                Field(18, "2x", "reserved"),
+                Field(20, "i", "value", "", "whatever goes with the code"),
+            ),
+            "label, UTF-8",
+        ),
+        HostLayout(
+            HostKind.GAP, "9.6", (Field(0, "Q", "t_ns", "ns", "when it was noticed"),), "reason, UTF-8"
+        ),
+        HostLayout(HostKind.RAW, "9.7", (Field(0, "B", "dialect", "", "0 BFP, 1 Cyton"),), "wire bytes"),
     )
 }

@@ -85,7 +85,7 @@ def cancel_line(x: F64, line_hz: float, fs_hz: float, harmonics: int, time_const
         ahead = rate * np.sum(e * (amplitude[0].imag * turns[0].real - amplitude[0].real * turns[0].imag))
         ahead /= 1e-12 + np.sum(np.abs(amplitude[0]) ** 2)
         amplitude += rate * turns[:, None] * e
-        y[:, t] = e
+        y[:, t] = e * (1 - rate / 2 * harmonics)
         step = min(max(step + rate / 2 * ahead, nominal - limit), nominal + limit)
         phase = (phase + step) % (2 * np.pi)
     return y

@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bci.errors import RecordingError
-from firmware_protocol import Splitter, Start
+from firmware_protocol import Decoder, Fault, Splitter, Start
 
 __all__ = ["Recovery", "recover"]
+
+HEAD_BYTES = 1 << 16  # START lies within this
+USUAL_ZEROS = 2  # at the end: the last packet's delimiter, and one more that a wire may send
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,23 @@ def recover(data: bytes) -> Recovery:
     RecordingError
         If not even the START packet is whole, or the bytes are no recording.
     """
-    written = len(data.rstrip(b"\0"))
-    if written < len(data) <= written + 2:  # the last packet's own delimiter; a wire may send one more
-        written = len(data)
-    keep = data.rfind(b"\0", 0, written) + 1
-    if written < len(data) and data[keep:written]:
-        keep = written + 1  # a packet whose delimiter is the first of the zeros
-    head = Splitter().feed(data[:keep])
+    splitter = Splitter()
+    head = splitter.feed(data[:HEAD_BYTES])
     if not head or not isinstance(head[0], Start):
         raise RecordingError(
-            f"these {len(data)} bytes do not begin with a whole START packet; they are no .bfp recording, or "
-            "one that was cut before its first second. Nothing can be recovered"
+            f"these {len(data)} bytes do not begin with a whole START packet; they are no .bfp recording, or one "
+            "that was cut before its first second. Nothing can be recovered"
         )
+    written = len(data.rstrip(b"\0"))
+    if len(data) - written <= USUAL_ZEROS:
+        written = len(data)
+    keep = data.rfind(b"\0", 0, written) + 1
+    last = data[keep:written]
+    if last and written < len(data) and _is_packet(last, splitter.nonce):
+        keep = written + 1  # its delimiter is the first of the zeros
     return Recovery(data[:keep], max(0, written - keep), len(data) - max(written, keep))
+
+
+def _is_packet(coded: bytes, nonce: int | None) -> bool:
+    events = Decoder(nonce=nonce).feed(coded + b"\0")
+    return len(events) == 1 and not isinstance(events[0], Fault)

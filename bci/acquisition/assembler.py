@@ -51,6 +51,7 @@ MAX_HELD = 4096  # packets; a board repeats its INFO each second
 SOURCE_NAMES = {int(source): source.name.lower() for source in EventSource}
 DEVICE_EVENTS = {int(code): code.name.lower() for code in EventCode}
 START_RESULT_BYTES = 8
+FIRST = int(Flag.FIRST)  # a plain number: enum arithmetic would cost more than the rest of a packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ class Assembler:
             self._repeated += span.repeated
             if span.repeated == frame.n_samples:
                 return True
-        first_after_start = bool(frame.flags & Flag.FIRST) or (self._start_answered and span.lost > 0)
+        first_after_start = bool(frame.flags & FIRST) or (self._start_answered and span.lost > 0)
         restart = first_after_start or self._was_reset
         if restart:
             self._start_answered = self._was_reset = False

@@ -46,6 +46,7 @@ class Player:
         self._splitter = Splitter(nonce)
         self._decoder = Decoder()
         self._assembler = Assembler(labels=labels, max_samples=max_samples)
+        self._unfinished = 0  # bytes behind the last delimiter
 
     @property
     def info(self) -> SignalInfo | None:
@@ -56,6 +57,8 @@ class Player:
         return replace(self._assembler.statistics, bytes=self._decoder.offset)
 
     def feed(self, block: bytes) -> list[Chunk]:
+        end = block.rfind(b"\0") + 1
+        self._unfinished = len(block) - end + (0 if end else self._unfinished)
         chunks: list[Chunk] = []
         for piece in self._splitter.feed(block):
             if isinstance(piece, MarkerNote):
@@ -70,7 +73,7 @@ class Player:
     def finish(self) -> int:
         """The file ends here; returns the bytes of a packet that was cut off."""
         self._assembler.finish()
-        return len(self._splitter.finish())
+        return self._unfinished
 
 
 @dataclass(frozen=True, slots=True)

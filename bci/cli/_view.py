@@ -236,7 +236,7 @@ def print_summary(summary: Summary) -> None:
             (
                 "last byte to command",
                 f"{s.latency_ms_median:.1f} ms",
-                f"99 % within {s.speed['byte_to_monitor_ms_p99']:.1f} ms, "
+                f"99 % within {s.speed['byte_to_command_ms_p99']:.1f} ms, "
                 f"{s.speed['decisions']} decisions in real time",
             )
         )

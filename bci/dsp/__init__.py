@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         design_lowpass,
         design_notch,
     )
-    from bci.dsp.design_fir import design_fir, fir_delay, minimum_phase
+    from bci.dsp.taps import design_fir, fir_delay, minimum_phase
     from bci.dsp.eyes import blink_projection, eye_regression
     from bci.dsp.features import (
         ExponentialCovariance,
@@ -67,7 +67,7 @@ _HOMES = {
         "design_lowpass",
         "design_notch",
     ),
-    "design_fir": ("design_fir", "fir_delay", "minimum_phase"),
+    "taps": ("design_fir", "fir_delay", "minimum_phase"),
     "eyes": ("blink_projection", "eye_regression"),
     "features": (
         "ExponentialCovariance",

@@ -65,6 +65,7 @@ def cancel_line(x: Any, y: Any, amplitude: Any, oscillator: Any, rate: Any, pull
     amplitude: (n_harmonics, 2, n_channels), cosine and sine parts. oscillator: [phase, step, nominal step], rad.
     """
     n_harmonics, _, n_channels = amplitude.shape
+    gain = 1.0 - 0.5 * rate * n_harmonics  # each notch raises all other frequencies by half its rate
     e = np.empty(n_channels)
     for t in range(x.shape[1]):
         for c in range(n_channels):
@@ -86,7 +87,7 @@ def cancel_line(x: Any, y: Any, amplitude: Any, oscillator: Any, rate: Any, pull
                 amplitude[h, 0, c] += rate * e[c] * ch
                 amplitude[h, 1, c] += rate * e[c] * sh
         for c in range(n_channels):
-            y[c, t] = e[c]
+            y[c, t] = gain * e[c]
         ahead = rate * turn / power
         step = oscillator[1] + pull * ahead
         oscillator[1] = min(max(step, oscillator[2] - limit), oscillator[2] + limit)

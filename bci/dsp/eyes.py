@@ -87,7 +87,8 @@ def blink_projection(x_uv: F64, *, frontal: Sequence[int], fs_hz: float) -> F64:
         raise ShapeError(f"frontal rows {rows} are not within the {len(x)} channels")
     width = max(1, round(0.1 * fs_hz))
     slow = np.convolve(x[rows].mean(axis=0), np.ones(width) / width, mode="same")
-    spread = 1.4826 * np.median(np.abs(slow - np.median(slow)))
+    slow -= np.median(slow)
+    spread = 1.4826 * np.median(np.abs(slow))
     above = np.abs(slow) > 4.0 * spread
     reach = round(0.2 * fs_hz)
     at_blink = np.convolve(above, np.ones(2 * reach + 1), mode="same") > 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from sys import getrefcount
 from typing import Any
@@ -325,6 +324,8 @@ def _in_threads(run: Any, n_channels: int, width: int, n_threads: int) -> None:
     if len(parts) == 1:
         run(parts[0])
         return
+    from concurrent.futures import ThreadPoolExecutor  # streaming needs none of it, and it takes 10 ms to load
+
     with ThreadPoolExecutor(len(parts)) as pool:
         list(pool.map(run, parts))
 

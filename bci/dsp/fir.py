@@ -20,7 +20,7 @@ from bci.dsp import _fft, _fir
 from bci.dsp._simd import aligned
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import UNSHARED, checked_channels, checked_signal, not_finite
-from bci.dsp.design_fir import fir_delay
+from bci.dsp.taps import fir_delay
 from bci.errors import DesignError, ShapeError
 
 __all__ = ["FirFilter", "fir_recording"]
@@ -39,7 +39,7 @@ class FirFilter:
     Parameters
     ----------
     taps : array_like, shape (n_taps,)
-        See `bci.dsp.design_fir`.
+        See `bci.dsp.taps`.
     n_channels : int
 
     Raises

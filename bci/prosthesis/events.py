@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "HandLost",
     "Heard",
+    "Rebased",
     "Refused",
     "Replied",
     "Stop",
@@ -119,7 +120,14 @@ class Trouble:
     detail: str = ""
 
 
-Event = Tick | Heard | Asked | Arm | Disarm | Stop | Replied | HandLost | Trouble
+@dataclass(frozen=True, slots=True)
+class Rebased:
+    """The session changed over between driven and real time, so the distance to the board's clock starts anew."""
+
+    t_us: int
+
+
+Event = Tick | Heard | Rebased | Asked | Arm | Disarm | Stop | Replied | HandLost | Trouble
 
 
 # ---- actions -----------------------------------------------------------------------------------------------
@@ -152,6 +160,7 @@ Action = Command | Entered | Refused
 _KINDS: dict[str, type] = {
     "tick": Tick,
     "heard": Heard,
+    "rebased": Rebased,
     "asked": Asked,
     "arm": Arm,
     "disarm": Disarm,

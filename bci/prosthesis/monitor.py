@@ -185,6 +185,7 @@ class SafetyMonitor:
         lead_off: bool = False,
         saturated: bool = False,
         outlier: bool = False,
+        last_byte_ns: int | None = None,
     ) -> None:
         """Tell that the signal has been taken up to this sample; for every chunk, and before intents that
         rest on it.
@@ -200,6 +201,8 @@ class SafetyMonitor:
             Conversions lost since the call before.
         lead_off, saturated, outlier : bool
             A needed electrode is off, an amplifier clips, the covariance is unlike the calibration's.
+        last_byte_ns : int, optional
+            time.monotonic_ns of the newest byte, where the time to the next frame to the hand is to be measured.
         """
         message: dict[str, Any] = {"do": "heard", "sample": int(sample_index), "device_us": int(t_us)}
         for name, value in (
@@ -210,6 +213,8 @@ class SafetyMonitor:
         ):
             if value:
                 message[name] = int(value)
+        if last_byte_ns is not None:
+            message["last_byte_ns"] = int(last_byte_ns)
         self._send(message)
         self._keep_pace(int(t_us))
 

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 
 from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.event_log import EventLog
-from bci.prosthesis.events import Arm, Asked, Disarm, Heard, Stop, Tick, Trouble
+from bci.prosthesis.events import Arm, Asked, Disarm, Heard, Rebased, Stop, Tick, Trouble
 from bci.prosthesis.hand import Hand
 from bci.prosthesis.profile import Profile, from_table
 from bci.prosthesis.runner import Runner
@@ -213,6 +213,7 @@ class Monitor:
         self._device_zero_us = None
         self._driven = driven
         self._tick_us = self._clock_us + TICK_US
+        self._runner.feed(Rebased(self._clock_us))
 
     # ---- messages
 
@@ -236,12 +237,12 @@ class Monitor:
                 self._advance(device_us)
             flags = {name: bool(message.get(name)) for name in ("lead_off", "saturated", "outlier")}
             sample, lost = int(message["sample"]), int(message.get("lost", 0))
-            runner.feed(Heard(self._us(), sample, device_us, lost, **flags))
+            runner.heard(Heard(self._us(), sample, device_us, lost, **flags), message.get("last_byte_ns"))
         elif do == "advance":
             if self._driven:
                 self._advance(int(message["device_us"]))
         elif do == "intent":
-            runner.asked(
+            runner.heard(
                 Asked(
                     self._us(),
                     int(message["number"]),

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bci.prosthesis.event_log import EventLog
-from bci.prosthesis.events import Arm, Asked, Entered, Event, HandLost, Refused, Replied, Trouble
+from bci.prosthesis.events import Arm, Asked, Entered, Event, HandLost, Heard, Refused, Replied, Trouble
 from bci.prosthesis.hand import Command, Hand
 from bci.prosthesis.safety import Mode, Rules, State, step
 
@@ -74,9 +74,11 @@ class Runner:
             elif changed:
                 self._count(event, action)
 
-    def asked(self, event: Asked, last_byte_ns: int | None = None) -> None:
-        """An intent, with the monotonic time of the newest byte it rests on, for the latency statistics."""
-        self._last_byte_ns = last_byte_ns
+    def heard(self, event: Heard | Asked, last_byte_ns: int | None = None) -> None:
+        """Signal or intent, with the monotonic time of the newest byte it rests on: the next frame to the hand
+        is the first that knows of it, and the time until then is the latency that counts."""
+        if last_byte_ns is not None:
+            self._last_byte_ns = last_byte_ns
         self.feed(event)
 
     def idle(self) -> None:
@@ -103,7 +105,7 @@ class Runner:
         self.counts["frames"] += 1
         try:
             reply = self._hand.exchange(command)
-            if self._last_byte_ns is not None and command.kind == "move":
+            if self._last_byte_ns is not None:
                 self.byte_to_command_ms.append((time.monotonic_ns() - self._last_byte_ns) * 1e-6)
                 self._last_byte_ns = None
         except OSError as err:

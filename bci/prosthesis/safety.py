@@ -35,6 +35,7 @@ from bci.prosthesis.events import (
     Event,
     HandLost,
     Heard,
+    Rebased,
     Refused,
     Replied,
     Stop,
@@ -363,6 +364,10 @@ def _heard(s: State, e: Heard, t: int) -> Result:
     return _with_doubts(s, doubts, t, sample=e.sample, heard_us=t, lag_us=base, lost_milli=bucket)
 
 
+def _rebased(s: State, _: Rebased, t: int) -> Result:
+    return replace(s, t_us=t, lag_us=None), []
+
+
 # ---- requests ----------------------------------------------------------------------------------------------
 
 
@@ -484,6 +489,7 @@ def _trouble(s: State, e: Trouble, t: int) -> Result:
 _HANDLERS: dict[type, Callable[[State, Any, int], Result]] = {
     Tick: _tick,
     Heard: _heard,
+    Rebased: _rebased,
     Asked: _asked,
     Arm: _arm,
     Disarm: _disarm,

@@ -1,14 +1,12 @@
 """The online loop: chunks in, predictions, intents, and a safety monitor that is told of every sample.
 
-The loop reads no clock but to measure latency, and nothing it measures changes what it does. Chunks are handed on
-in pieces of at most one decision step, so that in accelerated time the
+The loop reads no clock. Chunks are handed on in pieces of at most one decision step, so that in accelerated time the
 monitor's clock never jumps further than it would live.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,11 +25,10 @@ _FULL_SCALE_COUNTS = 2**23 - 1
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One due decision and what the policy made of it; `latency_ms` is from the last byte to the monitor's pipe."""
+    """One due decision and what the policy made of it."""
 
     prediction: Prediction
     intent: Intent | None
-    latency_ms: float
 
 
 @dataclass(slots=True)
@@ -45,14 +42,11 @@ class ControlLoop:
         Of the stream.
     monitor : SafetyMonitor
         Armed or not; the loop only tells it what was heard and meant.
-    now_ns : callable
-        Monotonic clock, for latency alone.
     """
 
     model: Model
     info: SignalInfo
     monitor: SafetyMonitor
-    now_ns: Callable[[], int] = time.monotonic_ns
     policy: IntentPolicy = field(init=False)
     _pipeline: OnlinePipeline = field(init=False)
     _rails_uv: np.ndarray = field(init=False)
@@ -66,7 +60,17 @@ class ControlLoop:
     def feed(self, chunk: Chunk, *, last_byte_ns: int | None = None) -> Iterator[Decided]:
         """Take the next chunk; yields each decision once the monitor has been told of it.
 
-        Any exception of the decoder is told to the monitor, which holds, and raised again.
+        Parameters
+        ----------
+        chunk : Chunk
+        last_byte_ns : int, optional
+            When its newest byte came (monotonic ns), where the time from there to the next frame to the hand is to be
+            measured.
+
+        Raises
+        ------
+        Exception
+            Whatever the decoder raises, after the monitor was told and holds.
         """
         for piece in pieces(chunk, self.model.timing.step_samples):
             try:
@@ -82,13 +86,13 @@ class ControlLoop:
                     lost=piece.lost_before,
                     saturated=bool((np.abs(piece.data_uv) >= self._rails_uv).any()),
                     outlier=newest is not None and newest.valid and newest.outlier,
+                    last_byte_ns=last_byte_ns if newest is not None else None,
                 )
             for prediction in predictions:
                 intent = self.policy.update(prediction)
                 if intent is not None:
-                    self.monitor.intent(intent, last_byte_ns=last_byte_ns)
-                waited = 0 if last_byte_ns is None else self.now_ns() - last_byte_ns
-                yield Decided(prediction, intent, waited * 1e-6)
+                    self.monitor.intent(intent)
+                yield Decided(prediction, intent)
 
     def _device_us(self, sample: int) -> int:
         """The board's clock at a sample, by its nominal rate; the monitor allows for the drift."""

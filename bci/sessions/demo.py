@@ -7,14 +7,12 @@ both run in real time, and only there are latencies measured.
 
 from __future__ import annotations
 
-import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +20,7 @@ from bci._version import __version__
 from bci.acquisition import open_source
 from bci.acquisition.simulator import SimulatedBoard
 from bci.chunks import Chunk, Marker, SignalInfo
-from bci.errors import ArmingRefusedError, DeviceTimeoutError, LabelError, NotCertifiedError
-from bci.evaluation import EventScore
+from bci.errors import DeviceTimeoutError, LabelError, NotCertifiedError
 from bci.files import write_private
 from bci.pipeline import (
     Model,
@@ -31,9 +28,7 @@ from bci.pipeline import (
     certify,
     model_digest,
     save_model,
-    score_cued,
     split_runs,
-    task_events,
     train,
 )
 from bci.prosthesis import Certificate, Profile, SafetyMonitor
@@ -41,10 +36,12 @@ from bci.sessions.control import ControlLoop
 from bci.sessions.folder import DecisionLog, SessionFolder
 from bci.sessions.live import LivePart, plan_live
 from bci.sessions.observer import ControlView, Observer, Silent
+from bci.sessions.operator import Operator
+from bci.sessions.outcome import Outcome, summarise
 from bci.sessions.quality import QualityWatch
 from bci.sessions.run_trace import RunTrace, accepted_intents
 from bci.sessions.staging import Stage, stage_recording, stage_synthetic
-from bci.sessions.summary import Summary, cued_figures, latency_figures, movement_figures
+from bci.sessions.summary import Summary
 
 __all__ = ["DemoOptions", "run_demo"]
 
@@ -219,10 +216,9 @@ class _Demo:
         )
         if refusal:
             self.observer.note(f"The hand refuses to arm: {refusal}")
+        operator = Operator(monitor, fs_hz=self.info.fs_hz, refusal=refusal)
         runs: list[Run] = []
         traces: list[RunTrace] = []
-        latencies_ms: list[float] = []
-        armed = False
         movements = tuple(name for name in stage.classes if name != "rest")
         for k, name in enumerate(stage.runs[n:], start=n):
             live: LivePart | None = None
@@ -237,14 +233,12 @@ class _Demo:
                 chunks.append(chunk)
                 if live is not None:
                     live.advance(chunk.end_sample - trace.first_sample, time.monotonic_ns())
-                for decided in loop.feed(chunk, last_byte_ns=self.source.last_byte_ns):
-                    state = monitor.state()
-                    trace.add(decided, float(np.mean(state.position[:5])))
+                measured = self.board is None or (live is not None and live.settled(time.monotonic_ns()))
+                for decided in loop.feed(chunk, last_byte_ns=self.source.last_byte_ns if measured else None):
+                    trace.add(decided, float(np.mean(monitor.state().position[:5])))
                     log.write((decided.prediction,))
-                    if self.board is None or (live is not None and live.settled(time.monotonic_ns())):
-                        latencies_ms.append(decided.latency_ms)
-                    if not armed and not refusal and decided.prediction.valid:
-                        armed, refusal = self._arm(monitor)
+                    if decided.prediction.valid:
+                        operator.look(decided.prediction.sample_index)
                 view.show(chunk, trace, live=self.board is None or (live is not None and live.running))
             if live is not None:
                 live.end()
@@ -255,17 +249,9 @@ class _Demo:
         log.close()
         statistics = self.source.statistics
         self.source.close()
-        return self._summarise(model, runs, traces, armed, refusal, latencies_ms, ended, statistics)
-
-    def _arm(self, monitor: SafetyMonitor) -> tuple[bool, str]:
-        """Ask once, when the first decision stands; why not, if not."""
-        try:
-            monitor.sync()
-            monitor.arm()
-        except (NotCertifiedError, ArmingRefusedError) as err:
-            self.observer.note(f"The hand refuses to arm: {err}")
-            return False, str(err)
-        return True, ""
+        if not operator.armed and not refusal:
+            self.observer.note(f"The hand was never armed: {operator.refusal}")
+        return self._summarise(model, Outcome(runs, traces, operator, ended, statistics))
 
     def _stream(self, run: str) -> Iterator[Chunk]:
         """START, all chunks of one run, STOP."""
@@ -287,81 +273,23 @@ class _Demo:
 
     # ---- the end
 
-    def _summarise(
-        self,
-        model: Model,
-        runs: list[Run],
-        traces: list[RunTrace],
-        armed: bool,
-        refusal: str,
-        latencies_ms: list[float],
-        ended: dict[str, Any],
-        statistics: Any,
-    ) -> Summary:
+    def _summarise(self, model: Model, outcome: Outcome) -> Summary:
         from bci.report import write_session_report  # draws pictures, so it loads only now
 
         self.observer.stage("report", "scoring trials that were never trained on, drawing the report")
-        stage, folder = self.stage, self.folder
-        cued = score_cued(model, runs)
-        movements = [name for name in stage.classes if name != "rest"]
-        events = [task_events(run, movements, task_s=stage.task_s) for run in runs]
-        accepted = accepted_intents(folder.events)
-        score = EventScore()
-        for run, trace, wanted in zip(runs, traces, events, strict=True):
-            score += trace.score(run, wanted, accepted)
-        latency = latency_figures(latencies_ms, ended)
-        summary = Summary(
-            balanced_accuracy=cued.balanced_accuracy,
-            balanced_accuracy_motor=cued.balanced_accuracy_motor,
-            samples_lost=statistics.samples_lost,
-            false_movements_per_min=score.false_positives_per_min,
-            latency_ms_median=latency["byte_to_monitor_ms_median"],
-            armed=armed,
-            refusal=refusal,
-            what={
-                "title": stage.title,
-                "kind": stage.kind,
-                "classes": list(stage.classes),
-                "calibration_runs": list(stage.runs[: stage.n_calibration]),
-                "control_runs": list(stage.runs[stage.n_calibration :]),
-                "device": self.info.device,
-                "channels": list(self.info.channels),
-                "rate_hz": self.info.fs_hz,
-                "motor_channels": list(model.motor_channels),
-                "software": f"bci {__version__}, Python {platform.python_version()}, {platform.system()}",
-                "model_sha256": model_digest(model),
-            },
-            cued=cued_figures(cued),
-            calibration={
-                "trials": model.training.trials,
-                "seconds": model.training.duration_s,
-                "balanced_accuracy": model.validation.balanced_accuracy,
-                "interval_95": [model.validation.low, model.validation.high],
-                "budget_per_min": model.validation.budget_per_min,
-            },
-            control=movement_figures(score) if armed else {"refusal": refusal, **movement_figures(score)},
-            link={
-                "bytes": statistics.bytes,
-                "frames": statistics.frames,
-                "samples": statistics.samples,
-                "samples_lost": statistics.samples_lost,
-                "faults": statistics.faults,
-                "baud": self.options.baud,
-                "port": self.port,
-            },
-            speed=latency,
-            files={
-                "folder": str(folder.path),
-                "recording": str(folder.recording),
-                "model": str(folder.model),
-                "events": str(folder.events),
-                "decisions": str(folder.decisions),
-                "report": str(folder.report),
-            },
+        accepted = accepted_intents(self.folder.events)
+        summary = summarise(model, outcome, accepted, stage=self.stage, info=self.info, folder=self.folder)
+        summary.link |= {"baud": self.options.baud, "port": self.port}
+        write_session_report(
+            self.folder.report,
+            summary,
+            model=model,
+            runs=outcome.runs,
+            traces=outcome.traces,
+            accepted=accepted,
         )
-        write_session_report(folder.report, summary, model=model, runs=runs, traces=traces, accepted=accepted)
         summary.what["seconds"] = (time.monotonic_ns() - self.started_ns) * 1e-9
-        write_private(folder.summary, summary.to_json() + "\n")
+        write_private(self.folder.summary, summary.to_json() + "\n")
         return summary
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ BLOCK = 1 << 16
 
 
 def blocks(name: str, *, hexadecimal: bool = False) -> Iterator[bytes]:
-    """Blocks of the file `name`, "-" for standard input; as it comes, so a live pipe shows at once.
+    """Blocks of the file `name`, "-" for standard input.
 
     `hexadecimal`: the input is hexadecimal text.
     """
@@ -39,5 +40,5 @@ def _blocks_of(path: Path) -> Iterator[bytes]:
 
 
 def _blocks_of_stdin() -> Iterator[bytes]:
-    while block := sys.stdin.buffer.read1(BLOCK):
+    while block := os.read(sys.stdin.fileno(), BLOCK):  # what is there: a live pipe shows at once
         yield block

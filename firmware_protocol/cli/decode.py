@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from firmware_protocol._fields import INT24
 from firmware_protocol.cli._input import blocks
 from firmware_protocol.codec import Decoder
 from firmware_protocol.describe import describe
@@ -55,16 +56,17 @@ def events_of(pieces: Iterable[bytes]) -> Iterator[Frame | Fault]:
 def _json_lines(event: Frame | Fault, with_counts: bool) -> list[str]:
     form: dict[str, Any] = to_json(event)
     if with_counts and isinstance(event, Data):
-        form["counts"] = event.counts() if event.sample_type == 0 else event.values()
+        form["counts"] = _rows(event)
     return [json.dumps(form, ensure_ascii=False)]
 
 
 def _lines(event: Frame | Fault, with_counts: bool) -> list[str]:
     lines = [describe(event)]
     if with_counts and isinstance(event, Data):
-        rows = event.counts() if event.sample_type == 0 else event.values()
-        lines += [
-            f"{'':12}{event.sample_index + k:<12}" + " ".join(f"{v:9}" for v in row)
-            for k, row in enumerate(rows)
-        ]
+        for index, row in enumerate(_rows(event), event.sample_index):
+            lines.append(f"{'':12}{index:<12}" + " ".join(f"{value:9}" for value in row))
     return lines
+
+
+def _rows(data: Data) -> Sequence[Sequence[float]]:
+    return data.counts() if data.sample_type == INT24 else data.values()

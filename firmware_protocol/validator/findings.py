@@ -103,7 +103,8 @@ class Cause:
     share: float = 1.0
     offset: int = 0
     frame: int = 0
-    evidence: tuple[str, ...] = ()
+    packet_bytes: tuple[int, int] | None = None  # bytes [first, stop) of the packet at `offset` that show it
+    span: tuple[int, int] | None = None  # or their stream positions
     window: Window | None = None
     recognised: int = 0  # packets that were unreadable and are whole under this explanation
     instead_of: frozenset[str] = field(

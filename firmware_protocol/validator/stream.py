@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from firmware_protocol.codes import Flag, Opcode, Status, Type
 from firmware_protocol.errors import FrameError
 from firmware_protocol.frames import Command, Data, Fault, Frame, Heartbeat, Info, Response, frame_type
 from firmware_protocol.validator.figures import Figures
 
-__all__ = ["End", "Received", "Restart", "Setting", "Step", "Stream", "signed32"]
+__all__ = ["End", "LinkStep", "Received", "Restart", "Setting", "Step", "Stream", "signed32"]
 
 _U32 = 0xFFFFFFFF
 #: Flags that mark something out of the ordinary: the frame is looked at by every rule.
@@ -110,6 +111,18 @@ class Step:
         return self.missing == 0 and self.damaged == 0
 
 
+class LinkStep(NamedTuple):
+    """link_seq that is not the one after the packet before. `same_type`: link_seq of the last packet of this type."""
+
+    before: int
+    after: int
+    same_type: int | None
+    n_samples_before: int | None  # of a DATA packet before
+    damaged: int
+    packet: int
+    offset: int
+
+
 @dataclass(slots=True)
 class Restart:
     """The device began anew in the middle of the capture. `before`, `after`: the DATA next to it, once known."""
@@ -145,11 +158,15 @@ class Stream:
         self.seq_back = False  # link_seq repeats or goes back
         self.damaged = 0  # faults since `previous`
         self.first_offset: int | None = None  # of the first whole packet
+        self.odd_links: list[LinkStep] = []
+        self.odd_link_count = 0
+        self._seq_by_type: dict[type, int] = {}
         # samples and time
         self.data: Data | None = None  # last DATA of this boot
         self.step: Step | None = None  # from it to the current DATA
         self.odd: list[Step] = []
         self.odd_count = 0
+        self.plain: list[Step] = []  # the first steps of all
         self.steps = 0
         self._odd_stride = 1
         self._since_data = 0
@@ -164,6 +181,7 @@ class Stream:
         self.restarts: list[Restart] = []
         self.info_us: int | None = None  # device time of the newest INFO
         self.heartbeat: Heartbeat | None = None
+        self.beats: list[tuple[int, int]] = []  # conversions made and µs passed from one heartbeat to the next
         self.heartbeat_gaps = 0  # missing or damaged packets since that heartbeat
         self.reset_since_heartbeat = False
         self.received_since_heartbeat = 0
@@ -176,6 +194,11 @@ class Stream:
         self.baud: int | None = None
         self.host_ns: int | None = None  # when the newest bytes came
         self.host_resolution_ms = 0.0
+
+    @property
+    def faults_with_bytes(self) -> int:
+        """Damaged packets; a missing delimiter is none."""
+        return sum(self.faults.values()) - self.faults["missing-delimiter"]
 
     # ---- one event at a time --------------------------------------------------------------------------------
 
@@ -236,6 +259,8 @@ class Stream:
                 self.seq_back = True
             else:
                 self.missing = gap
+            if gap:
+                self._note_link(event, self.previous)
         self._follow_time(event)
         if isinstance(event, Data) and self.data is not None:
             self.step = Step(
@@ -270,6 +295,7 @@ class Stream:
         self._since_data += 1
         self.figures.packets_missing += self.missing
         self.damaged = 0
+        self._seq_by_type[type(event)] = event.link_seq
         match event:
             case Data():
                 self._take_data(event)
@@ -280,6 +306,17 @@ class Stream:
             case Response():
                 self._take_response(event)
         self.previous = event
+
+    def _note_link(self, event: Frame, previous: Frame) -> None:
+        self.odd_link_count += 1
+        if len(self.odd_links) < _ODD_KEPT:
+            n_before = previous.n_samples if isinstance(previous, Data) else None
+            same = self._seq_by_type.get(type(event))
+            self.odd_links.append(
+                LinkStep(
+                    previous.link_seq, event.link_seq, same, n_before, self.damaged, self.packet, event.offset
+                )
+            )
 
     # ---- time -----------------------------------------------------------------------------------------------
 
@@ -311,6 +348,8 @@ class Stream:
         if isinstance(event, Info | Heartbeat):
             boot = event.boot_id
             known = self.restarts[-1] if self.restarts else None
+            if known is not None and known.boot_after is None and boot == self.boot_id:
+                known.boot_after = boot  # the same as before: it should be another one
             if self.boot_id is not None and boot != self.boot_id:
                 if known is not None and known.boot_after is None and known.boot_before == self.boot_id:
                     known.boot_after = boot  # DATA has shown this restart already
@@ -350,6 +389,8 @@ class Stream:
         if step is not None and not self.restarted_here:
             self.steps += 1
             new = max(0, min(new, new + step.ahead)) if -32 < step.ahead < 0 else new
+            if len(self.plain) < 64:
+                self.plain.append(step)
             if is_odd(step):
                 self._keep_odd(step)
             if 0 < step.ahead < 0x1000000:
@@ -396,6 +437,8 @@ class Stream:
             dropped = beat.dropped - (0 if reset else last.dropped)
             link = beat.sample_index - last.sample_index - dropped - self.received_since_heartbeat
             self.figures.account(dropped, link, self.received_since_heartbeat)
+            if len(self.beats) < 64:
+                self.beats.append((beat.sample_index - last.sample_index, beat.t_us - last.t_us))
         self.heartbeat = beat
         self.heartbeat_gaps = 0
         self.reset_since_heartbeat = False

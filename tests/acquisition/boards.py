@@ -56,6 +56,7 @@ class Bench:
     """
 
     port = "bench"
+    dropped_bytes = 0
 
     def __init__(self, device: ReferenceDevice | None = None, *, baud: int = 921_600) -> None:
         self.device = device or ReferenceDevice(CONFIG)
@@ -83,20 +84,25 @@ class Bench:
             self.device.receive(data, self.now_ns // 1000)
 
     def read(self, timeout_s: float) -> list[Arrival]:
-        self.now_ns += 1_000_000
-        if self.device.streaming and self.streams_hz:
-            first = self.device.next_sample
-            self.device.push_samples(counts(first, self.streams_hz // 1000), self.now_ns // 1000)
-        own = self.device.poll(self.now_ns // 1000)
-        data, self.noise = self.noise + (b"" if self.silent else own), b""
-        if self.mute:
-            data = b""
+        until_ns = self.now_ns + max(round(timeout_s * 1e9), 1_000_000)
+        data = b""
+        while not data and self.now_ns < until_ns:
+            self.now_ns += 1_000_000
+            data = self._millisecond()
         if not data:
-            self.now_ns += round(timeout_s * 1e9)
             return []
         if self._tap is not None:
             self._tap.arrived(data, self.now_ns)
         return [Arrival(data, self.now_ns)]
+
+    def _millisecond(self) -> bytes:
+        now_us = self.now_ns // 1000
+        if self.device.streaming and self.streams_hz:
+            first = self.device.next_sample
+            self.device.push_samples(counts(first, self.streams_hz // 1000), now_us)
+        noise, self.noise = self.noise, b""
+        own = self.device.poll(now_us)
+        return b"" if self.mute else noise if self.silent else noise + own
 
     def keepalive(self, make: object, *, every_s: float = 1.0) -> None:
         self.keepalive_s = every_s if make else 0.0
@@ -116,7 +122,6 @@ class PortBoard(threading.Thread):
     ) -> None:
         super().__init__(name="test board", daemon=True)
         self.device = ReferenceDevice(replace(CONFIG, queue_bytes=1 << 20))
-        self.keepalives = 0
         self._rate_hz = rate_hz
         self._limit = limit
         self._silent = silent

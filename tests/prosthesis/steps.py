@@ -115,7 +115,7 @@ def check(before: State, event: Event, now: State, actions: list[Action]) -> Non
     limits = before.rules.profile.limits
     for command in (a for a in actions if isinstance(a, Command)):
         rate = limits.rate_per_s
-        dt_s = min(max(event.t_us - before.ticked_us, 0), TICK_US) * 1e-6
+        dt_s = min(now.t_us - before.ticked_us, TICK_US) * 1e-6
         reach = rate * LOOK_AHEAD_S
         for i, (old, new) in enumerate(zip(before.setpoint, command.setpoint, strict=True)):
             assert 0.0 <= new <= 1.0, "range"

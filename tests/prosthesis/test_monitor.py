@@ -295,8 +295,8 @@ def test_a_monitor_killed_with_9_is_noticed_and_its_log_replays(tmp_path):
         os.kill(m.pid, signal.SIGKILL)
         with pytest.raises(MonitorError, match=r"gone|ended"):
             m.sync()
-        assert not m.alive
         assert m.close() == {}
+        assert not m.alive
     found = replay_log(log)
     assert found.identical
     assert found.commands > 50

@@ -8,7 +8,19 @@ from dataclasses import replace
 
 import pytest
 
-from bci.prosthesis.events import Arm, Asked, Disarm, Event, HandLost, Heard, Replied, Stop, Tick, Trouble
+from bci.prosthesis.events import (
+    Arm,
+    Asked,
+    Disarm,
+    Event,
+    HandLost,
+    Heard,
+    Rebased,
+    Replied,
+    Stop,
+    Tick,
+    Trouble,
+)
 from bci.prosthesis.hand import Reply
 from bci.prosthesis.profile import Limits, Opening, Profile, Signal
 from bci.prosthesis.safety import TICK_US, Mode, State, step
@@ -64,6 +76,7 @@ def random_event(s: State, rng: random.Random) -> Event:
     return rng.choice(
         (
             Stop(t, "key"),
+            Rebased(t),
             HandLost(t, "gone"),
             Trouble(t, rng.choice(("decoder", "decoder", "log", "gone", "?"))),
         )

@@ -7,7 +7,19 @@ import math
 
 import pytest
 
-from bci.prosthesis.events import Arm, Disarm, Entered, HandLost, Heard, Refused, Replied, Stop, Tick, Trouble
+from bci.prosthesis.events import (
+    Arm,
+    Disarm,
+    Entered,
+    HandLost,
+    Heard,
+    Rebased,
+    Refused,
+    Replied,
+    Stop,
+    Tick,
+    Trouble,
+)
 from bci.prosthesis.hand import Command
 from bci.prosthesis.profile import Limits, Opening, Profile
 from bci.prosthesis.safety import CAUSES, PASSING, TABLE, TICK_US, Mode, State, Trigger, step
@@ -150,6 +162,14 @@ def test_a_boards_clock_two_percent_off_is_not_late():
             state, Heard(t, state.sample + 5, int(n * TICK_US * 0.98)), Tick(t), Replied(t, answer(ZERO))
         )
     assert state.mode is Mode.ARMED
+
+
+def test_a_change_of_clock_starts_the_distance_to_the_boards_clock_anew():
+    state = armed()
+    late = Heard(state.t_us, state.sample + 1, state.t_us - 10**6)
+    assert step(state, late)[0].mode is Mode.HOLD
+    state, _ = step(state, Rebased(state.t_us))
+    assert step(state, late)[0].mode is Mode.ARMED
 
 
 def test_a_passing_doubt_that_stays_away_leads_back_to_armed_and_the_movement_is_forgotten():
@@ -339,6 +359,16 @@ def test_proportional_control_moves_only_while_intents_keep_coming():
         state = beat(state)
     assert state.mode is Mode.ARMED
     assert start < state.setpoint[1] <= 5 * 0.02 * 0.8 * 0.2 + 1e-9
+
+
+@pytest.mark.parametrize(("control", "share"), [("switch", 1.0), ("proportional", 0.2)])
+def test_only_proportional_control_is_slower_for_a_less_sure_intent(control, share):
+    state = armed(Profile(control=control))
+    state, _ = step(state, ask(state, probability=0.6, expires_sample=10**6))
+    for _ in range(20):
+        before = state.setpoint[1]
+        state = beat(state)
+    assert (state.setpoint[1] - before) / 0.02 == pytest.approx(0.8 * share)
 
 
 def test_a_lost_burst_is_forgiven_when_the_signal_stays_whole():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from firmware_protocol.frames import Fault
 from firmware_protocol.validator.causes.search import stretches
+from firmware_protocol.validator.findings import Finding
 from firmware_protocol.validator.regions import Region
 from firmware_protocol.validator.stream import Stream
 
@@ -29,9 +30,8 @@ class Evidence:
     samples: SampleWatch
     size: int
     damaged_bytes: int
-    complete: bool = True  # False: checking was stopped before the end
+    first: Mapping[str, Finding]  # the first finding of each rule, by identifier
     asked: int = 0  # COMMANDs that the host is known to have sent
-    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Stretch(NamedTuple):

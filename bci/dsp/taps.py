@@ -62,7 +62,7 @@ def design_fir(
             f"give at least one edge, above 0 and below {half:g} Hz"
         )
     stops = low_hz is not None and high_hz is not None and low_hz > high_hz
-    room = (edges[-1] - edges[0]) / 2 if stops else min(edges[0], half - edges[-1])
+    room = 0.4 * (edges[-1] - edges[0]) if stops else min(edges[0], half - edges[-1])
     width = min(max(0.25 * edges[0], 2.0), room) if transition_hz is None else transition_hz
     if not 0 < width <= room:
         raise DesignError(
@@ -79,9 +79,8 @@ def design_fir(
     if method == "least_squares":
         points = [(0.0, corners[0][1]), *corners, (half, corners[-1][1])]
         bands, gains = [f for f, _ in points], [g for _, g in points]
-        bands[1] = max(
-            bands[1], 0.05 * width
-        )  # a transition that ends at 0 or at half the rate leaves it a little
+        # a transition that ends at 0 or at half the rate leaves it a little
+        bands[1] = max(bands[1], 0.05 * width)
         bands[-2] = min(bands[-2], half - 0.05 * width)
         return np.asarray(signal.firls(count, bands, gains, fs=fs_hz), dtype=np.float64)
     if method != "window":

@@ -1,0 +1,54 @@
+"""The operator of a demonstration: arms the hand, and after a fault has passed acknowledges it and arms again.
+
+In a clinic this is a person with a hand on STOP. Here it is a rule, so that a minute of artefacts does not end a
+demonstration; how often it had to act stands in the summary.
+"""
+
+from __future__ import annotations
+
+from bci.errors import ArmingRefusedError, NotCertifiedError
+from bci.prosthesis import SafetyMonitor
+
+__all__ = ["Operator"]
+
+
+class Operator:
+    """Looks at the monitor once a second of device time, so that a session is the same whatever the computer's load.
+
+    Parameters
+    ----------
+    monitor : SafetyMonitor
+    fs_hz : float
+    refusal : str
+        Why there is no certificate; then nothing is tried.
+    """
+
+    def __init__(self, monitor: SafetyMonitor, *, fs_hz: float, refusal: str = "") -> None:
+        self.refusal = refusal
+        self.armed = False
+        self.rearmed = 0
+        self._monitor = monitor
+        self._second = round(fs_hz)
+        self._next = 0
+        self._gave_up = bool(refusal)
+
+    def look(self, sample_index: int) -> None:
+        """Call with each valid decision."""
+        if self._gave_up or sample_index < self._next:
+            return
+        self._next = sample_index + self._second
+        mode = self._monitor.sync().mode
+        if mode in ("armed", "moving", "hold"):
+            return
+        try:
+            if mode == "fault":
+                self._monitor.disarm()
+            self._monitor.arm()
+        except NotCertifiedError as err:
+            self.refusal, self._gave_up = str(err), True
+        except ArmingRefusedError as err:  # something is still missing: look again in a second
+            self.refusal = str(err)
+        else:
+            self.refusal = ""
+            self.rearmed += self.armed
+            self.armed = True

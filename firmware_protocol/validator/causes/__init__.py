@@ -1,0 +1,148 @@
+"""From thousands of findings to the mistake behind them.
+
+Each cause is looked for where it would show: in damaged stretches of the wire, in steps of counters and time, in
+samples, in packets that are missing. What can be proven is proven: a guess about damaged bytes counts only if packets
+with a right CRC come out of it. The rest must hold for nearly all cases of its kind. A cause that only follows from
+another is left out, and the one that explains most comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from firmware_protocol.validator.causes.checksum import WrongCrc
+from firmware_protocol.validator.causes.contents import contents
+from firmware_protocol.validator.causes.counters import counters
+from firmware_protocol.validator.causes.evidence import Evidence, Explained, Hypothesis
+from firmware_protocol.validator.causes.framing import MissingCobs, MissingDelimiter, OtherStuffing, Text
+from firmware_protocol.validator.causes.line import ForeignStream, LineDamage, WrongBaud
+from firmware_protocol.validator.causes.sample_watch import SampleWatch
+from firmware_protocol.validator.causes.translation import FlowControl, NewlineTranslation, OtherTranslation
+from firmware_protocol.validator.findings import CAUSES, Cause
+from firmware_protocol.validator.regions import Region
+
+__all__ = ["Evidence", "SampleWatch", "diagnose"]
+
+_REGIONS = 24  # that hypotheses are put to
+_SUPPORT = 0.5  # of a region's bytes, for it to count as explained
+_MOST_CAUSES = 4
+#: What the damage of a framing mistake brings with it.
+_AFTER_DAMAGE = frozenset({"packets-lost"})
+#: Causes that come after all others: they are the cable's, not the firmware's, and seldom the whole story.
+_LAST = ("line-damage", "packets-lost")
+
+
+def diagnose(e: Evidence) -> list[Cause]:
+    """The causes of what was found, the most telling first; empty for a good capture."""
+    found = [*_damage(e), *contents(e), *counters(e), *_samples(e)]
+    followed: set[str] = set()
+    for cause in found:
+        followed |= cause.instead_of
+    kept = [cause for cause in found if cause.name not in followed]
+    kept.sort(key=lambda c: (c.name in _LAST, -c.certainty, -c.share))
+    return kept
+
+
+def _samples(e: Evidence) -> list[Cause]:
+    causes = []
+    for x in e.samples.suspected.values():
+        share = min(1.0, x.rows / max(e.samples.rows, 1))
+        part = "" if share > 0.98 else f", in {x.rows} of {e.samples.rows} conversions"
+        causes.append(
+            Cause(
+                CAUSES[x.name],
+                f"{x.note}{part}",
+                CAUSES[x.name].hint,
+                certainty=x.certainty,
+                share=share,
+                offset=x.offset,
+                frame=x.packet,
+                packet_bytes=x.packet_bytes,
+            )
+        )
+    return causes
+
+
+def _damage(e: Evidence) -> list[Cause]:
+    """Explain damaged regions, one hypothesis after the other, until nothing more is gained."""
+    regions = list(e.regions[:: -(-len(e.regions) // _REGIONS) or 1])
+    causes = _without_delimiter(e)
+    total = sum(len(r.data) for r in regions)
+    while regions and len(causes) < _MOST_CAUSES:
+        wrong_crc = WrongCrc(regions)
+        hypotheses: tuple[Hypothesis, ...] = (
+            MissingCobs(),
+            MissingDelimiter(),
+            FlowControl(),
+            NewlineTranslation(),
+            OtherTranslation(),
+            wrong_crc,
+            OtherStuffing(),
+            Text(),
+            ForeignStream(),
+            LineDamage(),
+            WrongBaud(),
+        )
+        best: tuple[int, int, Hypothesis, list[tuple[Region, Explained]]] | None = None
+        for order, hypothesis in enumerate(hypotheses):
+            results = [(region, hypothesis.explain(region)) for region in regions]
+            support = sum(min(x.covered, len(r.data)) for r, x in results)
+            if support and (best is None or support > best[0] * 1.02):
+                best = (support, order, hypothesis, results)
+        if best is None or best[0] < 0.02 * total:
+            break
+        _, _, hypothesis, results = best
+        causes.append(_of_hypothesis(e, hypothesis, results, total))
+        left = [r for r, x in results if x.covered < _SUPPORT * len(r.data)]
+        if len(left) == len(regions):
+            break
+        regions = left
+    return causes
+
+
+def _without_delimiter(e: Evidence) -> list[Cause]:
+    """The decoder reads packets without a delimiter by their length; it counts them."""
+    times = e.stream.faults["missing-delimiter"]
+    first = e.first.get("FP109")
+    if times < 2 or first is None:
+        return []
+    whole = sum(e.stream.by_type.values())
+    text = f"{times} of {whole} packets are not followed by 0x00; the first ends before byte {first.offset}"
+    cause = CAUSES["missing-delimiter"]
+    share = min(1.0, times / max(whole, 1))
+    return [
+        Cause(cause, text, cause.hint, certainty=3, share=share, offset=first.offset, frame=first.frame, span=first.span)
+    ]
+
+
+_PROOF = {"wrong-baud": 2, "foreign-stream": 2}
+
+
+def _of_hypothesis(
+    e: Evidence, hypothesis: Hypothesis, results: list[tuple[Region, Explained]], total: int
+) -> Cause:
+    covered = sum(min(x.covered, len(r.data)) for r, x in results)
+    packets = sum(x.packets for _, x in results)
+    region, first = next((r, x) for r, x in results if x.covered)
+    rule = CAUSES[hypothesis.name]
+    note = f": {first.note}" if first.note else ""
+    whole = f"; {packets} packets that were unreadable are whole if that is undone" if packets > 1 else ""
+    certainty = _PROOF.get(hypothesis.name, 3 if packets >= 2 or covered == total else 2)
+    if isinstance(hypothesis, WrongCrc):
+        certainty = 3 if hypothesis.proven else 1 if hypothesis.name == "crc-unknown" else 2
+        whole = f" ({packets} packets that were checked fit)" if hypothesis.proven else ""
+    head = rule.text.split(". ")[0].split(": ")[0].rstrip(".")
+    part = covered / max(total, 1)
+    return Cause(
+        rule,
+        f"{head}{note}{whole}",
+        rule.hint,
+        certainty=certainty,
+        share=part * min(1.0, e.damaged_bytes / max(e.size, 1)),
+        offset=first.offset,
+        frame=region.packet,
+        span=(first.offset, first.stop),
+        recognised=packets,
+        instead_of=_AFTER_DAMAGE | ({"no-info", "late-info"} if part * e.damaged_bytes > 0.3 * e.size else frozenset()),
+    )
