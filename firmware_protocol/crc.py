@@ -23,7 +23,7 @@ POLYNOMIAL = 0x1EDC6F41
 REFLECTED_POLYNOMIAL = 0x82F63B78  # POLYNOMIAL with its 32 bits in reverse order
 INITIAL = 0xFFFFFFFF  # also the final XOR
 CHECK = 0xE3069283
-RESIDUE = 0xB798B438  # of any packet with its CRC behind it, before the final XOR, bits in reverse order
+RESIDUE = 0xB798B438  # register after any packet with its CRC behind it, before the final XOR
 
 
 def _advance(register: int, bits: int) -> int:

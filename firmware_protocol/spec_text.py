@@ -246,8 +246,8 @@ def _worked(frame: Frame) -> str:
     lines = ["```"]
     for offset, size, name in parts:
         rows = [packet[k : min(k + 24, offset + size)].hex(" ") for k in range(offset, offset + size, 24)]
-        lines.append(f"{offset:4}  {name:<14}{rows[0]}")
-        lines += [f"{'':20}{row}" for row in rows[1:]]
+        lines.append(f"{offset:4}  {name:<16}{rows[0]}")
+        lines += [" " * 22 + row for row in rows[1:]]
     lines += ["", "on the wire:", *(wire[k : k + 24].hex(" ") for k in range(0, len(wire), 24)), "```"]
     return "\n".join(lines)
 

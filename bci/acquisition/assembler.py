@@ -23,9 +23,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from bci.acquisition._loss import LossAccount
+from bci.acquisition._scaling import samples_uv
 from bci.acquisition.configuration import Configuration, ConfigurationBook
-from bci.acquisition.loss import LossAccount
-from bci.acquisition.scaling import samples_uv
 from bci.chunks import Chunk, Marker, SignalInfo
 from firmware_protocol import (
     Data,

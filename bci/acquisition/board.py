@@ -164,9 +164,11 @@ class BoardSource(Source):
     def close(self) -> None:
         if self._closed:
             return
-        with contextlib.suppress(DeviceError):
-            self._make_idle()
-        self._release()
+        try:
+            with contextlib.suppress(DeviceError):
+                self._make_idle()
+        finally:
+            self._release()
 
     def _make_idle(self) -> None:
         """Stop the board and take what it had queued: HEARTBEAT follows the last DATA (SPEC 6.4)."""

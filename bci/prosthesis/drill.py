@@ -37,9 +37,6 @@ STALE_MS = 260.0
 
 WAIT_S = 3.0
 
-#: Half a step of the coarsest position register (1/1000 of closing): less than that is no motion.
-STILL = 5e-4
-
 
 @dataclass(frozen=True, slots=True)
 class Drill:
@@ -271,15 +268,10 @@ def _monitor_killed(name: str, log: Path, hand: str) -> Drill | None:
         session = _Session(log, spec, _certificate())
         with session.monitor:
             session.start_moving()
+            killed_ns = time.monotonic_ns()
             session.monitor.kill()
-            killed = last = time.monotonic()
-            where = simulator.state()["position"]
-            while time.monotonic() - last < 0.45:
-                now = simulator.state()["position"]
-                if max(abs(a - b) for a, b in zip(now, where, strict=True)) > STILL:
-                    last, where = time.monotonic(), now
-                time.sleep(0.002)
-    ms = (last - killed) * 1000.0
+            time.sleep(0.5)
+            ms = max(0.0, (simulator.state()["moved_ns"] - killed_ns) * 1e-6)
     limit_ms = 150.0 if hand == "rh56" else 300.0
     return Drill(name, ms <= limit_ms, ms, limit_ms, "the hand stopped by itself")
 

@@ -27,6 +27,10 @@ from bci.prosthesis.simulated import SimulatedHand
 __all__ = ["AbilityDialect", "HandSimulator", "Rh56Dialect"]
 
 
+#: Half a step of the coarsest position register (1/1000 of closing): less than that is no motion.
+STILL = 5e-4
+
+
 class Dialect(Protocol):
     """Bytes of one hand, without port and clock."""
 
@@ -182,6 +186,14 @@ def main(argv: list[str] | None = None) -> int:
     def now_us() -> int:
         return (time.monotonic_ns() - zero_ns) // 1000
 
+    where, moved_ns = dialect.hand.position, time.monotonic_ns()
+
+    def watch() -> None:
+        nonlocal where, moved_ns
+        now = dialect.hand.position
+        if max(abs(a - b) for a, b in zip(now, where, strict=True)) > STILL:
+            where, moved_ns = now, time.monotonic_ns()
+
     def serve_wire(read_fd: Callable[[int], bytes], write: Callable[[bytes], object], fileno: int) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(fileno, selectors.EVENT_READ)
@@ -189,6 +201,7 @@ def main(argv: list[str] | None = None) -> int:
                 if not selector.select(timeout=0.005):
                     with lock:
                         dialect.idle(now_us())
+                        watch()
                     continue
                 try:
                     data = read_fd(65536)
@@ -198,6 +211,7 @@ def main(argv: list[str] | None = None) -> int:
                     return
                 with lock:
                     answer = dialect.receive(data, now_us())
+                    watch()
                 if answer:
                     write(answer)
 
@@ -227,12 +241,13 @@ def main(argv: list[str] | None = None) -> int:
         with lock:
             dialect.idle(now_us())
             hand = dialect.hand
+            watch()
             _tell(
                 {
-                    "t_us": now_us(),
                     "position": hand.position,
                     "moving": hand.moving,
-                    "trips": hand.watchdog_trips,
+                    "moved_ns": moved_ns,
+                    "watchdog_trips": hand.watchdog_trips,
                 }
             )
     return 0
@@ -275,7 +290,7 @@ class HandSimulator:
         self.port: str = self._line()["port"]
 
     def state(self) -> dict[str, Any]:
-        """Posture now: position (closures), moving, watchdog trips, time in µs."""
+        """Now: position (closures), moving, watchdog_trips, and moved_ns, the monotonic time of its last motion."""
         assert self._process.stdin is not None
         self._process.stdin.write("?\n")
         self._process.stdin.flush()

@@ -278,12 +278,13 @@ def _tick(s: State, _: Tick, t: int) -> Result:
         doubted_us=t if doubts else s.doubted_us,
         setpoint=setpoint,
         speed=speed,
-        frames=s.frames + 1,
+        frames=s.frames + (trigger is None),
     )
     if trigger is not None:
         after, actions = _fire(after, trigger)
         if after.mode is Mode.HOLD:
             return after, actions  # entering HOLD has sent this tick's frame
+        after = replace(after, frames=after.frames + 1)
     elif done:
         after, actions = _fire(after, Trigger.ARRIVED)
     else:

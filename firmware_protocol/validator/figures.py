@@ -62,16 +62,16 @@ class Figures:
     host_conversions: int = 0
     host_bytes: int = 0
 
-    def step(self, dt_us: int, n_samples: int, period_us: float | None) -> None:
-        """Time between two DATA frames with nothing lost in between."""
-        self.clock_us += dt_us
-        self.clock_conversions += n_samples
+    def step(self, dt_us: int, n_samples: int, period_us: float | None, times: int = 1) -> None:
+        """Time between two DATA frames with nothing lost in between; `times` such steps."""
+        self.clock_us += dt_us * times
+        self.clock_conversions += n_samples * times
         if period_us is not None:
             deviation = abs(round(dt_us - period_us * n_samples))
             if deviation >= _EXACT_BELOW_US:
                 digits = 10 ** (len(str(deviation)) - 3)
                 deviation -= deviation % digits
-            self.jitter[deviation] += 1
+            self.jitter[deviation] += times
 
     def account(self, dropped: int, link: int, received: int) -> None:
         """What lies between two heartbeats of one boot."""

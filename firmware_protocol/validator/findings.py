@@ -98,7 +98,6 @@ class Cause:
 
     rule: Rule
     text: str
-    change: str
     certainty: int
     share: float = 1.0
     offset: int = 0
@@ -114,6 +113,11 @@ class Cause:
     @property
     def name(self) -> str:
         return self.rule.name
+
+    @property
+    def hint(self) -> str:
+        """What to change."""
+        return self.rule.hint
 
     @property
     def certainty_word(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from firmware_protocol._fields import stated_length
 from firmware_protocol.cobs import cobs_decode
@@ -28,6 +29,13 @@ from firmware_protocol.validator.wire import WireTail, coded_position
 
 _TYPES = frozenset(Type)
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The capture began in the middle of a packet; `fault` is what is left of it."""
+
+    fault: Fault
 
 
 def _whole(fault: Fault) -> tuple[int, int]:
@@ -216,7 +224,7 @@ def length(fault: Fault, s: Stream, wire: WireTail) -> Iterator[Hit]:
 
 @rule(
     "FP109",
-    "missing-delimiter",
+    "no-delimiter",
     _MUST,
     "2.1",
     on=Fault,
@@ -246,6 +254,20 @@ def truncated(fault: Fault, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """The capture ends inside a packet."""
     if fault.kind == FaultKind.TRUNCATED:
         yield Hit(_whole(fault), f"the capture ends {fault.length} bytes into a packet")
+
+
+@rule(
+    "FP113",
+    "joined-midway",
+    _INFO,
+    "2.1",
+    on=Joined,
+    hint="Nothing to change: the capture was begun in the middle of a packet.",
+)
+def joined_midway(joined: Joined, s: Stream, wire: WireTail) -> Iterator[Hit]:
+    """The capture begins inside a packet, which therefore cannot be read."""
+    fault = joined.fault
+    yield Hit(_whole(fault), f"the capture begins inside a packet, {fault.length} bytes before its end")
 
 
 @rule(

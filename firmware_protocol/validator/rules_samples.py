@@ -28,7 +28,7 @@ def status_nibble(block: SampleBlock, s: Stream, wire: WireTail) -> Iterator[Hit
     """A converter's status word begins with the bits 1100 in every conversion."""
     import numpy as np
 
-    if block.words is None or not block.first.has_status:
+    if not block.is_int or not block.first.has_status:
         return
     wrong = (block.status & STATUS_MASK) != STATUS_NIBBLE
     for count, (row, converter) in enumerate(np.argwhere(wrong)):
@@ -40,12 +40,12 @@ def status_nibble(block: SampleBlock, s: Stream, wire: WireTail) -> Iterator[Hit
         word = int(np.flatnonzero(block.is_status)[converter])
         index = DATA.size + 3 * ((int(row) - at.row) * block.values.shape[1] + word)
         yield Hit(
-            wire.span(at.data.offset, index, index + 1),
+            wire.span(at.offset, index, index + 1),
             f"status word of converter {int(converter) + 1}, conversion {int(row) - at.row + 1} of the frame",
             f"{int(block.status[row, converter]) >> 20:04b}",
             "1100",
             key=f"converter {int(converter) + 1}",
-            t_us=at.data.t_us,
+            t_us=at.t_us,
             packet=at.packet,
         )
 
@@ -60,7 +60,7 @@ def status_nibble(block: SampleBlock, s: Stream, wire: WireTail) -> Iterator[Hit
 )
 def float_on_wire(block: SampleBlock, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """Sample type 1 (float32) is for transcodes, not for devices."""
-    if block.words is None:
+    if not block.is_int:
         yield Hit(wire.span(block.offset, 14, 15), "float32 samples", "sample type 1", "0, int24")
 
 

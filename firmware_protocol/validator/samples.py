@@ -1,7 +1,8 @@
 """Samples of many DATA frames side by side, for whatever must be seen over time. Loads numpy on first use.
 
 DATA frames of one shape and config_id are laid together until `BLOCK` conversions are there or the shape changes.
-A block is the bytes as they came, so that questions about byte order and alignment can be asked of it.
+A block holds the words as they came, status words included, so that questions about byte order and alignment can be
+asked of it.
 """
 
 from __future__ import annotations
@@ -19,39 +20,50 @@ if TYPE_CHECKING:
 
     from firmware_protocol.validator.stream import Setting
 
-__all__ = ["BLOCK", "FrameAt", "SampleBlock", "SampleBuffer"]
+__all__ = ["BLOCK", "FULL_SCALE", "FrameAt", "SampleBlock", "SampleBuffer"]
 
 BLOCK = 2048
 FULL_SCALE = 1 << 23
+_MASK = 0xFFFFFF
 
 
 class FrameAt(NamedTuple):
-    """A DATA frame within a block: its first row, the frame, its number on the wire."""
+    """A DATA frame within a block: its first row, and what is needed to point at it."""
 
     row: int
-    data: Data
+    n_samples: int
+    offset: int
     packet: int
+    sample_index: int
+    t_us: int
 
 
 @dataclass
 class SampleBlock:
     """Consecutive DATA frames of one shape. Rows are conversions; frames may be missing between them.
 
-    `words` (n_rows, n_words, 3) uint8: the 24-bit words as sent, status words included; None for float32.
+    `values` (n_rows, n_words): signed 24-bit words as sent, status words included; float32 samples without them.
+    `first`: any of the frames, for the shape.
     """
 
+    first: Data
     frames: list[FrameAt]
-    words: NDArray[np.uint8] | None
     values: NDArray[np.int64]
     setting: Setting | None = field(repr=False)
 
     @property
-    def first(self) -> Data:
-        return self.frames[0].data
+    def offset(self) -> int:
+        return self.frames[0].offset
 
     @property
-    def offset(self) -> int:
-        return self.first.offset
+    def is_int(self) -> bool:
+        """Whether the samples are the converter's 24-bit words."""
+        return self.first.sample_type == 0
+
+    @cached_property
+    def unsigned(self) -> NDArray[np.int64]:
+        """`values` as 0 … 2^24 - 1."""
+        return self.values & _MASK
 
     @cached_property
     def is_status(self) -> NDArray[np.bool_]:
@@ -59,7 +71,7 @@ class SampleBlock:
         import numpy as np
 
         mask = np.zeros(self.values.shape[1], dtype=bool)
-        if self.first.has_status:
+        if self.first.has_status and self.is_int:
             mask[:: self.first.channels_per_converter + 1] = True
         return mask
 
@@ -71,7 +83,7 @@ class SampleBlock:
     @cached_property
     def status(self) -> NDArray[np.int64]:
         """(n_rows, n_converters), each 0 … 2^24 - 1"""
-        return self.values[:, self.is_status] & 0xFFFFFF
+        return self.unsigned[:, self.is_status]
 
     @cached_property
     def live(self) -> NDArray[np.bool_]:
@@ -79,11 +91,10 @@ class SampleBlock:
         import numpy as np
 
         counts = self.counts
-        changing = np.flatnonzero(counts.max(axis=0) - counts.min(axis=0) >= 7)
-        live = np.zeros(counts.shape[1], dtype=bool)
-        for channel in changing:
+        live = counts.max(axis=0) - counts.min(axis=0) >= 7
+        for channel in np.flatnonzero(live):
             column = counts[:, channel]
-            live[channel] = len(np.unique(column[:256])) >= 8 or len(np.unique(column)) >= 8
+            live[channel] = len(np.unique(column[:64])) >= 8 or len(np.unique(column)) >= 8
         return live
 
     def frame_of(self, row: int) -> FrameAt:
@@ -101,10 +112,8 @@ class SampleBlock:
         """(n_rows,): sample_index of each conversion as the frames state it."""
         import numpy as np
 
-        firsts = np.array([f.data.sample_index for f in self.frames], dtype=np.int64)
-        rows = np.array([f.row for f in self.frames])
-        lengths = np.diff(np.append(rows, len(self.values)))
-        return np.repeat(firsts - rows, lengths) + np.arange(len(self.values))
+        lengths = [f.n_samples for f in self.frames]
+        return np.repeat([f.sample_index - f.row for f in self.frames], lengths) + np.arange(len(self.values))
 
 
 class SampleBuffer:
@@ -112,74 +121,104 @@ class SampleBuffer:
 
     def __init__(self, figures: list[ChannelFigures]) -> None:
         self._figures = figures
+        self._first: Data | None = None
         self._frames: list[FrameAt] = []
-        self._payload = bytearray()
+        self._pieces: list[NDArray[np.int64]] = []
+        self._payload: list[Data] = []
         self._rows = 0
         self._setting: Setting | None = None
         self._last_row: NDArray[np.int64] | None = None
-        self._twins: list[tuple[int, int]] | None = None
+        self._twins: list[tuple[int, int]] = []
 
-    def add(self, frame: Data, packet: int, setting: Setting | None) -> SampleBlock | None:
-        """Take a frame; the block that is full or that this frame ends, if there is one."""
-        done = None
-        if self._frames and not _alike(self._frames[0].data, frame):
-            done = self.flush()
-        self._setting = setting
-        self._frames.append(FrameAt(self._rows, frame, packet))
-        self._payload += frame.payload
+    def add(self, frame: Data, packet: int, setting: Setting | None) -> list[SampleBlock]:
+        """Take a frame; the blocks that it ends or fills."""
+        done = self._begin(frame, setting)
+        self._payload.append(frame)
+        self._frames.append(
+            FrameAt(self._rows, frame.n_samples, frame.offset, packet, frame.sample_index, frame.t_us)
+        )
         self._rows += frame.n_samples
-        if done is None and self._rows >= BLOCK:
-            done = self.flush()
-        return done
+        return done + self._full()
 
-    def flush(self) -> SampleBlock | None:
-        """The block so far."""
-        if not self._frames:
-            return None
+    def add_run(
+        self, first: Data, frames: list[FrameAt], values: NDArray[np.int64], setting: Setting | None
+    ) -> list[SampleBlock]:
+        """Take frames that are decoded already; their `row` counts from the start of `values`."""
+        done = self._begin(first, setting)
+        self._unpack()
+        self._pieces.append(values)
+        self._frames += [f._replace(row=f.row + self._rows) for f in frames]
+        self._rows += len(values)
+        return done + self._full()
+
+    def flush(self) -> list[SampleBlock]:
+        """The block so far, if there is one."""
+        first = self._first
+        if first is None or not self._rows:
+            return []
         import numpy as np
 
-        first = self._frames[0].data
-        raw = np.frombuffer(bytes(self._payload), dtype=np.uint8)
-        if first.sample_type == 0:
-            words = raw.reshape(self._rows, -1, 3)
-            wide = words.astype(np.int64)
-            unsigned = wide[:, :, 0] << 16 | wide[:, :, 1] << 8 | wide[:, :, 2]
-            values = (unsigned ^ FULL_SCALE) - FULL_SCALE
-            block = SampleBlock(self._frames, words, values, self._setting)
-        else:
-            rows: list[list[float]] = [row for f in self._frames for row in f.data.values()]
-            real = np.nan_to_num(np.array(rows), nan=0.0, posinf=2.0**62, neginf=-(2.0**62))
-            whole = np.clip(real, -(2.0**62), 2.0**62).astype(np.int64)
-            block = SampleBlock(self._frames, None, whole, self._setting)
-            block.is_status = np.zeros(whole.shape[1], dtype=bool)
-        self._frames, self._payload, self._rows = [], bytearray(), 0
+        self._unpack()
+        values = np.concatenate(self._pieces)
+        block = SampleBlock(first, self._frames, values, self._setting)
+        self._frames, self._pieces, self._rows, self._first = [], [], 0, None
         self._sum_up(block)
-        return block
+        return [block]
+
+    def _begin(self, frame: Data, setting: Setting | None) -> list[SampleBlock]:
+        done = self.flush() if self._first is not None and not _alike(self._first, frame) else []
+        if self._first is None:
+            self._first = frame
+        self._setting = setting
+        return done
+
+    def _full(self) -> list[SampleBlock]:
+        return self.flush() if self._rows >= BLOCK else []
+
+    def _unpack(self) -> None:
+        """Turn the frames that wait as bytes into words, all at once."""
+        if not self._payload:
+            return
+        import numpy as np
+
+        first = self._payload[0]
+        if first.sample_type == 0:
+            joined = b"".join(frame.payload for frame in self._payload)
+            rows = sum(frame.n_samples for frame in self._payload)
+            raw = np.frombuffer(joined, dtype=np.uint8).reshape(rows, -1, 3).astype(np.int64)
+            words = ((raw[:, :, 0] << 16 | raw[:, :, 1] << 8 | raw[:, :, 2]) ^ FULL_SCALE) - FULL_SCALE
+            self._pieces.append(words)
+        else:
+            for frame in self._payload:
+                real = np.nan_to_num(np.array(frame.values()), nan=0.0, posinf=2.0**62, neginf=-(2.0**62))
+                self._pieces.append(np.clip(real, -(2.0**62), 2.0**62).astype(np.int64))
+        self._payload = []
 
     def _sum_up(self, block: SampleBlock) -> None:
         counts = block.counts
         n = counts.shape[1]
         if len(self._figures) != n:  # the first block, or another number of channels: the newest is reported
-            labels = block.setting.labels if block.setting is not None else ()
-            names = labels if len(labels) == n else tuple(f"channel {k + 1}" for k in range(n))
-            self._figures[:] = [ChannelFigures(name, 1 << 62, -(1 << 62)) for name in names]
+            self._figures[:] = [ChannelFigures(f"channel {k + 1}", 1 << 62, -(1 << 62)) for k in range(n)]
             self._twins = [(k, j) for k in range(n) for j in range(k)]
             self._last_row = None
-        lows, highs = counts.min(axis=0), counts.max(axis=0)
-        railed = ((counts >= FULL_SCALE - 1) | (counts <= -FULL_SCALE)).sum(axis=0)
+        labels = block.setting.labels if block.setting is not None else ()
+        if len(labels) == n:
+            for channel, label in zip(self._figures, labels, strict=True):
+                channel.label = label
+        lows, highs = counts.min(axis=0).tolist(), counts.max(axis=0).tolist()
+        railed = ((counts >= FULL_SCALE - 1) | (counts <= -FULL_SCALE)).sum(axis=0).tolist()
         changes = (counts[1:] != counts[:-1]).sum(axis=0)
         if self._last_row is not None:
             changes = changes + (counts[0] != self._last_row)
         for k, channel in enumerate(self._figures):
-            channel.minimum = min(channel.minimum, int(lows[k]))
-            channel.maximum = max(channel.maximum, int(highs[k]))
+            channel.minimum = min(channel.minimum, lows[k])
+            channel.maximum = max(channel.maximum, highs[k])
             channel.samples += len(counts)
-            channel.railed += int(railed[k])
+            channel.railed += railed[k]
             channel.changes += int(changes[k])
-        self._last_row = counts[-1].copy()
-        self._twins = [(k, j) for k, j in self._twins or () if (counts[:, k] == counts[:, j]).all()]
-        for channel in self._figures:
             channel.identical_to = ""
+        self._last_row = counts[-1].copy()
+        self._twins = [(k, j) for k, j in self._twins if (counts[:, k] == counts[:, j]).all()]
         for k, j in reversed(self._twins):
             if self._figures[k].changes:
                 self._figures[k].identical_to = self._figures[j].label

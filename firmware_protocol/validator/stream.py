@@ -13,12 +13,16 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from firmware_protocol.codes import Flag, Opcode, Status, Type
 from firmware_protocol.errors import FrameError
 from firmware_protocol.frames import Command, Data, Fault, Frame, Heartbeat, Info, Response, frame_type
 from firmware_protocol.validator.figures import Figures
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["End", "LinkStep", "Received", "Restart", "Setting", "Step", "Stream", "signed32"]
 
@@ -240,6 +244,31 @@ class Stream:
         self.settings[frame.config_id].data_frames += 1
         self.previous = self.data = frame
         self._since_data = 0
+        self._missing_since_data = self._damaged_since_data = 0
+
+    def calm_steps(self, steps_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of the times that passed to further frames like the last one: which are as they should be."""
+        assert self.data is not None and self._period_us is not None
+        expected = self._period_us * self.data.n_samples
+        calm: NDArray[np.bool_] = abs(steps_us - expected) <= _TIME_SLACK_US + expected * 0.02
+        return calm
+
+    def take_calm_run(self, last: Data, steps_us: NDArray[np.int64]) -> None:
+        """`take_calm` of as many frames as there are steps, the last of which is `last`."""
+        n, period = len(steps_us), self._period_us
+        self.packet += n
+        self.by_type[Type.DATA] += n
+        self.steps += n
+        if self.device_us is not None:
+            self.device_us += signed32(last.t_us - self.device_us)
+        for dt, times in Counter(steps_us.tolist()).items():
+            self.figures.step(dt, last.n_samples, period, times)
+        self.figures.samples += n * last.n_samples
+        self.received_since_heartbeat += n * last.n_samples
+        self.settings[last.config_id].data_frames += n
+        self.previous = self.data = last
+        self._since_data = 0
+        self._missing_since_data = self._damaged_since_data = 0
 
     def before(self, event: Frame | Fault) -> None:
         """Work out how `event` follows what came earlier."""

@@ -53,7 +53,6 @@ def _samples(e: Evidence) -> list[Cause]:
             Cause(
                 CAUSES[x.name],
                 f"{x.note}{part}",
-                CAUSES[x.name].hint,
                 certainty=x.certainty,
                 share=share,
                 offset=x.offset,
@@ -112,7 +111,7 @@ def _without_delimiter(e: Evidence) -> list[Cause]:
     cause = CAUSES["missing-delimiter"]
     share = min(1.0, times / max(whole, 1))
     return [
-        Cause(cause, text, cause.hint, certainty=3, share=share, offset=first.offset, frame=first.frame, span=first.span)
+        Cause(cause, text, certainty=3, share=share, offset=first.offset, frame=first.frame, span=(first.offset, first.offset + 1))
     ]
 
 
@@ -137,7 +136,6 @@ def _of_hypothesis(
     return Cause(
         rule,
         f"{head}{note}{whole}",
-        rule.hint,
         certainty=certainty,
         share=part * min(1.0, e.damaged_bytes / max(e.size, 1)),
         offset=first.offset,

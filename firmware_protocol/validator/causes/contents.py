@@ -107,7 +107,7 @@ def contents(e: Evidence) -> Iterator[Cause]:
 
 
 def _cause(name: str, text: str, **more: object) -> Cause:
-    return Cause(CAUSES[name], text, CAUSES[name].hint, **more)  # type: ignore[arg-type]
+    return Cause(CAUSES[name], text, **more)  # type: ignore[arg-type]
 
 
 # ---- lengths ---------------------------------------------------------------------------------------------------

@@ -97,12 +97,12 @@ cause_rule(
 )
 cause_rule(
     "FP932",
-    "time-stands",
+    "no-time",
     "4.1",
     "t_us does not advance.",
     hint="Start the timer that t_us is read from, and read it in the data-ready interrupt.",
 )
-RULES_OF_TIME = frozenset({"time-unit", "wrong-rate", "time-stands"})
+RULES_OF_TIME = frozenset({"time-unit", "wrong-rate", "no-time"})
 _FOLLOW = frozenset({"packets-lost", "wrong-n-samples", "counter-unit"})
 _MOST = 0.8
 
@@ -138,7 +138,6 @@ def counters(e: Evidence) -> Iterator[Cause]:
                 CAUSES["packets-lost"],
                 f"{lost} packets are missing without a trace; the first gap is before packet {first.packet}, where "
                 f"link_seq goes from {first.before} to {first.after}",
-                CAUSES["packets-lost"].hint,
                 certainty=2,
                 share=min(1.0, lost / max(s.packet, 1)),
                 offset=first.offset,
@@ -156,7 +155,6 @@ def _make(
     return Cause(
         CAUSES[name],
         text,
-        CAUSES[name].hint,
         certainty=certainty,
         share=share,
         offset=step.after.offset,
@@ -178,7 +176,6 @@ def _restart(restart: Restart, times: int) -> Cause:
                 CAUSES["boot-id-unstable"],
                 f"boot_id goes from {_hex(restart.boot_before)} to {_hex(restart.boot_after)} while sample_index and t_us "
                 "go on",
-                CAUSES["boot-id-unstable"].hint,
                 certainty=3,
                 offset=restart.offset,
                 frame=restart.packet,
@@ -202,7 +199,6 @@ def _restart(restart: Restart, times: int) -> Cause:
     return Cause(
         CAUSES["device-reset"],
         f"the device restarted{again}, this is no wrap: " + "; ".join(parts),
-        CAUSES["device-reset"].hint,
         certainty=3,
         offset=restart.offset,
         frame=restart.packet,
@@ -278,7 +274,6 @@ def _link(odd: list[LinkStep]) -> Cause | None:
     return Cause(
         CAUSES[name],
         f"link_seq goes from {first.before} to {first.after}: {words} ({fitting} of {len(clean)} odd steps fit)",
-        CAUSES[name].hint,
         certainty=3 if fitting >= 16 else 2,
         share=fitting / len(clean),
         offset=first.offset,
@@ -453,7 +448,7 @@ def _time(e: Evidence, steps: list[Step]) -> Cause | None:
 def _unit(ratio: float) -> tuple[str, str] | None:
     """What t_us counts, by how much faster than µs it runs; None if it is right."""
     if abs(ratio) < 1e-9:
-        return "time-stands", "it stands still"
+        return "no-time", "it stands still"
     for value, words in _UNITS:
         if abs(ratio / value - 1) < 0.03:
             return "time-unit", words
@@ -524,7 +519,6 @@ def _time_of_heartbeats(e: Evidence) -> Cause | None:
     return Cause(
         CAUSES["time-unit"],
         text,
-        CAUSES["time-unit"].hint,
         certainty=3,
         offset=s.heartbeat.offset,
         packet_bytes=field_bytes(HEARTBEAT, "t_us"),

@@ -60,14 +60,13 @@ def pattern(block: SampleBlock) -> tuple[bool, list[Suspicion]]:
     import numpy as np
 
     rows = min(len(block.counts), 64)
-    if rows < 4 or block.words is None:
+    if rows < 4 or not block.is_int:
         return False, []
     counts = block.counts[:rows] & _MASK
     n = counts.shape[1]
     index = block.indices()[:rows, None]
     channel = np.arange(n)[None, :]
-    raw = block.words[:rows][:, ~block.is_status]
-    swapped = raw[:, :, 2].astype(np.int64) << 16 | raw[:, :, 1].astype(np.int64) << 8 | raw[:, :, 0]
+    swapped = (counts & 0xFF) << 16 | counts & 0xFF00 | counts >> 16
     for make in (_ramp, _prbs):
 
         def fits(got: Ints, expected: Ints) -> bool:
@@ -132,10 +131,11 @@ def byte_order(block: SampleBlock) -> Iterator[Suspicion]:
     """The bytes of a sample change least in the most significant one; which one is that here?"""
     import numpy as np
 
-    words, live = block.words, block.live
-    if words is None or len(words) < _MIN_ROWS or not live.any():
+    live = block.live
+    if not block.is_int or len(block.values) < _MIN_ROWS or not live.any():
         return
-    raw = words[:, ~block.is_status][:, live].astype(np.int64)
+    words = block.counts[:, live] & _MASK
+    raw = np.stack([words >> 16, words >> 8 & 0xFF, words & 0xFF], axis=2)
     as_sent = roughness(block.counts[:, live])
     change = np.abs(np.diff(raw, axis=0))
     busy = np.median(np.minimum(change, 256 - change).mean(axis=0), axis=0)  # per byte of a word
@@ -156,10 +156,10 @@ def alignment(block: SampleBlock) -> Iterator[Suspicion]:
     """Words that begin some bits too early: the last bits of one word are the first of the next."""
     import numpy as np
 
-    words, live = block.words, block.live
-    if words is None or len(words) < _MIN_ROWS or block.values.shape[1] < 2 or not live.any():
+    live = block.live
+    if not block.is_int or len(block.values) < _MIN_ROWS or block.values.shape[1] < 2 or not live.any():
         return
-    unsigned = block.values & _MASK
+    unsigned = block.unsigned
     columns = np.flatnonzero(~block.is_status)[live]
     columns = columns[columns < unsigned.shape[1] - 1]
     if not len(columns):
@@ -173,7 +173,7 @@ def alignment(block: SampleBlock) -> Iterator[Suspicion]:
     if gain >= 4.0:
         many = f"{k // 8} byte{'s' if k > 8 else ''}" if k % 8 == 0 else f"{k} bit{'s' if k > 1 else ''}"
         note = f"the words begin {many} too early: read {many} later, they are {2**gain:.0f} times smoother"
-        yield Suspicion("spi-bit-slip", note, 3 if gain > 6 else 2, len(words))
+        yield Suspicion("spi-bit-slip", note, 3 if gain > 6 else 2, len(unsigned))
 
 
 def late_bits(block: SampleBlock) -> Iterator[Suspicion]:
@@ -192,10 +192,10 @@ def late_bits(block: SampleBlock) -> Iterator[Suspicion]:
         )
         if live_a and live_b and b == a + 1
     ]
-    if block.words is None or not pairs:
+    if not block.is_int or not pairs:
         return
-    left = block.values[:, [a for a, _ in pairs]] & _MASK
-    sign = (block.values[:, [b for _, b in pairs]] & _MASK) >> 23
+    left = block.unsigned[:, [a for a, _ in pairs]]
+    sign = block.unsigned[:, [b for _, b in pairs]] >> 23
     alike = (left & 1) == sign
     size = max(48 // len(pairs), 8)
     usable = len(alike) // size * size
@@ -226,12 +226,12 @@ def status(block: SampleBlock) -> Iterator[Suspicion]:
     """Status words whose first four bits are not 1100: where did the 1100 go?"""
     import numpy as np
 
-    if block.words is None or not block.first.has_status:
+    if not block.is_int or not block.first.has_status:
         return
     wrong = ((block.status >> 20) != 0b1100).any(axis=1)
     if not wrong.any():
         return
-    unsigned = block.values[wrong] & _MASK
+    unsigned = block.unsigned[wrong]
     first = int(np.argmax(wrong))
     n = int(wrong.sum())
     at = np.flatnonzero(block.is_status)
@@ -338,9 +338,9 @@ def channel_shift(block: SampleBlock) -> Iterator[Suspicion]:
     """Words in the wrong place: a status word taken for a channel, one word too many or too few per conversion."""
     import numpy as np
 
-    if block.words is None:
+    if not block.is_int:
         return
-    unsigned = block.values & _MASK
+    unsigned = block.unsigned
     n = unsigned.shape[1]
     if not block.first.has_status and n > 1 and len(unsigned) >= _MIN_ROWS:
         where = _constant_status_words(unsigned, np.array([], dtype=np.int64))

@@ -116,7 +116,7 @@ class SampleWatch:
             return
         at = block.frame_of(suspicion.row)
         n_words = block.values.shape[1]
-        size = 3 if block.words is not None else 4
+        size = 3 if block.is_int else 4
         first = DATA.size + size * ((suspicion.row - at.row) * n_words + suspicion.word)
         self.suspected[suspicion.name] = Suspected(
             suspicion.name,
@@ -124,6 +124,6 @@ class SampleWatch:
             suspicion.certainty,
             suspicion.rows,
             at.packet,
-            at.data.offset,
+            at.offset,
             (first, first + size),
         )

@@ -36,7 +36,7 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
     """The frame next to a change of config_id that holds samples of both sides, if there is one."""
     import numpy as np
 
-    if before.words is None or after.words is None or before.counts.shape[1] != after.counts.shape[1]:
+    if not (before.is_int and after.is_int) or before.counts.shape[1] != after.counts.shape[1]:
         return None
     x = np.concatenate([before.counts[-_AROUND:], after.counts[:_AROUND]]).astype(np.float64)
     border = min(len(before.counts), _AROUND)
@@ -44,7 +44,7 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
     left = before.frames[-1]
     right = after.frames[0]
     low = border - (len(before.counts) - left.row)
-    high = border + min(right.data.n_samples, len(after.counts))
+    high = border + min(right.n_samples, len(after.counts))
     if low < 1 or high > len(x) - 1:
         low, high = max(low, 1), min(high, len(x) - 1)
     old = before.setting.uv_per_count if before.setting is not None else ()
@@ -63,13 +63,13 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
     in_left = best < border
     frame, block, other = (left, before, after) if in_left else (right, after, before)
     row = best - low if in_left else best - border
-    if not 0 < row < frame.data.n_samples:
+    if not 0 < row < frame.n_samples:
         return None
     return Spanning(
-        frame.data.offset,
+        frame.offset,
         frame.packet,
         row,
-        frame.data.n_samples,
+        frame.n_samples,
         block.first.config_id,
         other.first.config_id,
         3 if margin > 3.0 else 2,

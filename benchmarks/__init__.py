@@ -1,0 +1,1 @@
+"""Benchmarks against what people use now: `python -m benchmarks NAME`."""

@@ -1,0 +1,359 @@
+"""Check a stream: wire bytes in, report out. No port, no file, no clock.
+
+Bytes go through the decoder; each event is put to the rules and to whatever gathers evidence for causes. The bulk
+decoder gives whole columns at once; frames in them that follow each other as they should are taken together, all
+others go the same way as from the reference decoder, so both give the same report.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from firmware_protocol._fields import stated_length
+from firmware_protocol.codec import Decoder
+from firmware_protocol.codes import FaultKind, Flag, Type
+from firmware_protocol.frames import Command, Data, Fault, Frame
+from firmware_protocol.validator import (
+    rules_configuration as _rules_configuration,  # noqa: F401  (they register themselves)
+)
+from firmware_protocol.validator import rules_device as _rules_device  # noqa: F401
+from firmware_protocol.validator import rules_order as _rules_order  # noqa: F401
+from firmware_protocol.validator import rules_samples as _rules_samples  # noqa: F401
+from firmware_protocol.validator.causes import Evidence, SampleWatch, diagnose
+from firmware_protocol.validator.causes.search import header_of
+from firmware_protocol.validator.findings import Cause
+from firmware_protocol.validator.regions import Regions
+from firmware_protocol.validator.report import Collector, Report, Selection, window_at
+from firmware_protocol.validator.rules_framing import Joined, type_name
+from firmware_protocol.validator.samples import FrameAt, SampleBlock, SampleBuffer
+from firmware_protocol.validator.stream import End, Received, Stream
+from firmware_protocol.validator.wire import WireTail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from firmware_protocol.batch import Batch
+    from firmware_protocol.host import Arrivals, Sent
+
+__all__ = ["Checker"]
+
+_SOUND = frozenset({FaultKind.UNSUPPORTED, FaultKind.HOST_ON_WIRE, FaultKind.FIELD, FaultKind.LENGTH})
+_SOUND_KEPT = 256
+_CAUSE_BYTES_KEPT = 64
+
+
+class Checker:
+    """Rules, numbers and causes of one stream.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which rules speak.
+    baud : int, optional
+        Bit rate of the line, for its load.
+    bulk : bool
+        Decode with the compiled bulk decoder. It pays from some megabytes on; feed large blocks then.
+    """
+
+    def __init__(
+        self, *, selection: Selection | None = None, baud: int | None = None, bulk: bool = False
+    ) -> None:
+        self.selection = selection or Selection()
+        self.stream = Stream()
+        self.stream.baud = baud
+        self.size = 0
+        self._wire = WireTail()
+        self._collector = Collector(self.stream, self._wire, self.selection)
+        self._regions = Regions(self._wire)
+        self._buffer = SampleBuffer(self.stream.figures.channels)
+        self._watch = SampleWatch()
+        self._sound: list[Fault] = []
+        self._first_fault: Fault | None = None  # until it is known whether the capture joined midway
+        self._arrivals: deque[tuple[int, int]] = deque()
+        self._first_arrival: tuple[int, int, int] | None = None
+        self._sent = Decoder()
+        self._sent_count = 0
+        self._bulk = bulk
+        if bulk:
+            from firmware_protocol.bulk import BulkDecoder
+
+            self._bulk_decoder = BulkDecoder()
+        else:
+            self._decoder = Decoder()
+
+    @property
+    def full(self) -> bool:
+        """Whether `max_errors` is reached."""
+        return 0 < self.selection.max_errors <= self._collector.errors
+
+    # ---- what comes in ---------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Wire bytes, in order."""
+        self._wire.add(data)
+        self.size += len(data)
+        if self._bulk:
+            self._take_batch(self._bulk_decoder.feed(data))
+        else:
+            for event in self._decoder.feed(data):
+                self._take(event)
+        self._wire.trim()
+
+    def arrived(self, note: Arrivals) -> None:
+        """When bytes came that follow."""
+        self._arrivals.extend(note.pairs)
+        for _, t_ns in note.pairs:
+            self._see_arrival(t_ns)
+
+    def sent(self, note: Sent) -> None:
+        """Bytes that the host sent here."""
+        for event in self._sent.feed(note.data):
+            if isinstance(event, Command):
+                self._sent_count += 1
+                self.stream.note_command(Received(event, self.stream.packet, note.t_ns))
+
+    def finish(self, name: str = "", *, is_recording: bool = False) -> Report:
+        """The report, once no more bytes come."""
+        stream = self.stream
+        if not self.full:
+            if self._bulk:
+                self._take_batch(self._bulk_decoder.finish())
+            else:
+                for event in self._decoder.finish():
+                    self._take(event)
+        self._settle_first(None)
+        self._regions.finish(self.size)
+        self._take_blocks(self._buffer.flush())
+        self._collector.run(End(self.size))
+        stream.figures.resyncs = self._regions.count
+        stream.figures.bytes_skipped = self._regions.bytes
+        evidence = Evidence(
+            stream,
+            self._regions.kept,
+            self._sound,
+            self._watch,
+            self.size,
+            self._regions.bytes,
+            self._collector.first,
+            asked=self._sent_count,
+        )
+        causes = [self._placed(c) for c in diagnose(evidence) if self.selection.takes(c.rule)]
+        setting = stream.settings.get(stream.data.config_id) if stream.data is not None else None
+        numbers = stream.figures.summary(
+            frames={type_name(number): n for number, n in sorted(stream.by_type.items())},
+            faults={str(kind): n for kind, n in sorted(stream.faults.items()) if n},
+            size=self.size,
+            info=setting.info if setting is not None else None,
+            baud=stream.baud,
+        )
+        return Report(
+            name,
+            causes,
+            self._collector.findings,
+            self._collector.counts,
+            numbers,
+            is_recording=is_recording,
+            stopped=self.full,
+        )
+
+    def _placed(self, cause: Cause) -> Cause:
+        """With the bytes that show it, if they are still at hand."""
+        span = cause.span
+        if cause.packet_bytes is not None and self._wire.start <= cause.offset:
+            span = self._wire.span(cause.offset, *cause.packet_bytes)
+        window = window_at(self._wire, span) if span is not None else None
+        if window is None:
+            for region in self._regions.kept:
+                at = (span or (cause.offset, cause.offset + 1))[0] - region.offset
+                if 0 <= at < len(region.data):
+                    tail = WireTail()
+                    tail.start = region.offset
+                    tail.add(region.data)
+                    window = window_at(tail, span or (cause.offset, cause.offset + 1))
+                    break
+        return replace(cause, window=window)
+
+    # ---- one event -------------------------------------------------------------------------------------------
+
+    def _take(self, event: Frame | Fault) -> None:
+        if self.full:
+            return
+        if self._first_fault is not None:
+            self._settle_first(event)
+        stream = self.stream
+        if isinstance(event, Data) and stream.is_calm(event):
+            stream.take_calm(event)
+            self._take_samples(event)
+            return
+        self._clock(event.offset)
+        if isinstance(event, Fault):
+            if event.offset == 0 and event.length and event.kind not in _SOUND and self._first_fault is None:
+                if stream.packet == 0:
+                    self._first_fault = event
+                    return
+            self._take_fault(event)
+            return
+        self._regions.good(event.offset)
+        stream.before(event)
+        self._collector.run(event)
+        stream.after(event)
+        if isinstance(event, Data):
+            self._take_samples(event)
+
+    def _take_fault(self, fault: Fault) -> None:
+        stream = self.stream
+        stream.before(fault)
+        self._collector.run(fault)
+        stream.after(fault)
+        if fault.kind in _SOUND:
+            self._regions.good(fault.offset)
+            if len(self._sound) < _SOUND_KEPT:
+                self._sound.append(fault)
+        elif fault.length and fault.kind != FaultKind.TRUNCATED:
+            self._regions.damage(fault.offset, stream.packet)
+
+    def _settle_first(self, event: Frame | Fault | None) -> None:
+        """Damage at the very start is no damage if the capture began in the middle of a packet."""
+        fault, self._first_fault = self._first_fault, None
+        if fault is None:
+            return
+        sound = event is not None and not (isinstance(event, Fault) and event.kind not in _SOUND)
+        if sound and event is not None and not _begins_a_packet(fault, event):
+            self.stream.packet += 1
+            self._collector.run(Joined(fault))
+        else:
+            self._take_fault(fault)
+
+    def _take_samples(self, frame: Data) -> None:
+        stream = self.stream
+        self._take_blocks(self._buffer.add(frame, stream.packet, stream.settings.get(frame.config_id)))
+
+    def _take_blocks(self, blocks: Sequence[SampleBlock]) -> None:
+        for block in blocks:
+            self._collector.run(block)
+            self._watch.take(block)
+
+    # ---- columns ---------------------------------------------------------------------------------------------
+
+    def _take_batch(self, batch: Batch) -> None:
+        """Frames that are calm are taken in runs, the others one by one."""
+        import numpy as np
+
+        events = batch.events
+        if not len(events):
+            return
+        follows = _follows(events)
+        # Edges of the runs of rows that follow the row before them.
+        starts = np.flatnonzero(follows & ~np.append(False, follows[:-1])).tolist()
+        stops = np.flatnonzero(follows & ~np.append(follows[1:], False)).tolist()
+        at = 0
+        for start, stop in zip(starts, stops, strict=True):
+            self._take_rows(batch, at, start)
+            at = self._take_run(batch, start, stop + 1)
+        self._take_rows(batch, at, len(events))
+
+    def _take_rows(self, batch: Batch, start: int, stop: int) -> None:
+        if stop > start:
+            for event in replace(batch, events=batch.events[start:stop]).unpack():
+                self._take(event)
+
+    def _take_run(self, batch: Batch, start: int, stop: int) -> int:
+        """Rows [start, stop) follow each other but for their time, which is looked at here; where it stopped."""
+        import numpy as np
+
+        stream = self.stream
+        while start < stop and not self.full:
+            (first,) = replace(batch, events=batch.events[start : start + 1]).unpack()
+            assert isinstance(first, Data)
+            if not stream.is_calm(first):
+                self._take(first)
+                start += 1
+                continue
+            rows = batch.events[start:stop]
+            times = rows["t_us"].astype(np.int64)
+            steps = np.append(first.t_us - (stream.data.t_us if stream.data else 0), np.diff(times)) & 0xFFFFFFFF
+            calm = stream.calm_steps(steps)
+            odd = np.flatnonzero(~calm)
+            n = int(odd[0]) if len(odd) else len(rows)
+            self._take_calm(batch, start, start + n, steps[:n], first)
+            start += n
+        return stop
+
+    def _take_calm(
+        self, batch: Batch, start: int, stop: int, steps: NDArray[np.int64], first: Data
+    ) -> None:
+        import numpy as np
+
+        rows = batch.events[start:stop]
+        (last,) = replace(batch, events=rows[-1:]).unpack()
+        assert isinstance(last, Data)
+        stream = self.stream
+        packet = stream.packet
+        stream.take_calm_run(last, steps)
+        (run,) = replace(batch, events=rows).runs()
+        n = first.n_samples
+        samples = run.samples
+        if first.sample_type:
+            samples = np.clip(np.nan_to_num(samples.astype(np.float64)), -(2.0**62), 2.0**62)
+        values = samples.astype(np.int64)
+        if first.has_status and not first.sample_type:
+            c = first.channels_per_converter
+            words = run.status_words.astype(np.int64)[:, :, None]
+            words = (words & 0xFFFFFF ^ 0x800000) - 0x800000
+            groups = values.reshape(len(values), -1, c)
+            values = np.concatenate((words, groups), axis=2).reshape(len(values), -1)
+        columns = zip(rows["offset"].tolist(), rows["sample_index"].tolist(), rows["t_us"].tolist(), strict=True)
+        frames = [
+            FrameAt(k * n, n, offset, packet + k + 1, index, t_us)
+            for k, (offset, index, t_us) in enumerate(columns)
+        ]
+        self._take_blocks(self._buffer.add_run(first, frames, values, stream.settings.get(first.config_id)))
+
+    # ---- the host's clock ------------------------------------------------------------------------------------
+
+    def _clock(self, offset: int) -> None:
+        """Host time of the bytes at `offset`, as far as arrivals are known."""
+        while self._arrivals and self._arrivals[0][0] <= offset:
+            self.stream.host_ns = self._arrivals.popleft()[1]
+
+    def _see_arrival(self, t_ns: int) -> None:
+        figures = self.stream.figures
+        if self._first_arrival is None:
+            self._first_arrival = (t_ns, figures.samples, self.size)
+            return
+        began, samples, size = self._first_arrival
+        figures.host_ns = t_ns - began
+        figures.host_conversions = figures.samples - samples
+        figures.host_bytes = self.size - size
+
+
+def _begins_a_packet(fault: Fault, after: Frame | Fault) -> bool:
+    """Whether damaged bytes at the start are a packet from its first byte on: the one before `after`."""
+    head = header_of(fault.raw[:64])
+    if len(head) < 4 or head[0] >> 4 != 1 or head[0] & 15 not in frozenset(Type):
+        return False
+    if fault.kind == FaultKind.CRC and stated_length(header_of(fault.raw)) in (fault.length - 1, fault.length - 2):
+        return True
+    before = int.from_bytes(head[2:4], "little")
+    return isinstance(after, Fault) or (after.link_seq - before) & 0xFFFF == 1
+
+
+def _follows(events: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Rows that hold DATA which follows the DATA of the row before in every respect but time."""
+    import numpy as np
+
+    special = Flag.OVERRUN | Flag.FIRST | Flag.COMMAND_ACTED | Flag.CLOCK_STEPPED | Flag.MUST_UNDERSTAND
+    is_data = (events["kind"] == 0) & (events["head"] & 15 == Type.DATA)
+    found = np.zeros(len(events), dtype=bool)
+    a, b = events[:-1], events[1:]
+    good = is_data[:-1] & is_data[1:] & (b["flags"] & int(special) == 0)
+    good &= b["link_seq"] == a["link_seq"] + np.uint16(1)
+    good &= b["sample_index"] == a["sample_index"] + a["n_samples"].astype(np.uint32)
+    for name in ("n_channels", "n_samples", "format", "config_id"):
+        good &= a[name] == b[name]
+    found[1:] = good
+    return found
