@@ -35,8 +35,11 @@ I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
 EVENT_WORDS = 6  # int64 words of one event
-BURST = 2  # events that one step of `scan` writes at most
-SCRATCH = 704  # bytes behind `raw`: a stretch, rounded up to whole lanes, and the lane behind it
+BURST = 4  # events that one step of `scan` writes at most
+STRETCH = 704  # bytes: a stretch, rounded up to whole lanes, and the lane behind it
+SCRATCH = 4 * STRETCH  # bytes behind what `raw` holds
+CALM = 4  # DATA frames in a row, whole, before four are taken together
+AHEAD = 4 * (MAX_CODED + 1) + LANES  # bytes that then must be there
 SLACK = SAMPLES  # elements behind `values` that unpack_int24 may touch
 
 # Elements of `state`. The counters say how much the columns hold; the caller resets them.
@@ -88,10 +91,30 @@ def scan(
     kept, n_raw = address(raw), int(state[N_RAW])
     hardware = int(state[HARDWARE])
     at = begin
+    calm = 0
     while at < stop and event <= last:
         scratch = kept + n_raw
-        limit = min(end, at + MAX_CODED + 1)
         p = wire + at
+        if calm >= CALM and at + AHEAD <= stop:
+            lengths = _decode_four(p, readable, scratch)
+            for k in range(4):
+                n, packet = lengths[k], scratch + k * STRETCH + 1
+                if (
+                    n < 0
+                    or not _intact(packet, n - 1, table, hardware)
+                    or _judge(packet, n - 1, 0, 0, forms, rules) != FRAME
+                    or not _rule(rules, packet, IS_DATA)
+                ):
+                    calm = 0  # the step below takes it
+                    break
+                tail = n | (n - 1) << 16
+                _write_event(event, base + at, load_i64(packet), load_i64(packet + 8), tail, n_values, n_status)
+                n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
+                n_values += load_u8(packet + 12) * load_u8(packet + 13)
+                event += 8 * EVENT_WORDS
+                at += n + 1
+            continue
+        limit = min(end, at + MAX_CODED + 1)
         n = _copy_stretch(p, limit - at, readable, scratch)
         closed = n < limit - at
         if state[DISCARDING]:
@@ -144,10 +167,12 @@ def scan(
             low = high = size = 0
         tail = n | size << 16 | kind << 32
         if kind == FRAME and _rule(rules, packet, IS_DATA):
+            calm += 1
             _write_event(event, base + at, low, high, tail, n_values, n_status)
             n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
             n_values += load_u8(packet + 12) * load_u8(packet + 13)
         else:
+            calm = 0
             if kind == FRAME:
                 state[N_TEXT] += _rule(rules, packet, HAS_TEXT)
             _write_event(event, base + at, low, high, tail, n_raw, 0)
@@ -217,6 +242,40 @@ def _decode(p: int, n: int, scratch: int) -> int:
             store_u8(scratch + 1 + size, 0)
             size += 1
     return size
+
+
+@inner
+def _decode_four(p: int, readable: int, scratch: int) -> tuple[int, int, int, int]:
+    """COBS of the next four stretches, packets at scratch + 1, scratch + STRETCH + 1 …: their lengths on the wire.
+
+    -1 where it takes more than replacing code bytes. The way from code byte to code byte waits for memory at each
+    step; four of them side by side wait together. A walk ends on its delimiter, or behind it for good.
+    """
+    s0, s1, s2, s3 = scratch, scratch + STRETCH, scratch + 2 * STRETCH, scratch + 3 * STRETCH
+    p0 = p
+    n0 = _copy_stretch(p0, MAX_CODED + 1, readable, s0)
+    p1 = p0 + n0 + 1
+    n1 = _copy_stretch(p1, MAX_CODED + 1, readable, s1)
+    p2 = p1 + n1 + 1
+    n2 = _copy_stretch(p2, MAX_CODED + 1, readable, s2)
+    p3 = p2 + n2 + 1
+    n3 = _copy_stretch(p3, MAX_CODED + 1, readable, s3)
+    i0 = i1 = i2 = i3 = 0
+    f0 = f1 = f2 = f3 = 0  # 256 once a full block was there
+    while (i0 < n0) | (i1 < n1) | (i2 < n2) | (i3 < n3):
+        c0, c1, c2, c3 = load_u8(p0 + i0), load_u8(p1 + i1), load_u8(p2 + i2), load_u8(p3 + i3)
+        store_u8(s0 + i0, 0)
+        store_u8(s1 + i1, 0)
+        store_u8(s2 + i2, 0)
+        store_u8(s3 + i3, 0)
+        i0, i1, i2, i3 = min(i0 + c0, n0 + 1), min(i1 + c1, n1 + 1), min(i2 + c2, n2 + 1), min(i3 + c3, n3 + 1)
+        f0, f1, f2, f3 = f0 | c0 + 1, f1 | c1 + 1, f2 | c2 + 1, f3 | c3 + 1
+    return _plain(n0, i0, f0), _plain(n1, i1, f1), _plain(n2, i2, f2), _plain(n3, i3, f3)
+
+
+@inner
+def _plain(n: int, i: int, full: int) -> int:
+    return n if i == n and full < 256 and MIN_PACKET < n <= MAX_CODED else -1
 
 
 @inner

@@ -38,7 +38,8 @@ MODES = {
     "hold": "red",
     "fault": "bold red",
 }
-BAR = 24
+BAR = 16
+NARROW = 100  # columns below which the hand is drawn under the decision, not beside it
 
 
 def choose_view(stream: TextIO) -> AbstractContextManager[TerminalView | LinesView]:
@@ -85,13 +86,13 @@ class TerminalView:
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
         self._unicode = "utf" in (stream.encoding or "").lower()
-        self._live = Live(
-            console=self._console, refresh_per_second=12, transient=True, get_renderable=self._draw
-        )
         self._stage = ""
         self._since = time.monotonic()
         self._progress: tuple[float, float, str] | None = None
         self._view: ControlView | None = None
+        self._live = Live(
+            console=self._console, refresh_per_second=12, transient=True, get_renderable=self._draw
+        )
 
     def __enter__(self) -> TerminalView:
         self._live.start()
@@ -137,12 +138,18 @@ class TerminalView:
             )
             parts.append(row)
         if self._view is not None:
-            parts.append(self._panel(self._view))
+            parts.append(self.panel(self._view))
         return Group(*parts)  # type: ignore[arg-type]
 
-    def _panel(self, view: ControlView) -> Panel:
-        columns = Table.grid(padding=(0, 3))
-        columns.add_row(self._quality(view), self._decision(view), self._hand(view))
+    def panel(self, view: ControlView) -> Panel:
+        """Signal, decision and hand of one look, side by side."""
+        columns = Table.grid(padding=(0, 2))
+        beside = [self._quality(view), self._decision(view)]
+        if self._console.width >= NARROW:
+            columns.add_row(*beside, self._hand(view))
+        else:
+            columns.add_row(*beside)
+            columns.add_row("", self._hand(view))
         pace = "real time" if view.live else "accelerated"
         title = f"{view.run} · {view.device_s:5.1f} s · {pace} · lost {view.lost}"
         return Panel(columns, title=title, border_style="green" if view.live else "blue", expand=False)
@@ -169,6 +176,8 @@ class TerminalView:
 
     def _decision(self, view: ControlView) -> Table:
         table = Table(title="decision", box=None, padding=(0, 1), title_style="dim", show_header=False)
+        for _ in range(3):
+            table.add_column(no_wrap=True)
         full, empty = ("█", "░") if self._unicode else ("#", ".")
         for name, p in view.probabilities.items():
             n = round(p * BAR)
@@ -179,10 +188,8 @@ class TerminalView:
         for name, value in view.evidence.items():
             if name != "rest":
                 over = value >= view.threshold
-                table.add_row(
-                    f"evidence {name}",
-                    Text(f"{value:+.1f} (moves at {view.threshold:+.1f})", style="bold" if over else ""),
-                )
+                told = f"{name} {value:+.1f} of {view.threshold:+.1f}"
+                table.add_row("evidence", Text(told, style="bold" if over else ""))
         table.add_row("asked for", Text(view.cue or "–", style="bold magenta"))
         return table
 

@@ -135,11 +135,14 @@ def add_squares(x: Any, sums: Any, weight: Any, decay: Any) -> Any:
 
 @kernel
 def is_below(limit: Any, cov: Any, work: Any) -> Any:
-    """True if limit - cov is positive definite, i.e. its Cholesky factorisation succeeds. work: (n, n) scratch."""
+    """True if limit - cov is positive definite, i.e. its Cholesky factorisation succeeds.
+
+    Reads the upper triangle of limit and the lower one of cov. work: at least (n, n), scratch.
+    """
     n = limit.shape[0]
     for i in range(n):
-        for j in range(n):
-            work[i, j] = limit[i, j] - cov[i, j]
+        for j in range(i, n):
+            work[i, j] = limit[i, j] - cov[j, i]
     for k in range(
         n
     ):  # outer-product form: the inner loop runs along a row, with no sum that would have to wait

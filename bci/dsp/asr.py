@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.dsp import _gram, _loops
+from bci.dsp._eigh import eigh_rows
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import checked_channels, checked_signal, not_finite
 from bci.dsp.filters import SosFilter
@@ -180,9 +181,9 @@ class ArtifactSubspaceReconstruction:
         self._grams = np.zeros((n_blocks, pitch * pitch))
         self._tile = np.zeros(_gram.TILE * pitch)
         self._add_gram = _gram.adder()
-        self._work = np.zeros((n, n))
-        # full rank: (B Bᵀ)⁻¹ replaces the pseudo-inverse's singular value decomposition, five times its cost
-        self._full_rank = bool(np.linalg.cond(model.mixing) < 1e5)
+        self._work = np.zeros((n + 2, n))
+        full_rank = np.linalg.cond(model.mixing) < 1e5
+        self._precision = np.linalg.inv(model.mixing @ model.mixing) if full_rank else None
         self._scratch = np.empty(n)
         half = np.pi * (np.arange(self.step_samples) + 1) / self.step_samples
         self._blend = (1.0 - np.cos(half)) / 2.0
@@ -236,7 +237,7 @@ class ArtifactSubspaceReconstruction:
             total += self._grams[k]
         total /= self._seen * self.step_samples
         pitch = _gram.pitch_of(self.n_channels)
-        rebuilt = self._rebuilding(total.reshape(pitch, pitch)[: self.n_channels, : self.n_channels])
+        rebuilt = self._rebuilding(total.reshape(pitch, pitch)[: self.n_channels, : self.n_channels].T)
         due = self._line[:, : self.step_samples]
         if rebuilt is None and self._last is None:
             y = due.copy(order="F")
@@ -249,20 +250,28 @@ class ArtifactSubspaceReconstruction:
         return y
 
     def _rebuilding(self, cov: F64) -> F64 | None:
-        """The matrix that rebuilds what is too loud, or None where nothing is. Only the upper triangle is read."""
+        """The matrix that rebuilds what is too loud, or None where nothing is. Only the lower triangle is right."""
         if _loops.is_below(self._limit, cov, self._work):
             return None
-        value, vector = np.linalg.eigh(cov, UPLO="U")
         n = self.n_channels
-        keep = value < ((self.model.thresholds @ vector) ** 2).sum(axis=0)
+        value, rows = np.empty(n), np.empty((n, n))
+        if not eigh_rows(np.tril(cov) + np.tril(cov, -1).T, value, rows, self._work):
+            raise not_finite("ASR")
+        order = np.argsort(value, kind="stable")
+        value, rows = value[order], rows[order]
+        keep = value < ((rows @ self.model.thresholds.T) ** 2).sum(axis=1)
         keep |= np.arange(n) + 1 < n - self._max_removed
         if keep.all():
             return None
-        kept = (
-            vector[:, keep].T @ self.model.mixing
-        )  # (n_kept, n): what the kept components see of clean sources
-        inverse = kept.T @ np.linalg.inv(kept @ kept.T) if self._full_rank else np.linalg.pinv(kept)
-        matrix: F64 = self.model.mixing @ inverse @ vector[:, keep].T
+        if self._precision is None:  # mixing of lower rank, as after an average reference
+            kept = rows[keep] @ self.model.mixing
+            rebuilt: F64 = self.model.mixing @ np.linalg.pinv(kept) @ rows[keep]
+            return rebuilt
+        # M pinv(Vₖᵀ M) Vₖᵀ is the projection along the removed directions Vᵣ onto C Vₖ, C = M²: what it takes away
+        # needs the inverse of a matrix of the size of what is removed only
+        away = rows[~keep]
+        seen = away @ self._precision
+        matrix: F64 = np.eye(n) - away.T @ np.linalg.solve(seen @ away.T, seen)
         return matrix
 
     def _apply(self, matrix: F64 | None, x: F64) -> F64:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
 import socket
 import struct
 import subprocess
@@ -17,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -190,40 +190,34 @@ def main(argv: list[str] | None = None) -> int:
 
     def watch() -> None:
         nonlocal where, moved_ns
+        dialect.idle(now_us())
         now = dialect.hand.position
         if max(abs(a - b) for a, b in zip(now, where, strict=True)) > STILL:
             where, moved_ns = now, time.monotonic_ns()
 
-    def serve_wire(read_fd: Callable[[int], bytes], write: Callable[[bytes], object], fileno: int) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(fileno, selectors.EVENT_READ)
-            while True:
-                if not selector.select(timeout=0.005):
-                    with lock:
-                        dialect.idle(now_us())
-                        watch()
-                    continue
-                try:
-                    data = read_fd(65536)
-                except OSError:
-                    return
-                if not data:
-                    return
+    def live() -> None:
+        while True:
+            with lock:
+                watch()
+            time.sleep(0.005)
+
+    def serve_wire(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> None:
+        with suppress(OSError):
+            while data := read(65536):
                 with lock:
                     answer = dialect.receive(data, now_us())
-                    watch()
                 if answer:
                     write(answer)
 
     def serve() -> None:
         if "--pty" in arguments:
-            serve_wire(lambda n: os.read(controller, n), lambda data: os.write(controller, data), controller)
+            serve_wire(lambda n: os.read(controller, n), lambda data: os.write(controller, data))
             return
         while True:
             connection, _ = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with connection:
-                serve_wire(connection.recv, connection.sendall, connection.fileno())
+                serve_wire(connection.recv, connection.sendall)
 
     if "--pty" in arguments:
         import pty
@@ -235,13 +229,13 @@ def main(argv: list[str] | None = None) -> int:
     else:
         listener = socket.create_server(("127.0.0.1", 0))
         port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
-    threading.Thread(target=serve, daemon=True).start()
+    for work in (serve, live):
+        threading.Thread(target=work, daemon=True).start()
     _tell({"port": port})
     for _ in sys.stdin:
         with lock:
-            dialect.idle(now_us())
-            hand = dialect.hand
             watch()
+            hand = dialect.hand
             _tell(
                 {
                     "position": hand.position,

@@ -16,7 +16,7 @@ __all__ = ["SimulatedHand"]
 
 #: Natural frequency of the servos in rad/s: a set point moving at constant speed is followed 2/ω = 50 ms
 #: late.
-OMEGA = 40.0
+OMEGA = 60.0
 #: What the motors can do, in closures per second.
 TOP_SPEED = 2.5
 #: Watchdog: without a frame for so long the motors stop by themselves.

@@ -42,11 +42,9 @@ def accuracy_bars(
             f"{value:.2f}", (k, top), (0, 3), textcoords="offset points", ha="center", weight="bold"
         )
     axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
-    axes.annotate(
-        "chance", (len(names) - 0.5, chance), (-2, 3), textcoords="offset points", ha="right", color=RED
-    )
+    axes.annotate("chance", (len(names) - 0.45, chance), (0, 3), textcoords="offset points", color=RED)
     axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xlim(-0.6, len(names) + 0.1)  # room for the word beside the bars
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_ylabel("balanced accuracy")

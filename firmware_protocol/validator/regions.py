@@ -75,7 +75,8 @@ class Regions:
             return False
         data = self._cut
         if data is None:
-            data = self._wire.bytes(self._start, min(stop, self._start + self._limit))
+            data = self._wire.bytes(self._start, self._start + self._limit)
+        data = data[: stop - self._start]
         if self.count % self._stride == 0:
             size = stop - self._start
             self.kept.append(Region(self._start, size, data, self._packet, self._faults, at_start, at_end))

@@ -70,7 +70,7 @@ class Report:
 
     def fails(self, *, strict: bool = False) -> bool:
         lowest = Level.SHOULD if strict else Level.MUST
-        causes = any(cause.rule.level >= lowest for cause in self.causes)
+        causes = any(cause.certainty > 1 and cause.rule.level >= lowest for cause in self.causes)
         return causes or any(n and RULES[id_].level >= lowest for (id_, _), n in self.counts.items())
 
     def exit_status(self, *, strict: bool = False) -> int:

@@ -90,7 +90,7 @@ def info_late(frame: Info, s: Stream, wire: WireTail) -> Iterator[Hit]:
     setting = s.settings.get(frame.config_id)
     if setting is None or setting.first_data is None or setting.complete or setting.reported:
         return
-    if len(setting.pages | {frame.page: frame}) < frame.pages or setting.excused:
+    if len(setting.pages | {frame.page: frame}) < frame.pages or (setting.excused and not s.seq_back):
         return
     setting.reported = True
     first = setting.first_data

@@ -192,7 +192,7 @@ class Stream:
         self.commands: dict[int, Received] = {}  # awaiting their RESPONSE, by request id
         self.answered = 0
         self.unanswered: list[Received] = []
-        self.never_shown = 0  # commands seen altogether
+        self.commands_seen = 0
         self.restarted_here = False
         # the host's side, where it is known
         self.baud: int | None = None
@@ -491,10 +491,10 @@ class Stream:
 
     def note_command(self, received: Received) -> None:
         """A COMMAND on its way to the device."""
-        self.never_shown += 1
         command = received.command
         if command.opcode == Opcode.KEEPALIVE:
             return
+        self.commands_seen += 1
         self.commands[command.request_id] = received
         if len(self.commands) > 64:
             oldest = next(iter(self.commands))

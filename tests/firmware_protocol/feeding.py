@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from firmware_protocol import Decoder, Fault, Frame
 
 Events = list[Frame | Fault]
@@ -12,7 +14,7 @@ def in_pieces(wire: bytes, cuts: list[int], *, nonce: int | None = None) -> Even
     decoder = Decoder(nonce=nonce)
     found: Events = []
     edges = [0, *sorted(cut % (len(wire) + 1) for cut in cuts), len(wire)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         found += decoder.feed(wire[start:end])
     return found + decoder.finish()
 

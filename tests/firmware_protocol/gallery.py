@@ -121,6 +121,11 @@ def wire_of(frames: Iterable[Frame]) -> Wire:
     return b"".join(encode(frame) for frame in frames)
 
 
+def renumbered(frames: Iterable[Frame]) -> Wire:
+    """The same, link_seq counted anew: what the device would send, not what a line would lose."""
+    return wire_of(replace(frame, link_seq=k & 0xFFFF) for k, frame in enumerate(frames))
+
+
 def good(board: Board = Board()) -> Wire:
     """A capture with nothing wrong in it."""
     return wire_of(stream(board))
@@ -335,7 +340,7 @@ def gain_change(board: Board, at_s: float = 2.0) -> Board:
 
 def no_info(board: Board) -> Wire:
     """The gain changes; INFO of the new config_id never comes."""
-    return wire_of(
+    return renumbered(
         f for f in stream(gain_change(board, 1.0)) if not (isinstance(f, Info) and f.config_id == 1)
     )
 
@@ -345,7 +350,7 @@ def late_info(board: Board) -> Wire:
     frames = stream(gain_change(board))
     k = next(k for k, f in enumerate(frames) if isinstance(f, Info) and f.config_id == 1)
     frames.insert(k + 20, frames.pop(k))
-    return wire_of(frames)
+    return renumbered(frames)
 
 
 def spanning(board: Board) -> Wire:
@@ -412,8 +417,9 @@ def early(w: NDArray[np.int64]) -> NDArray[np.int64]:
 def unanswered(board: Board) -> Wire:
     """Both directions of a line: the host asks three times."""
     frames: list[Frame] = [f for f in stream(board) if isinstance(f, Info | Heartbeat | Data)]
-    frames[10:10] = [Command(k, 0, 77, Opcode.IDENTIFY) for k in range(3)]
-    return wire_of(frames)
+    wires = [encode(replace(frame, link_seq=k & 0xFFFF)) for k, frame in enumerate(frames)]
+    wires[10:10] = [encode_command(Command(k, 0, 77, Opcode.IDENTIFY)) for k in range(3)]
+    return b"".join(wires)
 
 
 GALLERY: dict[str, tuple[str, Callable[[Board], Wire]]] = {

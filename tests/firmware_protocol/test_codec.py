@@ -68,15 +68,15 @@ class Case:
 FAULTS = {
     "code byte past the end": Case(b"\x09\x11\x22\x00", "cobs", "code byte 0x09 at byte 0 points 6 bytes past the end"),
     "second code byte past the end": Case(b"\x02\x11\x09\x22\x00", "cobs", "0x09 at byte 2 points 7 bytes"),
-    "seven bytes": Case(cobs_encode(b"\x11\x00\x00\x00\x00\x00\x00") + b"\x00", "short", "packet of 7 bytes, the shortest has 8"),
+    "seven bytes": Case(cobs_encode(b"\x11" + bytes(6)) + b"\x00", "short", "packet of 7 bytes, the shortest has 8"),
     "nothing but a code byte": Case(b"\x01\x00", "short", "packet of 0 bytes"),
     "wrong crc": Case(broken_crc(EVENT), "crc", "got 0x"),
     "wrong crc of an unknown type": Case(broken_crc(Unknown(0, 0, 9, b"abc")), "crc", "computed 0x"),
     "wrong crc of another version": Case(cobs_encode(b"\x21" + bytes(20)) + b"\x00", "crc", "got 0x00000000"),
-    "data too short for its header": Case(cobs_encode(b"\x11\x00\x00\x00\x01\x01\x01\x01") + b"\x00", "crc", "got 0x01010101"),
+    "data too short for its header": Case(cobs_encode(b"\x11\0\0\0\1\1\1\1") + b"\x00", "crc", "got 0x01010101"),
     "version 2": Case(with_byte(EVENT, 0, 0x22), "unsupported", "version 2, this decoder knows version 1"),
     "version 0": Case(with_byte(EVENT, 0, 0x02), "unsupported", "version 0"),
-    "must understand": Case(encode(replace(EVENT, flags=0x80)), "unsupported", "must-understand flag (b7) in a packet of type 2"),
+    "must understand": Case(encode(replace(EVENT, flags=0x80)), "unsupported", "must-understand flag (b7)"),
     "host on a wire": Case(encode(Host(1, 7, b"x")), "host-on-wire", "type 15"),
     "host too short for its nonce": Case(seal(b"\x1f\x00\x00\x00"), "host-on-wire", "type 15"),
     "no channels": Case(with_byte(DATA, 12, 0), "field", "n_channels is 0, allowed: 1–64"),
@@ -104,7 +104,7 @@ FAULTS = {
     "one byte too many": Case(seal(EVENT.pack() + b"\x00"), "length", "packet of 25 bytes, its header states 24"),
     "event without its value": Case(seal(EVENT.pack()[:-4]), "length", "packet of 20 bytes, its header states 24"),
     "data without samples": Case(seal(DATA.pack()[:8]), "length", "packet of 12 bytes, its header states 20"),
-    "unknown type of 656 bytes": Case(seal(LONGEST.pack() + b"\x00"), "length", "656 bytes, its header states 655 at most"),
+    "unknown type of 656 bytes": Case(seal(b"\x19" + bytes(651)), "length", "656 bytes, its header states 655 at most"),
 }  # fmt: skip
 
 
@@ -188,23 +188,22 @@ def test_a_missing_delimiter_costs_nothing(joined: list[Frame]) -> None:
         assert faults_in(events) == [("missing-delimiter", end, 0) for end in ends]
 
 
-def full_block_event() -> tuple[Data, bytes]:
-    """DATA of exactly 254 bytes without a zero, as an encoder writes it that adds a code byte 1 at the end."""
-    for filler in range(1, 2000):
-        payload = filler.to_bytes(2, "big").replace(b"\x00", b"\x01") + b"\x02" * 232
-        data = Data(0x0101, 1, 0x01010101, 0x01010101, 26, 3, 1, payload)
-        coded = encode(data)[:-1]
-        if coded[0] == 255 and len(coded) == 255:
-            return data, coded + b"\x01"
+def log_with_a_full_block_at_its_end() -> tuple[Log, bytes]:
+    """250 bytes of text and a CRC without zeros, as an encoder writes it that adds a code byte 1 at the end."""
+    for t_us in range(1000):
+        log = Log(0, 0, t_us, 0, "x" * 250)
+        coded = encode(log)[:-1]
+        if coded[-255] == 255:
+            return log, coded + b"\x01"
     raise AssertionError("no such packet")
 
 
 def test_the_code_byte_behind_a_full_block_belongs_to_its_packet() -> None:
-    data, coded = full_block_event()
-    assert decoded(coded + b"\x00") == [data]
+    log, coded = log_with_a_full_block_at_its_end()
+    assert decoded(coded + b"\x00") == [log]
     events = decoded(coded + encode(EVENT))
-    assert frames_in(events) == [data, EVENT]
-    assert faults_in(events) == [("missing-delimiter", 256, 0)]
+    assert frames_in(events) == [log, EVENT]
+    assert faults_in(events) == [("missing-delimiter", len(coded), 0)]
 
 
 def test_a_joined_packet_that_is_unsupported_is_a_fault_and_the_next_one_is_found() -> None:
@@ -229,8 +228,14 @@ def test_behind_a_joined_packet_the_rest_is_judged_on_its_own(second: bytes) -> 
     end = len(encode(EVENT)) - 1
     events = decoded(wire + b"\x00")
     assert frames_in(events) == [EVENT]
-    assert [kind for kind, _, _ in faults_in(events)][0] == "missing-delimiter"
-    assert faults_in(events)[1][1:] == (end, len(wire) - end)
+    (missing, rest) = faults_in(events)
+    assert missing == ("missing-delimiter", end, 0)
+    assert rest[1:] == (end, len(wire) - end)
+
+
+def test_without_delimiter_a_damaged_packet_takes_the_one_behind_it_along() -> None:
+    wire = broken_crc(EVENT)[:-1] + encode(LOG)
+    assert faults_in(decoded(wire + encode(DATA))) == [("crc", 0, len(wire) - 1)]
 
 
 # ---- no delimiter at all ----

@@ -371,6 +371,52 @@ def test_only_proportional_control_is_slower_for_a_less_sure_intent(control, sha
     assert (state.setpoint[1] - before) / 0.02 == pytest.approx(0.8 * share)
 
 
+def test_the_surest_doubtful_intent_still_moves_at_a_tenth_of_the_speed():
+    state = armed(Profile(control="proportional"))
+    state, _ = step(state, ask(state, probability=0.5))
+    assert state.pace == 0.1
+    state, _ = step(state, ask(state, probability=1.0))
+    assert state.pace == 1.0
+
+
+def test_a_proportional_intent_lives_up_to_its_last_sample_and_no_longer():
+    before = moving(Profile(control="proportional"))
+    for ahead, mode in ((0, Mode.MOVING), (1, Mode.ARMED)):
+        state, _ = step(before, Heard(before.t_us, before.live_until + ahead, before.t_us))
+        assert step(state, Tick(state.t_us + TICK_US))[0].mode is mode
+
+
+@pytest.mark.parametrize(("lost", "held"), [(25, False), (26, True)])
+def test_as_many_samples_may_be_lost_as_the_profile_says(lost, held):
+    state, _ = step(armed(), Heard(armed().t_us, armed().sample + 1, armed().t_us, lost=lost))
+    assert ("loss" in state.doubts) == held
+
+
+def test_steady_loss_above_the_stated_fraction_holds_and_below_does_not():
+    for per_hundred, too_many in ((4, False), (7, True)):
+        state = armed()
+        for _ in range(40):
+            state, _ = step(state, Heard(state.t_us, state.sample + 100, state.t_us, lost=per_hundred))
+        assert ("loss" in state.doubts) == too_many
+
+
+def test_a_signal_is_stale_from_200_ms_behind_the_board_and_not_before():
+    for late_us, stale in ((199_999, False), (200_000, True)):
+        state = armed()
+        state, _ = step(state, Heard(state.t_us, state.sample + 1, state.t_us))
+        base = state.lag_us
+        state, _ = step(state, Heard(state.t_us, state.sample + 1, state.t_us - base - late_us))
+        assert ("stale" in state.doubts) == stale
+
+
+def test_a_backlog_is_not_forgotten_faster_than_boards_drift():
+    state = armed()
+    for n in range(100):
+        t = state.t_us + 10_000
+        state, _ = step(state, Heard(t, state.sample + 1, t - 400_000 if n else t))
+    assert "stale" in state.doubts
+
+
 def test_a_lost_burst_is_forgiven_when_the_signal_stays_whole():
     state = armed()
     state, _ = step(state, Heard(state.t_us, state.sample + 1, state.t_us, lost=30))

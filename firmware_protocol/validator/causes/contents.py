@@ -221,6 +221,13 @@ def _version(e: Evidence) -> Iterator[Cause]:
 
 
 def _info(e: Evidence) -> Iterator[Cause]:
+    s = e.stream
+    for setting in [*s.past_settings, *s.settings.values()]:
+        first_data = setting.first_data
+        others = any(x.complete for x in s.settings.values() if x is not setting)
+        if first_data is not None and not setting.complete and not setting.reported and others:
+            text = f"DATA of config_id {setting.config_id} has no whole INFO up to the end of the capture"
+            yield _cause("no-info", text, certainty=1, share=0.1, offset=first_data.offset, packet_bytes=(15, 16))
     for rule_id, name in (("FP401", "no-info"), ("FP402", "late-info")):
         first = e.first.get(rule_id)
         if first is not None:
@@ -265,7 +272,7 @@ def _answers(e: Evidence) -> Iterator[Cause]:
     waiting = [*s.unanswered, *s.commands.values()]
     if s.by_type[Type.RESPONSE] == 0 and (waiting or e.asked):
         names = sorted({_opcode(x.command.opcode) for x in waiting})
-        times = max(len(waiting), e.asked)
+        times = max(len(waiting), e.asked, s.commands_seen - s.answered)
         what = f" ({', '.join(names)})" if names else ""
         heard = "and nothing else is heard of it" if e.size == 0 or not s.packet else f"although {s.packet} packets came"
         yield _cause(

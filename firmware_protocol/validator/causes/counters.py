@@ -112,7 +112,7 @@ def counters(e: Evidence) -> Iterator[Cause]:
     s = e.stream
     for restart in s.restarts[:1]:
         yield _restart(restart, len(s.restarts))
-    link = _link(s.odd_links)
+    link = _link(s.odd_links, s.packet)
     if link is not None:
         yield link
     steps = [step for step in s.odd if not step.damaged and (link is not None or not step.missing)]
@@ -238,11 +238,12 @@ def _restarts_of_counter(odd: list[Step]) -> Cause | None:
 # ---- link_seq --------------------------------------------------------------------------------------------------
 
 
-def _link(odd: list[LinkStep]) -> Cause | None:
-    """A wrong rule that link_seq follows."""
+def _link(odd: list[LinkStep], packets: int) -> Cause | None:
+    """A wrong rule that link_seq follows: one that nearly all packets obey, not only those that stand out."""
     clean = [x for x in odd if not x.damaged]
     if len(clean) < 4:
         return None
+    everywhere = len(odd) > 0.25 * min(packets, len(odd) + 4096)
 
     def swap(value: int) -> int:
         return value >> 8 | (value & 0xFF) << 8
@@ -268,7 +269,7 @@ def _link(odd: list[LinkStep]) -> Cause | None:
         "it counts in steps of two": ("link-seq-counting", sum((x.after - x.before) & 0xFFFF == 2 for x in clean)),
     }
     words, (name, fitting) = max(rules.items(), key=lambda item: item[1][1])
-    if fitting < _MOST * len(clean):
+    if fitting < _MOST * len(clean) or not (everywhere or name == "narrow-counter"):
         return None
     first = clean[0]
     return Cause(

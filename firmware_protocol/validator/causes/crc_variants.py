@@ -183,7 +183,8 @@ def find_variant(packets: list[bytes], *, size: int = CRC_SIZE) -> Variant | Non
                 continue
             for refin in (True, False):
                 bases = [_base(polynomial, refin, data) for data, _ in taken]
-                fitting += _solve(polynomial, refin, k, size, taken, bases)
+                found = _solve(polynomial, refin, k, size, taken, bases)
+                fitting += [variant for variant in found if variant.differences()]
     return min(fitting, key=_strangeness, default=None)
 
 

@@ -372,7 +372,7 @@ def _turned(block: SampleBlock) -> Iterator[Suspicion]:
     for turn in (1, -1):
         moved = np.roll(before[jumps], turn, axis=1)
         ends = np.abs(after[jumps] - moved)[:, live]
-        inner = np.median(ends, axis=1)
+        inner = np.quantile(ends, 0.75, axis=1)
         struck = (inner < same[jumps] / 5) & (inner <= 4 * usual)
         if struck.any():
             row = int(jumps[struck][0]) + 1

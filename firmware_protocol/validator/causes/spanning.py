@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Spanning", "spanning_frame"]
 
 _AROUND = 24  # conversions on each side that are looked at
+_SURE = 8.0  # bits by which another place of the change must fit better than the border between the frames
 
 
 class Spanning(NamedTuple):
@@ -57,9 +58,9 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
     if cost is None:
         return None
     best = min(cost, key=lambda k: cost[k])
-    if best == border or border not in cost or cost[best] > cost[border] - 1.0:
-        return None
     margin = cost[border] - cost[best]
+    if margin < _SURE:
+        return None
     in_left = best < border
     frame, block, other = (left, before, after) if in_left else (right, after, before)
     row = best - low if in_left else best - border
@@ -72,7 +73,7 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
         frame.n_samples,
         block.first.config_id,
         other.first.config_id,
-        3 if margin > 3.0 else 2,
+        3 if margin > 3 * _SURE else 2,
     )
 
 
@@ -85,25 +86,27 @@ def _cost_of_scales(
     changed = np.flatnonzero(np.abs(np.log(old / new)) > 0.05)
     if not len(changed):
         return None
+    quiet = np.concatenate([x[:low] * old, x[high:] * new])[:, changed]
+    usual = np.median(np.abs(np.diff(quiet, axis=0)), axis=0) + np.abs(new[changed])
     cost = {}
     for at in range(low, high + 1):
         uv = np.concatenate([x[:at] * old, x[at:] * new])[:, changed]
-        around = np.abs(np.diff(uv[max(low - 1, 0) : high + 1], axis=0))
-        quiet = np.median(np.abs(np.diff(uv, axis=0)), axis=0) + np.abs(new[changed])
-        cost[at] = float(np.median(np.log2(1.0 + around.max(axis=0) / quiet)))
+        around = np.abs(np.diff(uv[low - 1 : high + 1], axis=0))
+        cost[at] = float(np.log2(1.0 + around / usual).sum())
     return cost
 
 
 def _cost_of_levels(x: NDArray[np.float64], low: int, high: int) -> dict[int, float] | None:
-    """By place of the change: spread of the two sides around their own levels, in bits per conversion and side."""
+    """By place of the change: spread of the two sides around their own levels, in bits."""
     import numpy as np
 
     cost = {}
     for at in range(low, high + 1):
-        total = np.zeros(x.shape[1])
+        total = 0.0
         for side in (x[:at], x[at:]):
             if len(side) < 4:
                 return None
-            total += len(side) * np.log2(1.0 + np.abs(side - np.median(side, axis=0)).mean(axis=0))
-        cost[at] = float(np.median(total)) / 2
+            spread = np.abs(side - np.median(side, axis=0)).mean(axis=0)
+            total += len(side) * float(np.log2(1.0 + spread).sum())
+        cost[at] = total
     return cost
