@@ -17,7 +17,9 @@ from benchmarks._measure import machine, table, to_json
 
 
 def main(argv: list[str] | None = None) -> int:
-    names = sorted(p.stem for p in Path(__file__).parent.iterdir() if p.stem[0] not in "_." and p.suffix in ("", ".py"))
+    names = sorted(
+        p.stem for p in Path(__file__).parent.iterdir() if p.stem[0] not in "_." and p.suffix in ("", ".py")
+    )
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
     parser.add_argument("name", choices=names)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows and the machine")

@@ -120,4 +120,6 @@ def _with_bursts(x: np.ndarray, fs: float) -> np.ndarray:
 
 def _missing() -> Row:
     nan = float("nan")
-    return Row("ASR, 32 ch", "asrpy (not installed)", nan, nan, nan, nan, note="`pip install asrpy` to compare")
+    return Row(
+        "ASR, 32 ch", "asrpy (not installed)", nan, nan, nan, nan, note="`pip install asrpy` to compare"
+    )

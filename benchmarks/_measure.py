@@ -40,7 +40,9 @@ class Row:
 
     @property
     def reached(self) -> bool:
-        return math.isnan(self.target) or (self.ratio <= self.target if self.at_most else self.ratio >= self.target)
+        return math.isnan(self.target) or (
+            self.ratio <= self.target if self.at_most else self.ratio >= self.target
+        )
 
 
 def compare(
@@ -130,7 +132,9 @@ def machine() -> dict[str, str | int]:
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
-            model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+            model = next(
+                (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model
+            )
     except OSError:
         pass
     return {

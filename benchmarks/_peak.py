@@ -1,4 +1,4 @@
-"""The measured ceiling of arithmetic: twenty-four independent chains of vector multiply-adds that never leave registers."""
+"""The measured ceiling of arithmetic: independent chains of vector multiply-adds that never leave the registers."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Runs one demonstration, keeps the terminal view of the moment the hand moves, an
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def main() -> int:
         print("Chromium is not installed (Debian: apt install chromium)", file=sys.stderr)
         return 2
     IMAGES.mkdir(exist_ok=True)
+    os.environ["COLUMNS"] = "104"  # the width of a terminal that shows signal, decision and hand side by side
     with tempfile.TemporaryDirectory() as folder:
         photographer = Photographer()
         summary = run_demo(DemoOptions(output=Path(folder) / "session"), photographer)

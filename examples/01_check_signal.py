@@ -16,7 +16,9 @@ from bci.sessions.quality import QualityWatch
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", help="/dev/ttyUSB0, COM3 … (default: a simulated board)")
     parser.add_argument("--seconds", type=int, default=3600, help="stop after so long")
     args = parser.parse_args(argv)

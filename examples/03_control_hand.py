@@ -14,7 +14,9 @@ from bci.cli import main as bci
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", help="/dev/ttyUSB0, COM3 … (default: a simulated board)")
     parser.add_argument("--live", default="8", help="seconds at real-time pace")
     parser.add_argument("--output", type=Path, help="new folder for recording, model and report")

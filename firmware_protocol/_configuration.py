@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+from firmware_protocol._fields import INT24, Format, check_samples, require
 from firmware_protocol.codes import Flag, LeadOff, Opcode, Pattern, Status, TestSignal
 from firmware_protocol.converter import (
     CONFIG1,
@@ -57,7 +58,12 @@ class DeviceConfig:
     gain : int
         Of all channels: 1, 2, 4, 6, 8, 12 or 24.
     queue_bytes : int
-        Wire bytes of DATA that may wait for the link before conversions are dropped.
+        Wire bytes that may wait for the link before conversions are dropped.
+
+    Raises
+    ------
+    FrameError
+        If no DATA packet can hold this; `field` names what does not fit.
     """
 
     labels: tuple[str, ...]
@@ -74,6 +80,11 @@ class DeviceConfig:
     vref_uv: float = 4.5e6
     gain: int = 24
     queue_bytes: int = 8192
+
+    def __post_init__(self) -> None:
+        form = Format(INT24, self.has_status, self.channels_per_converter)
+        check_samples(len(self.labels), self.samples_per_frame, form)
+        require(self.gain in GAINS, "gain", self.gain, ", ".join(map(str, GAINS)))
 
 
 class Outcome(NamedTuple):

@@ -138,6 +138,8 @@ def scan(
             event += 8 * EVENT_WORDS
             n_raw += n
             at += n + 1
+            if p + LANES <= readable:  # delimiters that follow, up to seven, without a guess for each
+                at = min(at + (first_bit(load_i64(p + n + 1) | 1 << 62) >> 3), end)
             continue
         packet = scratch + 1
         ending = at + n

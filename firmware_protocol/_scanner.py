@@ -7,6 +7,7 @@ first bytes of what comes next.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import TypeAlias
 
 import numpy as np
@@ -73,6 +74,14 @@ class Columns:
             np.empty(n_bytes // 15 + 1, np.int32),
             np.empty(n_bytes + SCRATCH, np.uint8),
         )
+
+    def holds(self, n_bytes: int) -> bool:
+        """Whether all that `n_bytes` can hold but events fits in."""
+        return self.raw.size >= n_bytes + MAX_CODED + SCRATCH
+
+    def references(self) -> list[int]:
+        """Of each array: more than of new columns where a batch still looks into it."""
+        return [getrefcount(array) for array in (self.events, self.values, self.status, self.raw)]
 
     def double_events(self) -> None:
         self.events = np.concatenate((self.events, np.empty_like(self.events)))

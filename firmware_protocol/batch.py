@@ -98,7 +98,11 @@ class Batch:
     @property
     def data(self) -> NDArray[np.void]:
         """Rows of the DATA frames."""
-        return self.events[is_data(self.events)]
+        found = is_data(self.events)
+        if found.all():
+            return self.events
+        # As opaque rows: numpy picks rows of a structured array field by field, fifteen times slower.
+        return self.events.view(f"V{EVENTS.itemsize}")[found].view(EVENTS)
 
     @property
     def samples(self) -> NDArray[np.int32] | NDArray[np.float32]:

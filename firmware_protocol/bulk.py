@@ -17,7 +17,9 @@ from firmware_protocol.errors import CaptureError
 __all__ = ["EVENTS", "KINDS", "Batch", "BulkDecoder", "Run", "decode_file"]
 
 _BLOCK = 1 << 20
-_USUAL = 32  # wire bytes an event usually takes, at least; 2 is what it takes at the very least
+_USUAL = 32  # wire bytes an event takes at least, as a rule; where it takes fewer, the columns grow
+_SPARE = 2  # one batch that the caller still holds, one that is written
+_UNUSED = Columns.for_wire(0, 0).references()
 
 
 class BulkDecoder:
@@ -39,7 +41,7 @@ class BulkDecoder:
 
     def __init__(self, *, nonce: int | None = None, hardware: bool | None = None) -> None:
         self._scanner = Scanner(nonce=nonce, hardware=hardware)
-        self._per_event = _USUAL
+        self._spare: list[Columns] = []
 
     @property
     def offset(self) -> int:
@@ -54,15 +56,20 @@ class BulkDecoder:
     def feed(self, data: Buffer) -> Batch:
         """Events of all packets that `data` completes; any cut of the stream gives the same events."""
         wire = wire_array(data)
-        batch = self._scanner.feed(wire, Columns.for_wire(wire.size, wire.size // self._per_event))
-        # Dense delimiters give many events: the next columns are made for as many, and a third more, as growing
-        # costs a copy.
-        self._per_event = min(max(wire.size * 3 // (4 * len(batch.events) + 4), 2), _USUAL)
-        return batch
+        return self._scanner.feed(wire, self._columns(wire.size))
 
     def finish(self) -> Batch:
         """Events of what is still pending, once no more bytes will come."""
         return self._scanner.finish(Columns.for_wire(0, 0))
+
+    def _columns(self, n_bytes: int) -> Columns:
+        """Columns that nobody looks into: new memory costs a page fault each 4 KiB, half as long as decoding to it."""
+        for columns in self._spare:
+            if columns.holds(n_bytes) and columns.references() == _UNUSED:
+                return columns
+        columns = Columns.for_wire(n_bytes, n_bytes // _USUAL)
+        self._spare = [columns, *self._spare[: _SPARE - 1]]
+        return columns
 
 
 def decode_file(path: str | Path, *, nonce: int | None = None, block_bytes: int = _BLOCK) -> Iterator[Batch]:

@@ -71,7 +71,9 @@ def exponential_covariance(x: F64, forget: float) -> F64:
     return cov
 
 
-def cancel_line(x: F64, line_hz: float, fs_hz: float, harmonics: int, time_constant_s: float, pull_hz: float) -> F64:
+def cancel_line(
+    x: F64, line_hz: float, fs_hz: float, harmonics: int, time_constant_s: float, pull_hz: float
+) -> F64:
     """Widrow's canceller with a complex amplitude per channel and harmonic, and one oscillator that follows."""
     rate = 2.0 / (time_constant_s * fs_hz)
     nominal = 2 * np.pi * line_hz / fs_hz

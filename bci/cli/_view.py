@@ -152,7 +152,7 @@ class TerminalView:
             columns.add_row("", self._hand(view))
         pace = "real time" if view.live else "accelerated"
         title = f"{view.run} · {view.device_s:5.1f} s · {pace} · lost {view.lost}"
-        return Panel(columns, title=title, border_style="green" if view.live else "blue", expand=False)
+        return Panel(columns, title=title, border_style="green" if view.live else "cyan", expand=False)
 
     def _quality(self, view: ControlView) -> Table:
         table = Table(title="signal", box=None, padding=(0, 1), title_style="dim")

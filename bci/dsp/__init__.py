@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         design_lowpass,
         design_notch,
     )
-    from bci.dsp.taps import design_fir, fir_delay, minimum_phase
     from bci.dsp.eyes import blink_projection, eye_regression
     from bci.dsp.features import (
         ExponentialCovariance,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from bci.dsp.resample import Resampler
     from bci.dsp.spatial import SpatialFilter, bipolar, common_average, find_bad_channels
     from bci.dsp.spectrum import StreamingPsd, band_power, psd
+    from bci.dsp.taps import design_fir, fir_delay, minimum_phase
 
 #: File of this package -> the public names it holds.
 _HOMES = {

@@ -7,6 +7,8 @@ error at the output; to it comes what the rounded coefficients change in the fre
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from bci.chunks import F64
@@ -26,6 +28,12 @@ def float32_error(sos: F64) -> float:
     ----------
     .. [1] Oppenheim & Schafer, Discrete-Time Signal Processing, 3rd ed., ch. 6.9 (round-off noise, floating point).
     """
+    return _error_of(np.ascontiguousarray(sos, dtype=np.float64).tobytes())
+
+
+@cache
+def _error_of(numbers: bytes) -> float:
+    sos = np.frombuffer(numbers).reshape(-1, 6)
     z = np.exp(-1j * np.pi * (np.arange(_GRID) + 0.5) / _GRID)  # z⁻¹ along the upper half circle
     powers = np.stack([np.ones_like(z), z, z * z])
 

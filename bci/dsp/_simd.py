@@ -161,7 +161,7 @@ class Lanes:
         self.builder.store(value, address, align=self.bytes)
 
     def store_past_caches(self, value: Any, base: Any, offset: Any) -> None:
-        """Store what nobody reads soon: no cache line is fetched first. The address must be a multiple of VECTOR_BYTES."""
+        """Store what nobody reads soon: no cache line is fetched first. The address is a multiple of VECTOR_BYTES."""
         address = self.builder.bitcast(self.builder.gep(base, [offset]), self.vector.as_pointer())
         store = self.builder.store(value, address, align=VECTOR_BYTES)
         store.set_metadata("nontemporal", self.builder.module.add_metadata([ir.IntType(32)(1)]))

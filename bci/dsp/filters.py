@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bci.dsp import _sos
 from bci.dsp._float32 import check_float32
-from bci.dsp._simd import lanes_of
+from bci.dsp._simd import aligned, lanes_of
 from bci.dsp._stage import (
     F32,
     F64,
@@ -27,6 +27,8 @@ from bci.errors import DesignError, ShapeError
 
 __all__ = ["FilterBank", "SosFilter", "filter_recording", "zero_phase"]
 
+#: Outputs beyond this size leave the caches before anybody reads them.
+PAST_CACHES_BYTES = 16_000_000
 _empty, _ndarray = np.empty, np.ndarray  # looked up once: they stand on the path of every single sample
 
 
@@ -64,11 +66,10 @@ class SosFilter:
         self.dtype = checked_dtype(dtype)
         if self.dtype is F32:
             check_float32(self.sos)
-        gain, taps, form = _sos.factor(self.sos)
-        self._rest = steady_state(gain, taps)
-        self._packed = _sos.pack(gain, taps, self.n_channels, self.dtype)
-        self._form = form
-        self._run = _sos.runner(form, self.dtype)
+        self._gain, self._taps, self._form = _sos.factor(self.sos)
+        self._rest = steady_state(self._gain, self._taps)
+        self._packed = _sos.pack(self._gain, self._taps, self.n_channels, self.dtype)
+        self._run = _sos.runner(self._form, self.dtype)
         self.reset()
 
     def process(self, x_uv: Signal) -> Signal:
@@ -106,16 +107,18 @@ class SosFilter:
         if not self._started and x.shape[1]:
             if not np.isfinite(x).all():
                 raise not_finite("a recursive filter")
-            self._start(x)
+            self._packed = self._packed_for(x)
             self._started = True
         y = self._y = _empty(x.shape, self.dtype, "F")
         if self._run(x, y, self._packed, self._form):
             raise not_finite("a recursive filter")
         return y
 
-    def _start(self, x: Signal) -> None:
-        """Put the states where a signal that was always `x[:, 0]` would have brought them."""
-        _sos.set_states(self._packed, self._rest[:, :, None] * x[:, 0])
+    def _packed_for(self, x: Signal) -> Signal:
+        """The kernel's array for the channels of x, with the states that a signal that was always `x[:, 0]` leaves."""
+        packed = _sos.pack(self._gain, self._taps, len(x), self.dtype)
+        _sos.set_states(packed, self._rest[:, :, None] * x[:, 0])
+        return packed
 
     def reset(self) -> None:
         """Forget the past; the next sample starts the filter anew."""
@@ -244,15 +247,24 @@ def filter_recording(
     """
     kind = checked_dtype(dtype)
     x = checked_signal(x_uv, None, kind)
-    y = np.empty(x.shape, kind, "F")
+    n_channels, n = x.shape
+    if not n_channels:
+        raise ShapeError("a recording without channels cannot be filtered")
+    if not n:
+        return np.empty(x.shape, kind, "F")
+    width = lanes_of(kind)
+    whole = SosFilter(sos, n_channels=n_channels, dtype=kind)
+    past_caches = n_channels % width == 0 and x.nbytes > PAST_CACHES_BYTES
+    form = whole._form + _sos.PAST_CACHES if past_caches else whole._form
+    kernel = _sos.runner(form, kind)
+    y: Signal = aligned(x.size, kind).reshape(n, n_channels).T
 
     def run(rows: slice) -> None:
-        stage = SosFilter(sos, n_channels=rows.stop - rows.start, dtype=kind)
-        stage._start(x[rows])
-        if stage._run(x[rows], y[rows], stage._packed, stage._form):
+        packed = whole._packed_for(x[rows])
+        if kernel(x[rows], y[rows], packed, form):
             raise not_finite("a recursive filter")
 
-    _in_threads(run, x.shape[0], lanes_of(kind), n_threads)
+    _in_threads(run, n_channels, width, n_threads)
     return y
 
 
@@ -308,8 +320,8 @@ def zero_phase(sos: object, x_uv: Signal, *, n_threads: int = 2, pad_samples: in
             steps += [(there[:, tail][:, ::-1], back), (there[:, body][:, ::-1], y[group, ::-1])]
             for k, (source, target) in enumerate(steps):
                 if k in (0, 3):  # a direction starts in the steady state of its first sample
-                    stage._start(source)
-                if stage._run(source, target, stage._packed, stage._form):
+                    packed = stage._packed_for(source)
+                if stage._run(source, target, packed, stage._form):
                     raise not_finite("zero-phase filtering")
 
     _in_threads(run, x.shape[0], w, n_threads)
@@ -324,7 +336,9 @@ def _in_threads(run: Any, n_channels: int, width: int, n_threads: int) -> None:
     if len(parts) == 1:
         run(parts[0])
         return
-    from concurrent.futures import ThreadPoolExecutor  # streaming needs none of it, and it takes 10 ms to load
+    from concurrent.futures import (
+        ThreadPoolExecutor,
+    )  # streaming needs none of it, and it takes 10 ms to load
 
     with ThreadPoolExecutor(len(parts)) as pool:
         list(pool.map(run, parts))

@@ -113,7 +113,10 @@ def assess_quality(
                 40.0 * _rise(np.log10(max(line[c], 1.0)), 1, 4),
                 f"mains {line[c]:.0f} times above its surroundings",
             ),
-            (40.0 * _rise(-snr[c], -3, 6), f"much high-frequency noise: signal only {snr[c]:.1f} dB above it"),
+            (
+                40.0 * _rise(-snr[c], -3, 6),
+                f"much high-frequency noise: signal only {snr[c]:.1f} dB above it",
+            ),
             (
                 30.0 * _rise(abs(offset[c]), 100_000, 180_000),
                 f"offset {offset[c] / 1000:.0f} mV: electrode drying or loose",

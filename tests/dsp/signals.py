@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -23,9 +24,18 @@ def eeg(n_channels: int, n_samples: int, seed: int = 0) -> F64:
 def pieces(x: F64, cuts: list[int]) -> Iterator[tuple[int, F64]]:
     """(first sample, piece) of a signal cut at `cuts`, in memory orders that change from piece to piece."""
     edges = [0, *sorted(cuts), x.shape[1]]
-    for k, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
+    for k, (a, b) in enumerate(pairwise(edges)):
         piece = x[:, a:b]
-        yield a, (np.ascontiguousarray(piece) if k % 3 == 1 else np.asfortranarray(piece) if k % 3 == 2 else piece)
+        yield (
+            a,
+            (
+                np.ascontiguousarray(piece)
+                if k % 3 == 1
+                else np.asfortranarray(piece)
+                if k % 3 == 2
+                else piece
+            ),
+        )
 
 
 def cuts_of(n_samples: int) -> st.SearchStrategy[list[int]]:

@@ -47,7 +47,9 @@ def _asr(n: int) -> ArtifactSubspaceReconstruction:
 #: Stages whose process takes the signal alone; joined along the last axis.
 STREAMS: dict[str, Callable[[int], Any]] = {
     "sos": lambda n: SosFilter(BAND, n_channels=n),
-    "sos, odd form": lambda n: SosFilter(design_lowpass(40, fs_hz=FS, order=5, family="elliptic"), n_channels=n),
+    "sos, odd form": lambda n: SosFilter(
+        design_lowpass(40, fs_hz=FS, order=5, family="elliptic"), n_channels=n
+    ),
     "sos float32": lambda n: SosFilter(BAND, n_channels=n, dtype=np.float32),
     "bank": lambda n: FilterBank([design_bandpass(a, a + 4, fs_hz=FS) for a in (4, 8, 12)], n_channels=n),
     "short fir": lambda n: FirFilter(rng.normal(size=31), n_channels=n),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,7 +80,7 @@ def test_what_leaves_the_policy_is_finite_and_the_same_however_it_was_cut(
     def run(edges: list[int]) -> tuple[np.ndarray, set[int], list[int]]:
         policy = GapPolicy(3, fs_hz=FS, settle_ms=8)
         parts, marked, resets = [], set(), []
-        for a, b in zip(edges, edges[1:], strict=False):
+        for a, b in pairwise(edges):
             first = a + (lost if a >= gap_at else 0)
             out = policy.process(Chunk(x[:, a:b], first_sample=first))
             parts.append(out.data_uv)
@@ -119,7 +121,12 @@ def test_each_artefact_is_found_where_it_is_and_named() -> None:
     marks = ArtefactDetector(5, fs_hz=FS, channels=["A", "B", "C", "D", "E"]).process(x, 0)
     found = {(m.kind, c) for m in marks for c in m.channels}
     assert {("saturation", 0), ("flat", 1), ("step", 2), ("amplitude", 3), ("muscle", 4)} <= found
-    for kind, channel, at in (("saturation", 0, 510), ("flat", 1, 1050), ("step", 2, 1502), ("muscle", 4, 2550)):
+    for kind, channel, at in (
+        ("saturation", 0, 510),
+        ("flat", 1, 1050),
+        ("step", 2, 1502),
+        ("muscle", 4, 2550),
+    ):
         hits = [m for m in marks if m.kind == kind and channel in m.channels]
         assert any(m.first_sample <= at < m.end_sample for m in hits)
         assert "ABCDE"[channel] in hits[0].reason
@@ -312,7 +319,14 @@ def test_quality_ranks_electrodes_and_says_why() -> None:
     x[6] += 40 * rng.normal(size=n)
     q = {r.channel: r for r in assess_quality(x, fs_hz=FS, channels=list("abcdefg"))}
     assert q["a"].score >= 90
-    for bad, word in (("b", "mains"), ("c", "flat"), ("d", "range"), ("e", "hardly"), ("f", "offset"), ("g", "noise")):
+    for bad, word in (
+        ("b", "mains"),
+        ("c", "flat"),
+        ("d", "range"),
+        ("e", "hardly"),
+        ("f", "offset"),
+        ("g", "noise"),
+    ):
         assert q[bad].score < q["a"].score - 5, bad
         assert any(word in r for r in q[bad].reasons), (bad, q[bad])
     assert q["c"].score == q["d"].score == 0

@@ -109,9 +109,9 @@ def test_aligned_memory_starts_at_a_whole_vector() -> None:
 USE_EVERY_KERNEL = """
 import json, sys
 import numpy as np
-from bci.dsp import (ArtefactDetector, ArtifactSubspaceReconstruction, AsrModel, ExponentialCovariance, FilterBank, FirFilter,
-                     LineCanceller, LogBandPower, Resampler, SlidingCovariance, SosFilter, SpatialFilter, fir_recording)
-from bci.dsp import _fft, _fir, _gram, _loops, _sos
+from bci.dsp import (ArtefactDetector, ArtifactSubspaceReconstruction, AsrModel, ExponentialCovariance,
+                     FilterBank, FirFilter, LineCanceller, LogBandPower, Resampler, SlidingCovariance, SosFilter, SpatialFilter, fir_recording)
+from bci.dsp import _eigh, _fft, _fir, _gram, _loops, _sos
 sos = np.array([[0.1, 0.0, -0.1, 1.0, -1.5, 0.8]] * 2)
 x = np.asfortranarray(np.random.default_rng(0).normal(size=(9, 300)))
 SosFilter(sos, n_channels=9).process(x)
@@ -128,7 +128,7 @@ ExponentialCovariance(9, time_constant_samples=9).process(x)
 LogBandPower(sos, n_channels=9, time_constant_samples=9).process(x)
 ArtifactSubspaceReconstruction(AsrModel(np.eye(9), np.eye(9), sos, fs_hz=250)).process(x)
 table = {}
-for module in (_fft, _fir, _gram, _loops, _sos):
+for module in (_eigh, _fft, _fir, _gram, _loops, _sos):
     for name, value in vars(module).items():
         if hasattr(value, "stats") and getattr(value, "__module__", "") == module.__name__:
             stats = value.stats
@@ -143,16 +143,27 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     tables = []
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-c", USE_EVERY_KERNEL], capture_output=True, text=True, env=environment, check=True
+            [sys.executable, "-c", USE_EVERY_KERNEL],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=True,
         )
         tables.append(json.loads(done.stdout))
     first, second = tables
     used = {name for name, (_, misses) in first.items() if misses}
-    assert {"bci.dsp._sos.sos_run", "bci.dsp._sos.bank_run", "bci.dsp._gram.slide", "bci.dsp._fir.fir_run"} <= used
+    assert {
+        "bci.dsp._sos.sos_run",
+        "bci.dsp._sos.bank_run",
+        "bci.dsp._gram.slide",
+        "bci.dsp._fir.fir_run",
+    } <= used
     assert {"bci.dsp._fft.convolve", "bci.dsp._gram.add_gram", "bci.dsp._loops.is_below"} <= used
     for name in used:
         assert second[name][1] == 0, f"{name} was compiled again"
-    assert sum(hits for hits, _ in second.values()) >= len(used) - 1  # a kernel inside another needs no entry of its own
+    assert (
+        sum(hits for hits, _ in second.values()) >= len(used) - 1
+    )  # a kernel inside another needs no entry of its own
 
 
 def test_plain_kernels_serve_where_vectors_do_not() -> None:
@@ -164,7 +175,9 @@ def test_plain_kernels_serve_where_vectors_do_not() -> None:
         "print(stage.process(np.arange(6.0).reshape(2, 3)).tolist())\n"
     )
     environment = {**os.environ, "BCI_PLAIN_KERNELS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
     sos = np.array([[0.1, 0.0, -0.1, 1.0, -1.5, 0.8]])
     want = SosFilter(sos, n_channels=2).process(np.arange(6.0).reshape(2, 3))
     np.testing.assert_allclose(json.loads(done.stdout), want, atol=1e-14)

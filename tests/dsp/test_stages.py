@@ -53,7 +53,29 @@ from bci.errors import (
 from tests import naive
 from tests.dsp.signals import FS, eeg
 
-TEN_TWENTY = "F3 Fz F4 FC5 FC1 FC2 FC6 C3 Cz C4 CP5 CP1 CP2 CP6 P3 Pz P4 O1 O2 T7 T8".split()
+TEN_TWENTY = [
+    "F3",
+    "Fz",
+    "F4",
+    "FC5",
+    "FC1",
+    "FC2",
+    "FC6",
+    "C3",
+    "Cz",
+    "C4",
+    "CP5",
+    "CP1",
+    "CP2",
+    "CP6",
+    "P3",
+    "Pz",
+    "P4",
+    "O1",
+    "O2",
+    "T7",
+    "T8",
+]
 
 # ---- covariance ----------------------------------------------------------------------------------------------
 
@@ -113,7 +135,9 @@ def test_fir_filter_equals_the_slow_twin_and_lfilter(n_taps: int) -> None:
     x, taps = eeg(3, 900 if n_taps > 100 else 80), np.random.default_rng(1).normal(size=n_taps)
     y = FirFilter(taps, n_channels=3).process(x)
     held = np.concatenate([np.repeat(x[:, :1], n_taps, axis=1), x], axis=1)
-    np.testing.assert_allclose(y, signal.lfilter(taps, 1, held)[:, n_taps:], atol=1e-12 * np.abs(x).max() * n_taps)
+    np.testing.assert_allclose(
+        y, signal.lfilter(taps, 1, held)[:, n_taps:], atol=1e-12 * np.abs(x).max() * n_taps
+    )
     if n_taps <= 31:
         np.testing.assert_allclose(y, naive.fir(taps, x), atol=1e-9)
 
@@ -130,7 +154,9 @@ def test_the_delay_of_a_fir_filter_is_carried_into_the_chunk() -> None:
 
 @pytest.mark.parametrize("edges", [(8, 30), (1, None), (None, 40), (55, 45)])
 @pytest.mark.parametrize("method", ["window", "least_squares"])
-def test_designed_taps_pass_and_stop_where_asked(edges: tuple[float | None, float | None], method: str) -> None:
+def test_designed_taps_pass_and_stop_where_asked(
+    edges: tuple[float | None, float | None], method: str
+) -> None:
     taps = design_fir(*edges, fs_hz=FS, method=method)  # type: ignore[arg-type]
     assert len(taps) % 2 == 1
     np.testing.assert_allclose(taps, taps[::-1], atol=1e-12)
@@ -177,7 +203,9 @@ def test_taps_without_a_plain_delay_are_refused_offline() -> None:
             fir_recording(taps, np.zeros((1, 100)))
 
 
-@pytest.mark.parametrize("rates", [(250, 125), (250, 160), (160, 250), (1000, 250), (250, 250), (Fraction(500, 3), 100)])
+@pytest.mark.parametrize(
+    "rates", [(250, 125), (250, 160), (160, 250), (1000, 250), (250, 250), (Fraction(500, 3), 100)]
+)
 def test_resampling_equals_scipy_and_the_slow_twin(rates: tuple[Fraction, Fraction]) -> None:
     x = eeg(3, 600)
     x -= x[:, :1]
@@ -255,7 +283,9 @@ def test_spatial_line_removal_takes_the_line_and_little_else() -> None:
 
 def test_a_spatial_filter_equals_the_slow_twin() -> None:
     x, matrix = eeg(5, 40), np.random.default_rng(0).normal(size=(3, 5))
-    np.testing.assert_allclose(SpatialFilter(matrix).process(x), naive.matrix_on_samples(matrix, x), rtol=1e-12)
+    np.testing.assert_allclose(
+        SpatialFilter(matrix).process(x), naive.matrix_on_samples(matrix, x), rtol=1e-12
+    )
     with pytest.raises(NonFiniteError):
         SpatialFilter(matrix).process(np.full((5, 3), np.nan))
     with pytest.raises(ShapeError):
@@ -317,7 +347,9 @@ def test_geometry_matrices_equal_mne_on_a_recording() -> None:
     raw = mne.io.RawArray(x, info, verbose="error").set_montage(
         mne.channels.make_dig_montage(places, coord_frame="head"), verbose="error"
     )
-    csd = mne.preprocessing.compute_current_source_density(raw, sphere=(0.0, 0.0, 0.0, 0.095), verbose="error")
+    csd = mne.preprocessing.compute_current_source_density(
+        raw, sphere=(0.0, 0.0, 0.0, 0.095), verbose="error"
+    )
     np.testing.assert_allclose(surface_laplacian(TEN_TWENTY) @ x, csd.get_data(), rtol=1e-6, atol=1e-9)
     raw.info["bads"] = ["C3"]
     repaired = raw.interpolate_bads(verbose="error").get_data()
@@ -349,7 +381,9 @@ def test_slepian_tapers_equal_mne() -> None:
     x = eeg(3, 256)
     x -= x.mean(axis=1, keepdims=True)
     freqs, density = psd(x, fs_hz=FS, segment_samples=256, taper="slepian", half_bandwidth=4)
-    tapers, _ = mne.time_frequency.tfr.dpss_windows(256, 4, 7)  # MNE's density weights them; ours is their plain mean
+    tapers, _ = mne.time_frequency.tfr.dpss_windows(
+        256, 4, 7
+    )  # MNE's density weights them; ours is their plain mean
     spectra = np.abs(np.fft.rfft(x[:, None] * tapers, axis=2)) ** 2 / FS
     spectra[:, :, 1:-1] *= 2
     np.testing.assert_allclose(density, spectra.mean(axis=1), rtol=1e-6, atol=1e-12 * spectra.max())

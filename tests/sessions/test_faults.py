@@ -152,7 +152,9 @@ def test_a_missing_port_is_named(capsys: pytest.CaptureFixture[str], out: tuple[
     assert "/dev/no-such-port" in refused(capsys, "demo", "--port", "/dev/no-such-port", *out)
 
 
-def test_a_directory_is_no_port(capsys: pytest.CaptureFixture[str], out: tuple[str, str], tmp_path: Path) -> None:
+def test_a_directory_is_no_port(
+    capsys: pytest.CaptureFixture[str], out: tuple[str, str], tmp_path: Path
+) -> None:
     assert "director" in refused(capsys, "demo", "--port", str(tmp_path), *out)
 
 
@@ -191,7 +193,10 @@ def test_a_label_that_is_not_there_lists_those_that_are(
 
 
 def test_runs_of_two_devices_cannot_be_mixed(
-    capsys: pytest.CaptureFixture[str], out: tuple[str, str], shared_data: Callable[[str], Path], tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    out: tuple[str, str],
+    shared_data: Callable[[str], Path],
+    tmp_path: Path,
 ) -> None:
     mixed = tmp_path / "mixed"
     mixed.mkdir()

@@ -19,7 +19,7 @@ SUBJECTS = ("S02", "S03", "S04", "S05")
 
 def runs_of(folder: Path, subject: str) -> list[Run]:
     runs = []
-    for number, found in enumerate(find_runs(folder, subject=subject)):
+    for found in find_runs(folder, subject=subject):
         file = read_recording(found.path)
         info = SignalInfo(file.channels, file.rate)
         runs.append(Run.from_array(file.data_uv, info, file.markers))
