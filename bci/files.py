@@ -16,7 +16,11 @@ def open_private(path: str | os.PathLike[str], mode: str = "w") -> IO[Any]:
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if "x" in mode else os.O_TRUNC) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags, 0o600)
-    return os.fdopen(descriptor, "wb") if "b" in mode else os.fdopen(descriptor, "w", encoding="utf-8", newline="\n")
+    return (
+        os.fdopen(descriptor, "wb")
+        if "b" in mode
+        else os.fdopen(descriptor, "w", encoding="utf-8", newline="\n")
+    )
 
 
 def write_private(path: Path, text: str) -> None:

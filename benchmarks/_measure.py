@@ -1,9 +1,10 @@
 """How a comparison is made here, so that a shared and noisy machine still gives a fair answer.
 
-Parity first: `compare` takes results, not only times, and refuses to time what disagrees. Then short rounds in which
-ours and the rival take turns; noise that lasts longer than a round hits both. Of each round comes one ratio, and the
-median of the ratios is the figure. Limits of the machine are measured in the same run: the peak of fused multiply-adds
-and the bandwidth of memory.
+Parity first: results are compared before anything is timed. Then short rounds in which ours and the rival take turns;
+noise that lasts longer than a round hits both. Of each round comes one ratio, and the median of the ratios is the
+figure. Work on one thread is timed by that thread's processor clock, which other programs on the machine do not
+advance; work on several threads and whole processes by the wall clock. Limits of the machine are measured in the same
+run: the peak of fused multiply-adds and the bandwidth of memory.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 Work = Callable[[], Any]
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,13 @@ def compare(
     round_s: float = 0.02,
     share: Callable[[float], tuple[float, str]] | None = None,
     note: str = "",
+    clock: Clock = time.thread_time,
 ) -> Row:
     """Assert that both give the same, then time them in turns.
 
     `equal(ours(), rival())` raises AssertionError where they differ; None where the caller has asserted it already.
-    `share(seconds)` turns the median time of ours into (share, name of the limit).
+    `share(seconds)` turns the median time of ours into (share, name of the limit). `clock` is `time.thread_time`, or
+    `time.perf_counter` where either side uses several threads or processes.
     """
     a, b = ours(), rival()  # also compiles, loads and warms up
     if equal is not None:
@@ -69,8 +73,8 @@ def compare(
     n_ours, n_rival = _repeats(ours, round_s), _repeats(rival, round_s)
     ours_s, rival_s = [], []
     for _ in range(rounds):
-        ours_s.append(_mean_time(ours, n_ours))
-        rival_s.append(_mean_time(rival, n_rival))
+        ours_s.append(_mean_time(ours, n_ours, clock))
+        rival_s.append(_mean_time(rival, n_rival, clock))
     ratio = float(np.median(np.array(rival_s) / np.array(ours_s)))
     mine = float(np.median(ours_s))
     part, limit = share(mine) if share else (math.nan, "")
@@ -84,7 +88,7 @@ def compare(
         share=part,
         limit=limit,
         note=note,
-        p99_s=_percentile_99(ours) if mine < 1e-3 else float(np.max(ours_s)),
+        p99_s=_percentile_99(ours) if mine < 1e-3 else math.nan,
     )
 
 
@@ -174,20 +178,22 @@ def to_json(row: Row) -> dict[str, Any]:
 
 
 def _repeats(work: Work, round_s: float) -> int:
-    start = time.perf_counter()
-    work()
-    once = max(time.perf_counter() - start, 1e-9)
-    n = max(1, int(round_s / once))
-    if n > 20:  # the first guess of a call of microseconds is mostly the clock
-        n = max(1, int(round_s / max(_mean_time(work, n // 4), 1e-9)))
-    return n
+    """Calls that fill a round; the smallest of some tries, since the first are cold and any may be interrupted."""
+    if round_s == 0:
+        return 1
+    n = 1
+    while True:
+        once = min(_mean_time(work, n) for _ in range(5))
+        if n * once > round_s / 20 or n > 10_000:
+            return max(1, int(round_s / once))
+        n *= 8
 
 
-def _mean_time(work: Work, n: int) -> float:
-    start = time.perf_counter()
+def _mean_time(work: Work, n: int, clock: Clock = time.thread_time) -> float:
+    start = clock()
     for _ in range(n):
         work()
-    return (time.perf_counter() - start) / n
+    return max(clock() - start, 1e-9) / n
 
 
 def _percentile_99(work: Work) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,7 @@ def _offline(quick: bool) -> list[Row]:
             equal=same,
             rounds=rounds,
             round_s=0,
+            clock=time.perf_counter,
             share=lambda s: (moved / s / width, "of copy bandwidth"),
         )
     ]
@@ -190,6 +192,7 @@ def _offline(quick: bool) -> list[Row]:
             ),
             rounds=3 if quick else 5,
             round_s=0,
+            clock=time.perf_counter,
         )
     )
     taps = mne.filter.create_filter(None, fs, 8, 30, verbose="error")
@@ -203,6 +206,7 @@ def _offline(quick: bool) -> list[Row]:
             equal=lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max()),
             rounds=3 if quick else 5,
             round_s=0,
+            clock=time.perf_counter,
         )
     )
     return rows
@@ -225,6 +229,7 @@ def _offline_float32(x: np.ndarray, size: str, width: float, rounds: int) -> Row
         equal=same,
         rounds=rounds,
         round_s=0,
+        clock=time.perf_counter,
         share=lambda s: (2 * single.nbytes / s / width, "of copy bandwidth"),
     )
 
@@ -408,6 +413,7 @@ def _start_up(quick: bool) -> list[Row]:
                 equal=None,
                 rounds=7 if quick else 15,
                 round_s=0,
+                clock=time.perf_counter,
             )
             rows.append(
                 Row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -135,22 +135,17 @@ class Configuration:
 
     def execute(self, opcode: Opcode, arguments: tuple[int, ...], more: bytes) -> Outcome:
         """Do what a command of right length asks, if its arguments are right."""
-        match opcode, arguments:
-            case Opcode.SET_RATE, (num, den):
-                return self._set_rate(num, den)
-            case Opcode.SET_CHANNEL, (channel, gain, mux, power):
-                return self._set_channel(channel, gain, mux, power)
-            case Opcode.LEAD_OFF, (mode,):
-                return self._set_lead_off(mode)
-            case Opcode.TEST_SIGNAL, (mode, amplitude):
-                return self._set_test_signal(mode, amplitude)
-            case Opcode.TEST_PATTERN, (pattern,):
-                return self._set_pattern(pattern)
-            case Opcode.READ_REGISTER, (converter, address, count):
-                return self._read(converter, address, count)
-            case Opcode.WRITE_REGISTER, (converter, address):
-                return self._write(converter, address, more)
-        raise AssertionError(f"{opcode!r} does not concern the configuration")
+        if opcode == Opcode.WRITE_REGISTER:
+            return self._write(*arguments, more)
+        handlers: dict[Opcode, Callable[..., Outcome]] = {
+            Opcode.SET_RATE: self._set_rate,
+            Opcode.SET_CHANNEL: self._set_channel,
+            Opcode.LEAD_OFF: self._set_lead_off,
+            Opcode.TEST_SIGNAL: self._set_test_signal,
+            Opcode.TEST_PATTERN: self._set_pattern,
+            Opcode.READ_REGISTER: self._read,
+        }
+        return handlers[opcode](*arguments)
 
     def convert(self, first_sample: int, rows: list[Sequence[int]]) -> list[Sequence[int]]:
         """What the converters give for what lies at their inputs, conversion `first_sample` on."""

@@ -108,7 +108,9 @@ def scan(
                     calm = 0  # the step below takes it
                     break
                 tail = n | (n - 1) << 16
-                _write_event(event, base + at, load_i64(packet), load_i64(packet + 8), tail, n_values, n_status)
+                _write_event(
+                    event, base + at, load_i64(packet), load_i64(packet + 8), tail, n_values, n_status
+                )
                 n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
                 n_values += load_u8(packet + 12) * load_u8(packet + 13)
                 event += 8 * EVENT_WORDS
@@ -265,13 +267,14 @@ def _decode_four(p: int, readable: int, scratch: int) -> tuple[int, int, int, in
     i0 = i1 = i2 = i3 = 0
     f0 = f1 = f2 = f3 = 0  # 256 once a full block was there
     while (i0 < n0) | (i1 < n1) | (i2 < n2) | (i3 < n3):
-        c0, c1, c2, c3 = load_u8(p0 + i0), load_u8(p1 + i1), load_u8(p2 + i2), load_u8(p3 + i3)
-        store_u8(s0 + i0, 0)
-        store_u8(s1 + i1, 0)
-        store_u8(s2 + i2, 0)
-        store_u8(s3 + i3, 0)
-        i0, i1, i2, i3 = min(i0 + c0, n0 + 1), min(i1 + c1, n1 + 1), min(i2 + c2, n2 + 1), min(i3 + c3, n3 + 1)
-        f0, f1, f2, f3 = f0 | c0 + 1, f1 | c1 + 1, f2 | c2 + 1, f3 | c3 + 1
+        for _ in range(4):
+            c0, c1, c2, c3 = load_u8(p0 + i0), load_u8(p1 + i1), load_u8(p2 + i2), load_u8(p3 + i3)
+            store_u8(s0 + i0, 0)
+            store_u8(s1 + i1, 0)
+            store_u8(s2 + i2, 0)
+            store_u8(s3 + i3, 0)
+            i0, i1, i2, i3 = min(i0 + c0, n0 + 1), min(i1 + c1, n1 + 1), min(i2 + c2, n2 + 1), min(i3 + c3, n3 + 1)
+            f0, f1, f2, f3 = f0 | c0 + 1, f1 | c1 + 1, f2 | c2 + 1, f3 | c3 + 1
     return _plain(n0, i0, f0), _plain(n1, i1, f1), _plain(n2, i2, f2), _plain(n3, i3, f3)
 
 

@@ -25,6 +25,7 @@ from firmware_protocol._fields import (
 from firmware_protocol.errors import FrameError
 from firmware_protocol.layout import CHANNEL, DATA, INFO
 from firmware_protocol.limits import CRC_SIZE
+from firmware_protocol.patterns import FULL_SCALE
 
 __all__ = ["Data", "Info", "pack_counts", "status_word"]
 
@@ -257,9 +258,14 @@ def status_word(lead_off_p: int = 0, lead_off_n: int = 0, gpio: int = 0) -> int:
 def pack_counts(
     rows: Iterable[Sequence[int]], *, status: Sequence[int] | None = None, channels_per_converter: int = 8
 ) -> bytes:
-    """Payload of DATA: `rows` of int24 counts, each row with the `status` words, one per converter, if given."""
+    """Payload of DATA: `rows` of int24 counts, each with the `status` words, one per converter, if given.
+
+    Raises FrameError if a count does not fit 24 bits.
+    """
     words: list[int] = []
     for row in rows:
+        in_range = not row or (min(row) >= -FULL_SCALE and max(row) < FULL_SCALE)
+        require(in_range, "counts", row, "−2^23 … 2^23 − 1")
         if status is None:
             words += row
         else:

@@ -16,7 +16,7 @@ from firmware_protocol.errors import CaptureError
 
 __all__ = ["EVENTS", "KINDS", "Batch", "BulkDecoder", "Run", "decode_file"]
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 19  # wire and columns of one block stay in a second-level cache
 _USUAL = 32  # wire bytes an event takes at least, as a rule; where it takes fewer, the columns grow
 _SPARE = 2  # one batch that the caller still holds, one that is written
 _UNUSED = Columns.for_wire(0, 0).references()

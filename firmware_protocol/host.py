@@ -213,10 +213,7 @@ class Splitter:
         body = packet[:-CRC_SIZE]
         if crc32c(body) != int.from_bytes(packet[-CRC_SIZE:], "little"):
             return None
-        try:
-            host = Host.unpack(packet)
-        except (struct.error, ValueError):
-            return None
+        host = Host.unpack(packet)
         if self.nonce is None:
             if host.kind != HostKind.START or not self._at_start:
                 return None

@@ -6,6 +6,7 @@ encoded, rows of `counts` may stand in place of `payload`, `n_channels` and `n_s
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
@@ -91,7 +92,7 @@ def _with_payload(values: dict[str, Any]) -> dict[str, Any]:
         n_channels = len(rows[0])
         status = [status_word()] * (n_channels // per_converter) if values.get("has_status") else None
         payload = pack_counts(rows, status=status, channels_per_converter=per_converter)
-    except (TypeError, ValueError, LookupError, ArithmeticError) as err:
+    except (TypeError, ValueError, LookupError, ArithmeticError, struct.error) as err:
         raise FrameError(f"counts are not rows of int24: {err}", field="counts") from err
     return values | {"payload": payload.hex(), "n_channels": n_channels, "n_samples": len(rows)}
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from firmware_protocol.codes import Pattern
 
-__all__ = ["FULL_SCALE", "pattern_counts", "prbs", "ramp"]
+__all__ = ["FULL_SCALE", "RAMP_CHANNEL", "RAMP_STEP", "pattern_counts", "prbs", "ramp"]
 
 FULL_SCALE = 1 << 23  # counts go from -FULL_SCALE to FULL_SCALE - 1
-_RAMP_STEP = 0x010203  # three different bytes, so that their order shows
-_RAMP_CHANNEL = 0x040000  # 64 channels fill the 24 bits
+RAMP_STEP = 0x010203  # three different bytes, so that their order shows
+RAMP_CHANNEL = 0x610000  # odd in its upper byte: 64 different starts, both signs among any three neighbours
 
 
 def ramp(sample_index: int, channel: int) -> int:
     """Counts of the ramp: steps of 66,051 that wrap from positive to negative full scale."""
-    return _signed((sample_index * _RAMP_STEP + channel * _RAMP_CHANNEL) & 0xFFFFFF)
+    return _signed((sample_index * RAMP_STEP + channel * RAMP_CHANNEL) & 0xFFFFFF)
 
 
 def prbs(sample_index: int, channel: int) -> int:

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from bci.chunks import F64
-from bci.dsp._simd import Lanes, aligned, array_type, compiled, move, plain
+from bci.dsp._simd import Lanes, aligned, array_type, compiled, move, not_finite, plain
 from bci.jit import kernel
 
 __all__ = ["GROUP", "pack", "runner", "start"]
@@ -99,18 +99,21 @@ def fir_run(x: Any, y: Any, packed: Any) -> Any:
     scratch = line + room * pitch
     x_step, y_step = x.strides[1] // 8, y.strides[1] // 8
     direct = y.strides[0] == 8
-    bad = False
+    bad = 0
+    whole = n_channels // W * W if x.strides[0] == 8 else 0
     for t in range(n):
-        for c in range(n_channels):
-            bad |= x[c, t] - x[c, t] != 0.0  # NaN for NaN and for infinity, and no chain of additions
-    if bad:
+        for first in range(0, whole, W):
+            bad |= not_finite(x, t * x_step + first)
+        for c in range(whole, n_channels):
+            bad |= int(x[c, t] - x[c, t] != 0.0)  # NaN for NaN and for infinity
+    if bad != 0:
         return 1
     filled = int(packed[0])
     t = 0
     while t < n:
         if filled == room:
-            for i in range((n_taps - 1) * pitch):
-                packed[line + i] = packed[line + ROWS * pitch + i]
+            for i in range(0, (n_taps - 1) * pitch, W):
+                move(packed, line + ROWS * pitch + i, packed, line + i)
             filled = n_taps - 1
         m = min(n - t, room - filled)
         for first in range(0, n_channels, W):

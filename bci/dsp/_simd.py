@@ -128,6 +128,17 @@ def move(typingctx: Any, source: Any, at: Any, target: Any, to: Any) -> Any:
     return types.void(source, at, target, to), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def not_finite(typingctx: Any, array: Any, at: Any) -> Any:
+    """1 where the vector `array[at …]` holds NaN or infinity, else 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = Lanes(builder, array.dtype)
+        return lanes.any_not_finite([lanes.load(lanes.pointer(context, signature.args[0], args[0]), args[1])])
+
+    return types.int64(array, at), generate
+
+
 class Lanes:
     """Writes vector operations into the LLVM function that an intrinsic is building."""
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bci.prosthesis.monitor import SafetyMonitor, Snapshot
     from bci.prosthesis.operating_point import PolicyChoice, choose_policy
     from bci.prosthesis.policy import IntentPolicy, PolicyParameters, Sequences
-    from bci.prosthesis.profile import Grip, Limits, Opening, Profile, Signal, read_profile
     from bci.prosthesis.replay import Replay, logged_intents, replay_intents, replay_log
     from bci.prosthesis.rh56 import Rh56Hand
     from bci.prosthesis.simulated import SimulatedHand
+    from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile, Signal, read_profile
 
 __all__ = [
     "DOFS",
@@ -68,7 +68,7 @@ _HOME = {
     "monitor": ("SafetyMonitor", "Snapshot"),
     "operating_point": ("PolicyChoice", "choose_policy"),
     "policy": ("IntentPolicy", "PolicyParameters", "Sequences"),
-    "profile": ("Grip", "Limits", "Opening", "Profile", "Signal", "read_profile"),
+    "user_profile": ("Grip", "Limits", "Opening", "Profile", "Signal", "read_profile"),
     "replay": ("Replay", "logged_intents", "replay_intents", "replay_log"),
     "rh56": ("Rh56Hand",),
     "simulated": ("SimulatedHand",),

@@ -24,7 +24,7 @@ from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Entered
 from bci.prosthesis.hand_simulator import DIALECTS, HandSimulator
 from bci.prosthesis.monitor import SafetyMonitor
-from bci.prosthesis.profile import Limits, Profile
+from bci.prosthesis.user_profile import Limits, Profile
 
 __all__ = ["Drill", "run_drill"]
 

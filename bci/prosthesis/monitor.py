@@ -26,7 +26,7 @@ from bci.errors import ArmingRefusedError, MonitorError, NotCertifiedError
 from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.certificate import Certificate
 from bci.prosthesis.hand import Closures
-from bci.prosthesis.profile import Profile
+from bci.prosthesis.user_profile import Profile
 
 __all__ = ["SafetyMonitor", "Snapshot"]
 

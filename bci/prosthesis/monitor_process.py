@@ -28,9 +28,10 @@ from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Disarm, Heard, Rebased, Stop, Tick, Trouble
 from bci.prosthesis.hand import Hand
-from bci.prosthesis.profile import Profile, from_table
+from bci.prosthesis.monitor_state import Mode, Rules
 from bci.prosthesis.runner import Runner
-from bci.prosthesis.safety import TICK_US, Mode, Rules
+from bci.prosthesis.safety import TICK_US
+from bci.prosthesis.user_profile import Profile, from_table
 
 __all__ = ["main"]
 

@@ -17,9 +17,10 @@ from bci.errors import RecordingError
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Action, Asked, Entered, Refused
 from bci.prosthesis.hand import Command
+from bci.prosthesis.monitor_state import Rules, State
 from bci.prosthesis.policy import IntentPolicy
-from bci.prosthesis.profile import Profile, from_table
-from bci.prosthesis.safety import Rules, State, step
+from bci.prosthesis.safety import step
+from bci.prosthesis.user_profile import Profile, from_table
 
 __all__ = ["Replay", "logged_intents", "replay_intents", "replay_log"]
 

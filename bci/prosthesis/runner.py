@@ -15,7 +15,8 @@ from typing import Any
 from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Entered, Event, HandLost, Heard, Refused, Replied, Trouble
 from bci.prosthesis.hand import Command, Hand
-from bci.prosthesis.safety import Mode, Rules, State, step
+from bci.prosthesis.monitor_state import Mode, Rules, State
+from bci.prosthesis.safety import step
 
 __all__ = ["Runner"]
 

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
+from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 from bci.prosthesis.events import (
@@ -43,10 +43,11 @@ from bci.prosthesis.events import (
     Trouble,
 )
 from bci.prosthesis.hand import Closures, Command, Reply
+from bci.prosthesis.monitor_state import FREE, HAND, LASTING, SIGNAL, ZERO, Mode, State
 from bci.prosthesis.motion import LOOK_AHEAD_S, advance, hold_at
-from bci.prosthesis.profile import TOGGLE, Limits, Profile
+from bci.prosthesis.user_profile import TOGGLE, Limits
 
-__all__ = ["CAUSES", "PASSING", "TABLE", "TICK_US", "Mode", "Rules", "State", "Trigger", "step"]
+__all__ = ["TABLE", "TICK_US", "UNANSWERED", "Trigger", "step"]
 
 TICK_US = 20_000
 
@@ -60,15 +61,6 @@ UNANSWERED = 4
 #: Boards run up to 2 % off their nominal rate, so a device time derived from it may slip this much without
 #: being late.
 DRIFT = 32
-
-
-class Mode(StrEnum):
-    DISARMED = "disarmed"
-    IDLE = "idle"
-    ARMED = "armed"
-    MOVING = "moving"
-    HOLD = "hold"
-    FAULT = "fault"
 
 
 class Trigger(Enum):
@@ -120,89 +112,6 @@ TABLE: dict[Mode, dict[Trigger, Mode]] = {
         Trigger.STOP: Mode.HOLD,
     },
 }
-
-#: Every doubt there is, gravest first, with the words people read.
-CAUSES: dict[str, str] = {
-    "stop": "STOP was pressed",
-    "gone": "the decoder process is gone",
-    "internal": "the monitor itself failed",
-    "log": "events cannot be written to the log",
-    "decoder": "the decoder reported an error",
-    "nan": "an intent was not a number",
-    "hand-link": "the hand does not answer",
-    "hand-fault": "the hand reports an error or nonsense",
-    "hand-limit": "current, force or temperature of the hand is over its limit",
-    "time-limit": "one movement lasted too long",
-    "late": "the monitor was not running in time",
-    "stale": "no fresh signal",
-    "loss": "too many samples were lost",
-    "lead-off": "an electrode is off",
-    "saturated": "an amplifier is saturated",
-    "outlier": "the signal is unlike anything in the calibration",
-}
-
-#: Doubts that may clear by themselves while holding.
-SIGNAL = frozenset({"stale", "loss", "lead-off", "saturated", "outlier"})
-PASSING = SIGNAL | {"time-limit", "late"}
-
-#: Doubts about the hand: with one of these it is not even opened.
-HAND = frozenset({"hand-link", "hand-fault", "hand-limit"})
-
-#: Doubts that the operator cannot acknowledge away.
-LASTING = frozenset({"gone", "internal", "log", "hand-link"}) | SIGNAL
-
-ZERO: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-FREE = (False, False, False, False, False, False)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What stays the same for a session: the user's profile and what the certificate allows.
-
-    `refusal` says why arming is out of the question ("" if it is not); `armable_until_us` is when the
-    certificate runs out on the monitor's clock.
-    """
-
-    profile: Profile
-    refusal: str = ""
-    armable_until_us: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """All the monitor knows. Times in µs on the monitor's clock, closures 0–1."""
-
-    rules: Rules
-    mode: Mode = Mode.DISARMED
-    doubts: frozenset[str] = frozenset({"stale", "hand-link"})
-    t_us: int = 0
-    ticked_us: int = 0  # newest tick
-    doubted_us: int = 0  # newest moment with a doubt
-    held_us: int = 0  # when HOLD was entered
-    frames: int = 0  # commands sent
-    # the signal
-    sample: int = -1  # newest conversion the decoder has seen
-    heard_us: int = -(10**12)  # when that was news
-    lag_us: int | None = None  # smallest distance to the board's clock, slowly forgotten
-    lost_milli: int = 0  # leaky bucket of lost samples, in thousandths
-    # the hand
-    answered: int = 0  # frames sent when it last answered
-    actual: Closures = ZERO
-    contact: tuple[bool, bool, bool, bool, bool, bool] = FREE
-    setpoint: Closures = ZERO
-    speed: Closures = ZERO
-    # the movement
-    intent: int = 0  # newest number seen
-    grip: str = ""
-    target: Closures = ZERO
-    pace: float = 1.0  # share of the rate limit
-    live_until: int = 0  # proportional control: sample after which the intent has faded
-    moving_us: int = 0  # when this movement began
-
-    @property
-    def cause(self) -> str:
-        """All doubts in words, gravest first."""
-        return "; ".join(words for name, words in CAUSES.items() if name in self.doubts)
 
 
 def step(state: State, event: Event) -> tuple[State, list[Action]]:

@@ -32,11 +32,11 @@ from bci.pipeline import (
     train,
 )
 from bci.prosthesis import Certificate, Profile, SafetyMonitor
+from bci.sessions.arming import Operator
 from bci.sessions.control import ControlLoop
 from bci.sessions.folder import DecisionLog, SessionFolder
 from bci.sessions.live import LivePart, plan_live
 from bci.sessions.observer import ControlView, Observer, Silent
-from bci.sessions.operator import Operator
 from bci.sessions.outcome import Outcome, summarise
 from bci.sessions.quality import QualityWatch
 from bci.sessions.run_trace import RunTrace, accepted_intents

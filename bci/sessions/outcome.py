@@ -11,8 +11,8 @@ from bci.acquisition import Statistics
 from bci.chunks import SignalInfo
 from bci.evaluation import EventScore
 from bci.pipeline import Model, Run, model_digest, score_cued, task_events
+from bci.sessions.arming import Operator
 from bci.sessions.folder import SessionFolder
-from bci.sessions.operator import Operator
 from bci.sessions.run_trace import RunTrace
 from bci.sessions.staging import Stage
 from bci.sessions.summary import Summary, cued_figures, latency_figures, movement_figures

@@ -110,7 +110,8 @@ USE_EVERY_KERNEL = """
 import json, sys
 import numpy as np
 from bci.dsp import (ArtefactDetector, ArtifactSubspaceReconstruction, AsrModel, ExponentialCovariance,
-                     FilterBank, FirFilter, LineCanceller, LogBandPower, Resampler, SlidingCovariance, SosFilter, SpatialFilter, fir_recording)
+                     FilterBank, FirFilter, LineCanceller, LogBandPower, Resampler, SlidingCovariance, SosFilter,
+                     SpatialFilter, fir_recording)
 from bci.dsp import _eigh, _fft, _fir, _gram, _loops, _sos
 sos = np.array([[0.1, 0.0, -0.1, 1.0, -1.5, 0.8]] * 2)
 x = np.asfortranarray(np.random.default_rng(0).normal(size=(9, 300)))

@@ -7,7 +7,7 @@ from firmware_protocol.patterns import FULL_SCALE, pattern_counts, prbs, ramp
 
 
 def test_spec_6_6_first_numbers_of_both_patterns() -> None:
-    assert [ramp(0, c) for c in range(3)] == [0, 262_144, 524_288]
+    assert [ramp(0, c) for c in range(3)] == [0, 6_356_992, -4_063_232]
     assert ramp(1, 0) == 66_051
     assert (prbs(0, 0), prbs(1, 0)) == (0, 6_850_960)
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from bci.prosthesis.events import Action, Arm, Asked, Event, Heard, Replied, Stop, Tick, Trouble
 from bci.prosthesis.hand import Closures, Command, Reply
+from bci.prosthesis.monitor_state import HAND, PASSING, Mode, Rules, State
 from bci.prosthesis.motion import LOOK_AHEAD_S
-from bci.prosthesis.profile import Grip, Limits, Opening, Profile, Signal
-from bci.prosthesis.safety import HAND, PASSING, TICK_US, Mode, Rules, State, step
+from bci.prosthesis.safety import TICK_US, step
+from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile, Signal
 
 ZERO: Closures = (0.0,) * 6
 QUIET = (0.02,) * 6

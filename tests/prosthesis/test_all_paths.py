@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 
 from bci.prosthesis.events import Arm, Disarm, Event, HandLost, Heard, Replied, Stop, Tick, Trouble
-from bci.prosthesis.profile import Grip
-from bci.prosthesis.safety import CAUSES, UNANSWERED, Mode, State, step
+from bci.prosthesis.monitor_state import CAUSES, Mode, State
+from bci.prosthesis.safety import UNANSWERED, step
+from bci.prosthesis.user_profile import Grip
 
 from .steps import BRISK, answer, ask, check, rules
 

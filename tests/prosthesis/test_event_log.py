@@ -17,9 +17,10 @@ from bci.prosthesis import IntentPolicy, PolicyParameters, SimulatedHand, replay
 from bci.prosthesis.event_log import EventLog, read_log
 from bci.prosthesis.events import Arm, Asked, Heard, Replied, Stop, Tick, from_record, to_record
 from bci.prosthesis.hand import Reply
-from bci.prosthesis.profile import Profile
+from bci.prosthesis.monitor_state import Mode
 from bci.prosthesis.runner import Runner
-from bci.prosthesis.safety import TICK_US, Mode
+from bci.prosthesis.safety import TICK_US
+from bci.prosthesis.user_profile import Profile
 
 from .steps import BRISK, FREE, QUIET, ZERO, rules
 from .test_random_steps import random_event

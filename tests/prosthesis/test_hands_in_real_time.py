@@ -82,7 +82,9 @@ def time_to_stop(tmp_path, simulator):
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_monitor_killed_while_moving_leaves_each_hand_stopped_in_time(tmp_path, simulator):
     took_ms, state = time_to_stop(tmp_path, simulator)
-    assert took_ms <= 300.0  # a busy machine adds to it; the nightly run takes the RH56's 150 ms by the letter
+    assert (
+        took_ms <= 300.0
+    )  # a busy machine adds to it; the nightly run takes the RH56's 150 ms by the letter
     assert 0.1 < state["position"][1] < 0.85
     assert not state["moving"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from bci.errors import ProfileError
 from bci.prosthesis import Certificate, Grip, Limits, Profile, read_profile
-from bci.prosthesis.profile import from_table
+from bci.prosthesis.user_profile import from_table
 
 GOOD = """
 user = "P07"

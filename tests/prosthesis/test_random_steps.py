@@ -22,8 +22,9 @@ from bci.prosthesis.events import (
     Trouble,
 )
 from bci.prosthesis.hand import Reply
-from bci.prosthesis.profile import Limits, Opening, Profile, Signal
-from bci.prosthesis.safety import TICK_US, Mode, State, step
+from bci.prosthesis.monitor_state import Mode, State
+from bci.prosthesis.safety import TICK_US, step
+from bci.prosthesis.user_profile import Limits, Opening, Profile, Signal
 
 from .steps import BRISK, FREE, QUIET, ZERO, answer, check, idle, rules
 

@@ -21,8 +21,9 @@ from bci.prosthesis.events import (
     Trouble,
 )
 from bci.prosthesis.hand import Command
-from bci.prosthesis.profile import Limits, Opening, Profile
-from bci.prosthesis.safety import CAUSES, PASSING, TABLE, TICK_US, Mode, State, Trigger, step
+from bci.prosthesis.monitor_state import CAUSES, PASSING, Mode, State
+from bci.prosthesis.safety import TABLE, TICK_US, Trigger, step
+from bci.prosthesis.user_profile import Limits, Opening, Profile
 
 from .steps import (
     BRISK,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from firmware_protocol.patterns import RAMP_CHANNEL, RAMP_STEP
 from firmware_protocol.validator.samples import FULL_SCALE, SampleBlock
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def pattern(block: SampleBlock) -> tuple[bool, list[Suspicion]]:
 
 
 def _ramp(index: Ints, channel: Ints) -> Ints:
-    return (index * 0x010203 + channel * 0x040000) & _MASK
+    return (index * RAMP_STEP + channel * RAMP_CHANNEL) & _MASK
 
 
 def _prbs(index: Ints, channel: Ints) -> Ints:
@@ -161,12 +162,12 @@ def alignment(block: SampleBlock) -> Iterator[Suspicion]:
         return
     unsigned = block.unsigned
     columns = np.flatnonzero(~block.is_status)[live]
-    columns = columns[columns < unsigned.shape[1] - 1]
+    columns = columns[np.isin(columns + 1, columns)]  # next to a channel that stands still anything is smooth
     if not len(columns):
         return
     as_sent = roughness(block.values[:, columns])
     best = (0.0, 0)
-    for k in range(1, 24):
+    for k in range(1, 21):
         read = signed(unsigned[:, columns] << k | unsigned[:, columns + 1] >> 24 - k)
         best = max(best, (as_sent - roughness(read) - 0.01 * k, k))
     gain, k = best
