@@ -136,7 +136,7 @@ class Configuration:
     def execute(self, opcode: Opcode, arguments: tuple[int, ...], more: bytes) -> Outcome:
         """Do what a command of right length asks, if its arguments are right."""
         if opcode == Opcode.WRITE_REGISTER:
-            return self._write(*arguments, more)
+            return self._write(more, *arguments)
         handlers: dict[Opcode, Callable[..., Outcome]] = {
             Opcode.SET_RATE: self._set_rate,
             Opcode.SET_CHANNEL: self._set_channel,
@@ -231,7 +231,7 @@ class Configuration:
             return _REFUSED
         return Outcome(Status.OK, bytes(self._converters[converter].registers[address : address + count]))
 
-    def _write(self, converter: int, address: int, values: bytes) -> Outcome:
+    def _write(self, values: bytes, converter: int, address: int) -> Outcome:
         if converter >= len(self._converters) or not self._converters[converter].may_write(address, values):
             return _REFUSED
         self._converters[converter].registers[address : address + len(values)] = values

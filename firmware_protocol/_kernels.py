@@ -42,9 +42,12 @@ CALM = 4  # DATA frames in a row, whole, before four are taken together
 AHEAD = 4 * (MAX_CODED + 1) + LANES  # bytes that then must be there
 SLACK = SAMPLES  # elements behind `values` that unpack_int24 may touch
 
-# Elements of `state`. The counters say how much the columns hold; the caller resets them.
-N_EVENTS, N_VALUES, N_STATUS, N_RAW, N_TEXT, DISCARDING, DISCARDED, HAS_NONCE, NONCE, HARDWARE = range(10)
-STATE_SIZE = 10
+# Elements of `state`. Those before DISCARDING say how much the columns hold, and the caller resets them: of all,
+# DATA frames, runs of them of one SHAPE (that of the last), and frames whose text Python has to look at.
+N_EVENTS, N_VALUES, N_STATUS, N_RAW, N_DATA, N_RUNS, SHAPE, N_TEXT, DISCARDING, DISCARDED = range(10)
+HAS_NONCE, NONCE, HARDWARE = range(10, 13)
+STATE_SIZE = 13
+SHAPE_BITS = 0xFFFF00FF  # of bytes 12 to 15 of DATA: n_channels, format, config_id
 
 # Kinds of event; 0 is a frame, the others are codes.FaultKind in its order.
 FRAME, UNDELIMITED, COBS, SHORT, CRC, UNSUPPORTED, HOST_ON_WIRE, FIELD, LENGTH, MISSING_DELIMITER = range(10)
@@ -89,6 +92,7 @@ def scan(
     value, n_values = address(values), int(state[N_VALUES])
     word, n_status = address(status), int(state[N_STATUS])
     kept, n_raw = address(raw), int(state[N_RAW])
+    n_data, n_runs, shape = int(state[N_DATA]), int(state[N_RUNS]), int(state[SHAPE])
     hardware = int(state[HARDWARE])
     at = begin
     calm = 0
@@ -111,6 +115,9 @@ def scan(
                 _write_event(
                     event, base + at, load_i64(packet), load_i64(packet + 8), tail, n_values, n_status
                 )
+                n_runs += n_data == 0 or load_u32(packet + 12) & SHAPE_BITS != shape
+                n_data += 1
+                shape = load_u32(packet + 12) & SHAPE_BITS
                 n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
                 n_values += load_u8(packet + 12) * load_u8(packet + 13)
                 event += 8 * EVENT_WORDS
@@ -173,6 +180,9 @@ def scan(
         if kind == FRAME and _rule(rules, packet, IS_DATA):
             calm += 1
             _write_event(event, base + at, low, high, tail, n_values, n_status)
+            n_runs += n_data == 0 or load_u32(packet + 12) & SHAPE_BITS != shape
+            n_data += 1
+            shape = load_u32(packet + 12) & SHAPE_BITS
             n_status += _samples(packet, forms, value + 4 * n_values, word + 4 * n_status)
             n_values += load_u8(packet + 12) * load_u8(packet + 13)
         else:
@@ -196,6 +206,9 @@ def scan(
     state[N_VALUES] = n_values
     state[N_STATUS] = n_status
     state[N_RAW] = n_raw
+    state[N_DATA] = n_data
+    state[N_RUNS] = n_runs
+    state[SHAPE] = shape
     return at
 
 
@@ -267,13 +280,18 @@ def _decode_four(p: int, readable: int, scratch: int) -> tuple[int, int, int, in
     i0 = i1 = i2 = i3 = 0
     f0 = f1 = f2 = f3 = 0  # 256 once a full block was there
     while (i0 < n0) | (i1 < n1) | (i2 < n2) | (i3 < n3):
-        for _ in range(4):
+        for _ in range(2):
             c0, c1, c2, c3 = load_u8(p0 + i0), load_u8(p1 + i1), load_u8(p2 + i2), load_u8(p3 + i3)
             store_u8(s0 + i0, 0)
             store_u8(s1 + i1, 0)
             store_u8(s2 + i2, 0)
             store_u8(s3 + i3, 0)
-            i0, i1, i2, i3 = min(i0 + c0, n0 + 1), min(i1 + c1, n1 + 1), min(i2 + c2, n2 + 1), min(i3 + c3, n3 + 1)
+            i0, i1, i2, i3 = (
+                min(i0 + c0, n0 + 1),
+                min(i1 + c1, n1 + 1),
+                min(i2 + c2, n2 + 1),
+                min(i3 + c3, n3 + 1),
+            )
             f0, f1, f2, f3 = f0 | c0 + 1, f1 | c1 + 1, f2 | c2 + 1, f3 | c3 + 1
     return _plain(n0, i0, f0), _plain(n1, i1, f1), _plain(n2, i2, f2), _plain(n3, i3, f3)
 

@@ -193,12 +193,14 @@ class Scanner:
             columns.double_events()
 
     def _batch(self, columns: Columns, discarded: int) -> Batch:
-        n_events, n_values, n_status, n_raw, n_text = self._state[:DISCARDING].tolist()
+        n_events, n_values, n_status, n_raw, n_data, n_runs, _, n_text = self._state[:DISCARDING].tolist()
         batch = Batch(
             columns.events[: EVENT_WORDS * n_events].view(EVENTS),
             columns.values[:n_values],
             columns.status[:n_status],
             columns.raw[:n_raw],
+            n_data,
+            n_runs,
             self._offset,
             self.discarded - discarded,
         )

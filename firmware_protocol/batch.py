@@ -82,6 +82,8 @@ class Batch:
         Their status words.
     raw : ndarray, uint8
         Wire bytes of all events that are not DATA frames, delimiters left out.
+    n_data, n_runs : int
+        How many of the events are DATA frames, and how often these change in shape, plus one: the runs.
     end : int
         Stream position up to which these events account for the bytes.
     discarded : int
@@ -92,17 +94,18 @@ class Batch:
     values: NDArray[np.int32]
     status: NDArray[np.int32]
     raw: NDArray[np.uint8]
+    n_data: int
+    n_runs: int
     end: int
     discarded: int
 
     @property
     def data(self) -> NDArray[np.void]:
         """Rows of the DATA frames."""
-        found = is_data(self.events)
-        if found.all():
+        if self.n_data == len(self.events):
             return self.events
         # As opaque rows: numpy picks rows of a structured array field by field, fifteen times slower.
-        return self.events.view(f"V{EVENTS.itemsize}")[found].view(EVENTS)
+        return self.events.view(f"V{EVENTS.itemsize}")[is_data(self.events)].view(EVENTS)
 
     @property
     def samples(self) -> NDArray[np.int32] | NDArray[np.float32]:
@@ -111,32 +114,31 @@ class Batch:
         Raises
         ------
         FrameError
-            If the frames differ in shape, format or configuration: `runs` gives them apart.
+            If the frames differ in number of channels, format or configuration: `runs` gives them apart.
         """
-        runs = list(self.runs())
-        if len(runs) > 1:
-            raise FrameError(f"{len(runs)} runs of DATA that differ in shape or configuration: take runs()")
-        return runs[0].samples if runs else np.empty((0, 0), np.int32)
+        if self.n_runs > 1:
+            raise FrameError(f"{self.n_runs} runs of DATA that differ in shape or configuration: take runs()")
+        return next((run.samples for run in self.runs()), np.empty((0, 0), np.int32))
 
     def runs(self) -> Iterator[Run]:
-        """DATA frames in stream order, cut where shape, format or configuration change; samples not copied."""
+        """DATA frames in stream order, cut where channels, format or configuration change; samples not copied."""
         data = self.data
-        if not len(data):
-            return
-        alike = np.ones(len(data) - 1, bool)
-        for name in ("n_channels", "format", "config_id"):
-            alike &= data[name][1:] == data[name][:-1]
-        cuts = [0, *(np.flatnonzero(~alike) + 1).tolist(), len(data)]
+        cuts = [0, len(data)] if self.n_data else []
+        if self.n_runs > 1:
+            unlike = np.zeros(len(data) - 1, bool)
+            for name in ("n_channels", "format", "config_id"):
+                unlike |= data[name][1:] != data[name][:-1]
+            cuts[1:1] = (np.flatnonzero(unlike) + 1).tolist()
         for begin, end in pairwise(cuts):
-            yield self._run(data[begin:end])
+            yield self._run(data[begin:end], data["first"][end] if end < len(data) else len(self.values))
 
-    def _run(self, events: NDArray[np.void]) -> Run:
+    def _run(self, events: NDArray[np.void], last: int) -> Run:
+        first, first_status = int(events["first"][0]), int(events["first_status"][0])
         n_channels = int(events["n_channels"][0])
-        n_samples = int(events["n_samples"].sum(dtype=np.int64))
+        n_samples = (int(last) - first) // n_channels
         form = _fields.FORMATS[events["format"][0]]
         assert form is not None
         n_converters = n_channels // form.channels_per_converter if form.has_status else 0
-        first, first_status = int(events["first"][0]), int(events["first_status"][0])
         samples: Any = self.values[first : first + n_samples * n_channels].reshape(n_samples, n_channels)
         if form.sample_type == _fields.FLOAT32:
             samples = samples.view(np.float32)
@@ -185,7 +187,8 @@ class Batch:
         return unpack(packet, int(event["offset"]))
 
     def _data_frame(self, event: np.void) -> Data:
-        run = self._run(event.reshape(1))
+        last = event["first"] + int(event["n_channels"]) * int(event["n_samples"])
+        run = self._run(event.reshape(1), last)
         form = _fields.FORMATS[event["format"]]
         assert form is not None
         offset, _, flags, link_seq, index, t_us, n_channels, n_samples, _, config_id, *_ = event.item()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -103,6 +104,9 @@ def command(
     except BaseException:
         if (folder / "recording.bfp").exists():
             click.echo(f"What was recorded until now: {folder / 'recording.bfp'}", err=True)
+        else:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # nothing came of it; a folder that holds anything stays
         raise
     if as_json:
         click.echo(summary.to_json())

@@ -70,7 +70,9 @@ def find_runs(
     runs = [_describe(file) for file in files]
     subjects = sorted({run.subject for run in runs})
     if subject is None and len(subjects) > 1:
-        raise RecordingError(f"{path} holds {_listed(subjects)}; say which one: subject=…", path=path)
+        raise RecordingError(
+            f"{path} holds {_listed(subjects)}; say which one (subject, --subject)", path=path
+        )
     wanted = subjects[0] if subject is None else subject
     chosen = sorted(run for run in runs if run.subject.lower() == wanted.lower())
     if not chosen:

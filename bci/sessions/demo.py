@@ -111,6 +111,7 @@ class _Demo:
         )
         compiling = threading.Thread(target=_compile, name="compile", daemon=True)
         compiling.start()
+        self._play_file = self.folder.path / "played.npz"
         self.stage = self._stage()
         self.board: SimulatedBoard | None = None
         port, labels = options.port, dict(options.port_labels)
@@ -120,6 +121,7 @@ class _Demo:
             )
             stack.enter_context(self.board)
             port, labels = self.board.port, self.board.labels
+            self._play_file.unlink(missing_ok=True)  # the board has it in memory
         self.source = stack.enter_context(
             open_source(
                 port,
@@ -150,7 +152,7 @@ class _Demo:
             subject=o.subject,
             labels=o.labels,
             unit=o.unit,
-            play_file=self.folder.path / "played.npz",
+            play_file=self._play_file,
             calibrate=o.calibrate,
             control=o.control,
         )
