@@ -275,7 +275,9 @@ class Checker:
                 continue
             rows = batch.events[start:stop]
             times = rows["t_us"].astype(np.int64)
-            steps = np.append(first.t_us - (stream.data.t_us if stream.data else 0), np.diff(times)) & 0xFFFFFFFF
+            steps = (
+                np.append(first.t_us - (stream.data.t_us if stream.data else 0), np.diff(times)) & 0xFFFFFFFF
+            )
             calm = stream.calm_steps(steps)
             odd = np.flatnonzero(~calm)
             n = int(odd[0]) if len(odd) else len(rows)
@@ -283,9 +285,7 @@ class Checker:
             start += n
         return stop
 
-    def _take_calm(
-        self, batch: Batch, start: int, stop: int, steps: NDArray[np.int64], first: Data
-    ) -> None:
+    def _take_calm(self, batch: Batch, start: int, stop: int, steps: NDArray[np.int64], first: Data) -> None:
         import numpy as np
 
         rows = batch.events[start:stop]
@@ -306,7 +306,9 @@ class Checker:
             words = (words & 0xFFFFFF ^ 0x800000) - 0x800000
             groups = values.reshape(len(values), -1, c)
             values = np.concatenate((words, groups), axis=2).reshape(len(values), -1)
-        columns = zip(rows["offset"].tolist(), rows["sample_index"].tolist(), rows["t_us"].tolist(), strict=True)
+        columns = zip(
+            rows["offset"].tolist(), rows["sample_index"].tolist(), rows["t_us"].tolist(), strict=True
+        )
         frames = [
             FrameAt(k * n, n, offset, packet + k + 1, index, t_us)
             for k, (offset, index, t_us) in enumerate(columns)
@@ -336,7 +338,10 @@ def _begins_a_packet(fault: Fault, after: Frame | Fault) -> bool:
     head = header_of(fault.raw[:64])
     if len(head) < 4 or head[0] >> 4 != 1 or head[0] & 15 not in frozenset(Type):
         return False
-    if fault.kind == FaultKind.CRC and stated_length(header_of(fault.raw)) in (fault.length - 1, fault.length - 2):
+    if fault.kind == FaultKind.CRC and stated_length(header_of(fault.raw)) in (
+        fault.length - 1,
+        fault.length - 2,
+    ):
         return True
     before = int.from_bytes(head[2:4], "little")
     return isinstance(after, Fault) or (after.link_seq - before) & 0xFFFF == 1

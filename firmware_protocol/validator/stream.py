@@ -185,7 +185,9 @@ class Stream:
         self.restarts: list[Restart] = []
         self.info_us: int | None = None  # device time of the newest INFO
         self.heartbeat: Heartbeat | None = None
-        self.beats: list[tuple[int, int]] = []  # conversions made and µs passed from one heartbeat to the next
+        self.beats: list[
+            tuple[int, int]
+        ] = []  # conversions made and µs passed from one heartbeat to the next
         self.heartbeat_gaps = 0  # missing or damaged packets since that heartbeat
         self.reset_since_heartbeat = False
         self.received_since_heartbeat = 0
@@ -424,7 +426,7 @@ class Stream:
                 self._keep_odd(step)
             if 0 < step.ahead < 0x1000000:
                 self.figures.conversions_missing += step.ahead
-            if not frame.flags & (Flag.FIRST | Flag.CLOCK_STEPPED) and 0 <= step.dt_us:
+            if not frame.flags & (Flag.FIRST | Flag.CLOCK_STEPPED) and step.dt_us >= 0:
                 if step.ahead == 0:
                     self.figures.step(step.dt_us, step.before.n_samples, step.period_us)
         self.figures.samples += new

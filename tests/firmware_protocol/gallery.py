@@ -31,9 +31,9 @@ from firmware_protocol import (
     ReferenceDevice,
     crc32c,
 )
-from firmware_protocol.codes import Opcode, Pattern
 from firmware_protocol.cobs import cobs_encode
 from firmware_protocol.codec import encode, encode_command
+from firmware_protocol.codes import Opcode, Pattern
 from firmware_protocol.frames import Command, Event, Host, Log
 
 Wire = bytes
@@ -461,10 +461,10 @@ __all__ = [
     "Event",
     "Fault",
     "Log",
+    "Path",
     "Pattern",
     "argparse",
     "good",
     "stream",
     "sys",
-    "Path",
 ]

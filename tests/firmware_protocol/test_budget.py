@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from firmware_protocol import Budget, FrameError, Opcode, budget
 from tests.firmware_protocol.bench import Bench
 
-
 PLANS = [(8, 115200, 4, 319, 309), (8, 921600, 4, 2552, 2542), (8, 3_000_000, 4, 8307, 8298)]
 PLANS += [(64, 3_000_000, 2, 1186, 1178)]
 

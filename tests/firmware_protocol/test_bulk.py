@@ -12,7 +12,8 @@ from firmware_protocol import Data, Decoder, Event, Fault, FrameError, Host, Inf
 from firmware_protocol._simd import HARDWARE_CRC
 from firmware_protocol.bulk import KINDS, BulkDecoder
 from firmware_protocol.codes import FaultKind
-from tests.firmware_protocol.wires import NONCE, cut, cuts, data_frames, wires
+from tests.firmware_protocol.strategies import data_frames
+from tests.firmware_protocol.wires import NONCE, cut, cuts, wires
 
 CRC_FORMS = [False, *([True] if HARDWARE_CRC else [])]
 

@@ -111,7 +111,15 @@ def _without_delimiter(e: Evidence) -> list[Cause]:
     cause = CAUSES["missing-delimiter"]
     share = min(1.0, times / max(whole, 1))
     return [
-        Cause(cause, text, certainty=3, share=share, offset=first.offset, frame=first.frame, span=(first.offset, first.offset + 1))
+        Cause(
+            cause,
+            text,
+            certainty=3,
+            share=share,
+            offset=first.offset,
+            frame=first.frame,
+            span=(first.offset, first.offset + 1),
+        )
     ]
 
 
@@ -142,5 +150,6 @@ def _of_hypothesis(
         frame=region.packet,
         span=(first.offset, first.stop),
         recognised=packets,
-        instead_of=_AFTER_DAMAGE | ({"no-info", "late-info"} if part * e.damaged_bytes > 0.3 * e.size else frozenset()),
+        instead_of=_AFTER_DAMAGE
+        | ({"no-info", "late-info"} if part * e.damaged_bytes > 0.3 * e.size else frozenset()),
     )

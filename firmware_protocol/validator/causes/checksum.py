@@ -36,10 +36,26 @@ CAUSE_OF = {
 }
 for _id, _parameter, _text in (
     ("FP911", "initial value", "The CRC starts from another value than 0xFFFFFFFF."),
-    ("FP912", "reflection", "The CRC is computed without reflecting input or output (the bit order of its bytes)."),
-    ("FP913", "final XOR", "The CRC is not inverted at its end, or XORed with something else than 0xFFFFFFFF."),
-    ("FP914", "byte order", "The four bytes of the CRC are sent in another order than least significant first."),
-    ("FP915", "range", "The CRC is taken over other bytes than the packet from byte 0 to the byte before it."),
+    (
+        "FP912",
+        "reflection",
+        "The CRC is computed without reflecting input or output (the bit order of its bytes).",
+    ),
+    (
+        "FP913",
+        "final XOR",
+        "The CRC is not inverted at its end, or XORed with something else than 0xFFFFFFFF.",
+    ),
+    (
+        "FP914",
+        "byte order",
+        "The four bytes of the CRC are sent in another order than least significant first.",
+    ),
+    (
+        "FP915",
+        "range",
+        "The CRC is taken over other bytes than the packet from byte 0 to the byte before it.",
+    ),
     ("FP916", "polynomial", "The CRC is computed with another polynomial than CRC-32C (Castagnoli)."),
     ("FP917", "width", "The CRC has another width than 32 bits."),
     ("FP918", "missing", "No CRC is sent, or a constant stands in its place."),
@@ -82,7 +98,10 @@ class WrongCrc:
 
     def _find(self, packets: list[bytes]) -> None:
         if self._size == 0:
-            self.name, self.words = CAUSE_OF["missing"], ["every packet ends four bytes early: no CRC is sent"]
+            self.name, self.words = (
+                CAUSE_OF["missing"],
+                ["every packet ends four bytes early: no CRC is sent"],
+            )
             return
         values = {packet[-self._size :] for packet in packets}
         if len(values) == 1 and len(packets) > 2:
@@ -99,7 +118,10 @@ class WrongCrc:
         for before, after in zip(packets, packets[1:], strict=False):
             if crc32c(before[:-CRC_SIZE]) == int.from_bytes(after[-CRC_SIZE:], "little"):
                 self._stale = True
-                self.name, self.words = CAUSE_OF["range"], ["each packet carries the CRC of the packet before it"]
+                self.name, self.words = (
+                    CAUSE_OF["range"],
+                    ["each packet carries the CRC of the packet before it"],
+                )
                 return
 
     @property

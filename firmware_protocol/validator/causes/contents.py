@@ -170,7 +170,14 @@ def _what_is_wrong(packet: bytes, e: Evidence) -> tuple[str, str, tuple[int, int
         if whole and other_form.frame_size(n_channels) * n_samples == payload:
             what = "but status words are" if other_form.has_status else "but no status words are"
             text = f"the format (byte 14) says 0x{byte:02X}, {what} among the samples: 0x{other_byte:02X} would fit"
-            fits.append((0 if known is not None and known.n_channels == n_channels else 1, "wrong-format", text, (14, 15)))
+            fits.append(
+                (
+                    0 if known is not None and known.n_channels == n_channels else 1,
+                    "wrong-format",
+                    text,
+                    (14, 15),
+                )
+            )
     if fits:
         _, name, text, span = min(fits, key=lambda fit: fit[0])
         return name, text, span
@@ -214,7 +221,9 @@ def _version(e: Evidence) -> Iterator[Cause]:
         first = next(f for f in found if (cobs_decode(f.raw) or b"\x10")[0] == head)
         share = e.stream.faults[FaultKind.UNSUPPORTED] / max(e.stream.packet, 1)
         text = f"byte 0 is 0x{head:02X}: {why}"
-        yield _cause("wrong-version", text, certainty=3, share=share, offset=first.offset, packet_bytes=(0, 1))
+        yield _cause(
+            "wrong-version", text, certainty=3, share=share, offset=first.offset, packet_bytes=(0, 1)
+        )
 
 
 # ---- configuration ---------------------------------------------------------------------------------------------
@@ -227,7 +236,9 @@ def _info(e: Evidence) -> Iterator[Cause]:
         others = any(x.complete for x in s.settings.values() if x is not setting)
         if first_data is not None and not setting.complete and not setting.reported and others:
             text = f"DATA of config_id {setting.config_id} has no whole INFO up to the end of the capture"
-            yield _cause("no-info", text, certainty=1, share=0.1, offset=first_data.offset, packet_bytes=(15, 16))
+            yield _cause(
+                "no-info", text, certainty=1, share=0.1, offset=first_data.offset, packet_bytes=(15, 16)
+            )
     for rule_id, name in (("FP401", "no-info"), ("FP402", "late-info")):
         first = e.first.get(rule_id)
         if first is not None:
@@ -274,7 +285,11 @@ def _answers(e: Evidence) -> Iterator[Cause]:
         names = sorted({_opcode(x.command.opcode) for x in waiting})
         times = max(len(waiting), e.asked, s.commands_seen - s.answered)
         what = f" ({', '.join(names)})" if names else ""
-        heard = "and nothing else is heard of it" if e.size == 0 or not s.packet else f"although {s.packet} packets came"
+        heard = (
+            "and nothing else is heard of it"
+            if e.size == 0 or not s.packet
+            else f"although {s.packet} packets came"
+        )
         yield _cause(
             "no-answer",
             f"{times} COMMAND{'s' if times > 1 else ''}{what} got no RESPONSE, {heard}",

@@ -150,7 +150,14 @@ def _field(step_or_data: Step | Data, name: str) -> tuple[int, int]:
 
 
 def _make(
-    name: str, text: str, step: Step, field: str, *, share: float, certainty: int, follow: frozenset[str] = frozenset()
+    name: str,
+    text: str,
+    step: Step,
+    field: str,
+    *,
+    share: float,
+    certainty: int,
+    follow: frozenset[str] = frozenset(),
 ) -> Cause:
     return Cause(
         CAUSES[name],
@@ -184,7 +191,9 @@ def _restart(restart: Restart, times: int) -> Cause:
     parts = []
     if before is not None and after is not None:
         end = before.sample_index + before.n_samples
-        parts.append(f"sample_index falls from {end} to {after.sample_index} (a wrap would go from 4294967295 to 0)")
+        parts.append(
+            f"sample_index falls from {end} to {after.sample_index} (a wrap would go from 4294967295 to 0)"
+        )
         if after.t_us < before.t_us:
             parts.append(f"t_us from {before.t_us} to {after.t_us}")
         if after.link_seq < before.link_seq:
@@ -203,7 +212,14 @@ def _restart(restart: Restart, times: int) -> Cause:
         offset=restart.offset,
         frame=restart.packet,
         instead_of=frozenset(
-            {"narrow-counter", "counter-restarts", "packets-lost", "link-seq-counting", "no-info", "late-info"}
+            {
+                "narrow-counter",
+                "counter-restarts",
+                "packets-lost",
+                "link-seq-counting",
+                "no-info",
+                "late-info",
+            }
         )
         | RULES_OF_TIME,
     )
@@ -259,14 +275,20 @@ def _link(odd: list[LinkStep], packets: int) -> Cause | None:
         ),
         "it advances by the conversions of a frame instead of by one": (
             "link-seq-counting",
-            sum(x.n_samples_before not in (None, 1) and (x.after - x.before) & 0xFFFF == x.n_samples_before for x in clean),
+            sum(
+                x.n_samples_before not in (None, 1) and (x.after - x.before) & 0xFFFF == x.n_samples_before
+                for x in clean
+            ),
         ),
         "it stands still": ("link-seq-counting", sum(x.after == x.before for x in clean)),
         "it wraps at 256: it is kept in 8 bits": (
             "narrow-counter",
             sum(x.before == 255 and x.after == 0 for x in clean),
         ),
-        "it counts in steps of two": ("link-seq-counting", sum((x.after - x.before) & 0xFFFF == 2 for x in clean)),
+        "it counts in steps of two": (
+            "link-seq-counting",
+            sum((x.after - x.before) & 0xFFFF == 2 for x in clean),
+        ),
     }
     words, (name, fitting) = max(rules.items(), key=lambda item: item[1][1])
     if fitting < _MOST * len(clean) or not (everywhere or name == "narrow-counter"):
@@ -295,7 +317,9 @@ def _byte_order(steps: list[Step]) -> Cause | None:
     """sample_index and t_us with their bytes in reverse order."""
     wrong = [x for x in steps if x.ahead]
     late = [x for x in steps if x.ahead == 0]
-    index = sum(_swap32(x.after.sample_index) - _swap32(x.before.sample_index) == x.before.n_samples for x in wrong)
+    index = sum(
+        _swap32(x.after.sample_index) - _swap32(x.before.sample_index) == x.before.n_samples for x in wrong
+    )
     time = 0
     for x in steps:
         dt = _swap32(x.after.t_us) - _swap32(x.before.t_us)
@@ -314,7 +338,9 @@ def _byte_order(steps: list[Step]) -> Cause | None:
         f"{names} with the most significant byte first: {field} goes from 0x{a:08X} to 0x{b:08X}; with its bytes "
         f"reversed it goes from {_swap32(a)} to {_swap32(b)}"
     )
-    follow = _FOLLOW | RULES_OF_TIME | {"device-reset", "narrow-counter", "counter-restarts", "counter-per-frame"}
+    follow = (
+        _FOLLOW | RULES_OF_TIME | {"device-reset", "narrow-counter", "counter-restarts", "counter-per-frame"}
+    )
     return _make("header-byte-order", text, step, field, share=1.0, certainty=3, follow=follow)
 
 
@@ -354,10 +380,26 @@ def _index(steps: list[Step], n_steps: int) -> Cause | None:
     numbers = f"sample_index goes from {step.before.sample_index} to {step.after.sample_index}"
     if name == "frame":
         text = f"{numbers} over a frame of {n} conversions: it counts frames instead of conversions {fit}"
-        return _make("counter-per-frame", text, step, "sample_index", share=share, certainty=3, follow=_FOLLOW | {"wrong-rate"})
+        return _make(
+            "counter-per-frame",
+            text,
+            step,
+            "sample_index",
+            share=share,
+            certainty=3,
+            follow=_FOLLOW | {"wrong-rate"},
+        )
     if name == "stands":
         text = f"sample_index stays {step.after.sample_index} from frame to frame {fit}"
-        return _make("counter-unit", text, step, "sample_index", share=share, certainty=3, follow=_FOLLOW - {"counter-unit"})
+        return _make(
+            "counter-unit",
+            text,
+            step,
+            "sample_index",
+            share=share,
+            certainty=3,
+            follow=_FOLLOW - {"counter-unit"},
+        )
     if name in ("channel", "bytes"):
         unit = f"samples of all {ch} channels" if name == "channel" else "payload bytes"
         text = f"{numbers} over a frame of {n} conversions: it counts {unit} {fit}"
@@ -371,7 +413,9 @@ def _index(steps: list[Step], n_steps: int) -> Cause | None:
             f"and by t_us: n_samples is wrong, or {got - n} conversion(s) of each frame are not sent {fit}"
         )
         return _make("wrong-n-samples", text, step, "n_samples", share=share, certainty=2)
-    text = f"{numbers} over a frame of {n} conversions, while t_us advances by {step.dt_us} µs, as for {n} {fit}"
+    text = (
+        f"{numbers} over a frame of {n} conversions, while t_us advances by {step.dt_us} µs, as for {n} {fit}"
+    )
     return _make("counter-unit", text, step, "sample_index", share=share, certainty=2)
 
 
@@ -412,8 +456,34 @@ _TIME_WRAPS = {
     1_000_000: "it begins anew every second: only the part below a second is sent",
     (1 << 32) / 1000: "it wraps at 2^32 ns, so it was divided from a 32-bit number of nanoseconds",
 } | {
-    (1 << 32) / mhz: f"it wraps at 2^32 / {mhz} µs, so it was divided from a 32-bit counter of a {mhz} MHz clock"
-    for mhz in (8, 12, 16, 24, 32, 48, 64, 72, 80, 84, 96, 100, 120, 125, 133, 144, 150, 160, 168, 180, 200, 216, 240, 480)
+    (1 << 32)
+    / mhz: f"it wraps at 2^32 / {mhz} µs, so it was divided from a 32-bit counter of a {mhz} MHz clock"
+    for mhz in (
+        8,
+        12,
+        16,
+        24,
+        32,
+        48,
+        64,
+        72,
+        80,
+        84,
+        96,
+        100,
+        120,
+        125,
+        133,
+        144,
+        150,
+        160,
+        168,
+        180,
+        200,
+        216,
+        240,
+        480,
+    )
 }
 
 
@@ -422,14 +492,19 @@ _TIME_WRAPS = {
 
 def _time(e: Evidence, steps: list[Step]) -> Cause | None:
     """t_us that advances at another pace than the samples."""
-    usable = [x for x in steps if x.period_us is not None and not x.after.flags & 0x42 and x.before.n_samples * 8 > x.ahead >= 0]
+    usable = [
+        x
+        for x in steps
+        if x.period_us is not None and not x.after.flags & 0x42 and x.before.n_samples * 8 > x.ahead >= 0
+    ]
     counted = [x for x in usable if abs(x.dt_us) < 1 << 30]
-    if len(counted) >= 8 and len(counted) >= 0.3 * max(e.stream.steps, 1) or len(counted) >= 64:
+    if (len(counted) >= 8 and len(counted) >= 0.3 * max(e.stream.steps, 1)) or len(counted) >= 64:
         expected = sum((x.period_us or 0.0) * (x.before.n_samples + x.ahead) for x in counted)
         ratio = sum(x.dt_us for x in counted) / expected
         quarter = len(counted) // 4
         parts = [
-            sum(x.dt_us for x in part) / max(sum((x.period_us or 0.0) * (x.before.n_samples + x.ahead) for x in part), 1e-9)
+            sum(x.dt_us for x in part)
+            / max(sum((x.period_us or 0.0) * (x.before.n_samples + x.ahead) for x in part), 1e-9)
             for part in (counted[k * quarter : (k + 1) * quarter] for k in range(4))
         ]
         steady = max(parts) - min(parts) <= 0.1 * abs(ratio) + 0.002
@@ -438,9 +513,7 @@ def _time(e: Evidence, steps: list[Step]) -> Cause | None:
             step = counted[0]
             n = step.before.n_samples
             period = step.period_us or 0.0
-            text = (
-                f"t_us advances by {step.dt_us} over {n} conversions at {1e6 / period:g} Hz, which take {n * period:.0f} µs: {words}"
-            )
+            text = f"t_us advances by {step.dt_us} over {n} conversions at {1e6 / period:g} Hz, which take {n * period:.0f} µs: {words}"
             share = len(counted) / max(e.stream.steps, 1)
             return _make(name, text, step, "t_us", share=min(share, 1.0), certainty=3)
     return _time_without_info(e) or _time_of_heartbeats(e)
@@ -489,9 +562,16 @@ def _time_without_info(e: Evidence) -> Cause | None:
     if 10 <= per_sample <= 100_000:
         return None
     step = steps[0]
-    for value, words in ((1e-3, "it counts milliseconds"), (1e3, "it counts nanoseconds"), (1e-6, "it counts seconds")):
+    for value, words in (
+        (1e-3, "it counts milliseconds"),
+        (1e3, "it counts nanoseconds"),
+        (1e-6, "it counts seconds"),
+    ):
         hz = 1e6 * value / per_sample if per_sample > 0 else 0.0
-        if any(abs(hz / usual - 1) < 0.02 for usual in (100, 125, 128, 160, 200, 250, 256, 500, 512, 1000, 1024, 2000)):
+        if any(
+            abs(hz / usual - 1) < 0.02
+            for usual in (100, 125, 128, 160, 200, 250, 256, 500, 512, 1000, 1024, 2000)
+        ):
             text = f"t_us advances by {per_sample:.4g} per conversion; as µs that is no EEG rate: {words} ({hz:.4g} Hz)"
             return _make("time-unit", text, step, "t_us", share=1.0, certainty=2)
     text = f"t_us advances by {per_sample:.4g} per conversion, which is no EEG rate if it counts µs"

@@ -104,7 +104,9 @@ class Variant:
     order: int  # index of _ORDERS
     range: int  # index of _RANGES
     size: int = CRC_SIZE
-    either: bool = False  # packets of one length cannot tell: `start` with the usual xorout, or `xorout` with it
+    either: bool = (
+        False  # packets of one length cannot tell: `start` with the usual xorout, or `xorout` with it
+    )
 
     def differences(self) -> list[tuple[str, str]]:
         """What is not as SPEC 3.2 has it: which parameter, and in words what was found and what is asked."""

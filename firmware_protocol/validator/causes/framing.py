@@ -73,7 +73,10 @@ class MissingCobs:
         covered = sum(f.stop - f.start for f in found) + len(found)
         first = found[0]
         return Explained(
-            min(covered, len(region.data)), len(found), region.offset + first.start, region.offset + first.start + 1
+            min(covered, len(region.data)),
+            len(found),
+            region.offset + first.start,
+            region.offset + first.start + 1,
         )
 
 
@@ -87,7 +90,9 @@ class MissingDelimiter:
         if len(found) < 2:
             return NOTHING
         gaps = Counter(
-            region.data[a.stop : b.start] for a, b in zip(found, found[1:], strict=False) if b.start - a.stop <= 4
+            region.data[a.stop : b.start]
+            for a, b in zip(found, found[1:], strict=False)
+            if b.start - a.stop <= 4
         )
         gaps.pop(b"\x00", None)
         if not gaps:
@@ -227,7 +232,9 @@ class OtherStuffing:
     def explain(self, region: Region) -> Explained:
         best = NOTHING
         for note, unstuff in _STUFFINGS:
-            whole = [packet for packet in unstuff(region.data) if crc_is_right(packet) and packet[0] >> 4 == 1]
+            whole = [
+                packet for packet in unstuff(region.data) if crc_is_right(packet) and packet[0] >> 4 == 1
+            ]
             covered = min(sum(len(p) + 2 for p in whole), len(region.data))
             if covered > best.covered:
                 best = Explained(covered, len(whole), region.offset, region.offset + 1, note)

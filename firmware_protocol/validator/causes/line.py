@@ -38,7 +38,21 @@ cause_rule(
     hint="Check that this is the right port or file; turn a hex dump back into bytes (xxd -r -p) first.",
 )
 
-_RATES = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 921600, 1000000, 1500000, 2000000, 3000000)
+_RATES = (
+    9600,
+    19200,
+    38400,
+    57600,
+    115200,
+    230400,
+    460800,
+    500000,
+    921600,
+    1000000,
+    1500000,
+    2000000,
+    3000000,
+)
 _ENOUGH = 48  # bytes of rubbish that a judgement needs
 _DAMAGE_TRIES = 12
 
@@ -57,7 +71,11 @@ class LineDamage:
         if len(parts) == 2 and (cut := _cut_by_zero(region.data)) is not None:
             at, should = cut
             return Explained(
-                len(region.data), 1, region.offset + at, region.offset + at + 1, _words(Repair("changed", at, 0, should))
+                len(region.data),
+                1,
+                region.offset + at,
+                region.offset + at + 1,
+                _words(Repair("changed", at, 0, should)),
             )
         for piece in pieces:
             found = repair(piece.coded)
@@ -120,12 +138,16 @@ class WrongBaud:
             return NOTHING
         ratio = slower_by(data)
         note = "" if ratio is None else f"the device sends about {ratio:.3g} times slower than it is read"
-        return Explained(len(data) if ratio else len(data) * 3 // 4, 0, region.offset, region.offset + 16, note)
+        return Explained(
+            len(data) if ratio else len(data) * 3 // 4, 0, region.offset, region.offset + 16, note
+        )
 
 
 def _has_a_shape(part: bytes) -> bool:
     """Whether a stretch looks like a packet of version 1, whole or not."""
-    return len(part) > 8 and part[1] in (0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x18) and len(header_of(part)) > 8
+    return (
+        len(part) > 8 and part[1] in (0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x18) and len(header_of(part)) > 8
+    )
 
 
 @cache
@@ -173,10 +195,16 @@ class ForeignStream:
         if len(data) < _ENOUGH:
             return NOTHING
         if re.fullmatch(rb"[0-9A-Fa-fxX\s,:]+", data) and len(data) >= 64:
-            return Explained(len(data), 0, region.offset, region.offset + 1, "a hex dump, not the bytes themselves")
+            return Explained(
+                len(data), 0, region.offset, region.offset + 1, "a hex dump, not the bytes themselves"
+            )
         frames = sum(
-            1 for k in range(0, len(data) - 33) if data[k] == 0xA0 and data[k + 32] >> 4 == 0xC and data[k + 33] == 0xA0
+            1
+            for k in range(0, len(data) - 33)
+            if data[k] == 0xA0 and data[k + 32] >> 4 == 0xC and data[k + 33] == 0xA0
         )
         if frames * 33 > 0.6 * len(data):
-            return Explained(len(data), 0, region.offset, region.offset + 33, "the stream of an OpenBCI Cyton")
+            return Explained(
+                len(data), 0, region.offset, region.offset + 33, "the stream of an OpenBCI Cyton"
+            )
         return NOTHING

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["Suspicion", "alignment", "byte_order", "channel_shift", "late_bits", "pattern", "sign_extension", "status"]
+__all__ = [
+    "Suspicion",
+    "alignment",
+    "byte_order",
+    "channel_shift",
+    "late_bits",
+    "pattern",
+    "sign_extension",
+    "status",
+]
 
 _MASK = 0xFFFFFF
 _MIN_ROWS = 12
@@ -100,7 +109,9 @@ def pattern(block: SampleBlock) -> tuple[bool, list[Suspicion]]:
                 note = f"of the test pattern only the lower {bits} bits arrive"
                 return True, [Suspicion("sign-extension", note, 3, len(block.values))]
         for bits in (1, 2, 3, 4, 8):
-            if fits(counts >> bits, (expected << bits & _MASK) >> bits) or fits(counts << bits, expected >> bits << bits):
+            if fits(counts >> bits, (expected << bits & _MASK) >> bits) or fits(
+                counts << bits, expected >> bits << bits
+            ):
                 note = f"the test pattern is shifted by {bits} bit{'s' if bits > 1 else ''}"
                 return True, [Suspicion("spi-bit-slip", note, 3, len(block.values))]
     return False, []
@@ -145,7 +156,11 @@ def byte_order(block: SampleBlock) -> Iterator[Suspicion]:
         a, b, c = order
         read = signed(raw[:, :, a] << 16 | raw[:, :, b] << 8 | raw[:, :, c])
         gain = as_sent - roughness(read)
-        rising = busy[a] <= busy[b] * 1.25 + 0.5 and busy[b] <= busy[c] * 1.25 + 0.5 and busy[c] > 2 * busy[a] + 0.5
+        rising = (
+            busy[a] <= busy[b] * 1.25 + 0.5
+            and busy[b] <= busy[c] * 1.25 + 0.5
+            and busy[c] > 2 * busy[a] + 0.5
+        )
         if gain >= 3.0 and rising and (best is None or gain > best[0]):
             best = (gain, order)
     if best is not None:
@@ -220,7 +235,9 @@ def late_bits(block: SampleBlock) -> Iterator[Suspicion]:
         f"the words are read {bits} bit{'s' if bits > 1 else ''} too late: the last bit{'s' if bits > 1 else ''} of each "
         "repeat the sign of the next"
     )
-    yield Suspicion("spi-bit-slip", note, 3, int(struck.sum()) * size, int(np.argmax(struck)) * size, pairs[0][0])
+    yield Suspicion(
+        "spi-bit-slip", note, 3, int(struck.sum()) * size, int(np.argmax(struck)) * size, pairs[0][0]
+    )
 
 
 def status(block: SampleBlock) -> Iterator[Suspicion]:
@@ -378,6 +395,8 @@ def _turned(block: SampleBlock) -> Iterator[Suspicion]:
         if struck.any():
             row = int(jumps[struck][0]) + 1
             way = "up" if turn > 0 else "down"
-            note = f"from here on each channel carries what its neighbour carried before (moved one place {way})"
+            note = (
+                f"from here on each channel carries what its neighbour carried before (moved one place {way})"
+            )
             yield Suspicion("channel-off-by-one", note, 3, len(counts) - row, row)
             return

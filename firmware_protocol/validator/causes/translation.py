@@ -31,7 +31,7 @@ cause_rule(
     "newline-translation",
     "2.3",
     "Line ends are translated: carriage returns and line feeds are changed into each other, added or dropped.",
-    hint="Open port and file in raw, binary mode (Linux: stty raw; C: \"wb\" and \"rb\"; no terminal program's log).",
+    hint='Open port and file in raw, binary mode (Linux: stty raw; C: "wb" and "rb"; no terminal program\'s log).',
 )
 cause_rule(
     "FP907",
@@ -221,7 +221,10 @@ _NEWLINES: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
     ("CR and LF are swapped", lambda data: data.translate(bytes.maketrans(b"\r\n", b"\n\r"))),
 )
 _OTHERS: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
-    ("0xFF is doubled (telnet, or parity marking of a terminal driver)", lambda d: d.replace(b"\xff\xff", b"\xff")),
+    (
+        "0xFF is doubled (telnet, or parity marking of a terminal driver)",
+        lambda d: d.replace(b"\xff\xff", b"\xff"),
+    ),
     ("bytes above 0x7F are encoded as UTF-8 text", _utf8),
     ("all bits are inverted", lambda data: data.translate(_INVERTED)),
     ("bits are reversed, most significant first", lambda data: data.translate(_REVERSED)),
