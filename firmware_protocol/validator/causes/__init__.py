@@ -8,9 +8,6 @@ another is left out, and the one that explains most comes first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from firmware_protocol.validator.causes.checksum import WrongCrc
 from firmware_protocol.validator.causes.contents import contents
 from firmware_protocol.validator.causes.counters import counters
