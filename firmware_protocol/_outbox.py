@@ -63,6 +63,8 @@ class Outbox:
 
     def put_data(self, body: bytes, *, n_samples: int) -> bool:
         """Queue DATA with the next `n_samples` conversions; False: no room, they are dropped and counted."""
+        if not self._data_queued:
+            self._sent = self._made  # what was dropped while nothing waited lies before this DATA
         size = wire_size(len(body))
         end = self._made.sample_index + n_samples
         if self.size + size > self._capacity:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_protocol import (
@@ -241,6 +241,9 @@ def test_events_and_info_find_room_when_data_does_not() -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example(  # conversions dropped while nothing waits, counters reset, then DATA queued again
+    [("i", 1), ("i", 1), ("c", 1), ("c", 1), ("c", 1), ("c", 1), ("c", 1), ("p", 9), ("r", 1), ("h", 1), ("p", 9)]
+)
 @given(st.lists(st.tuples(st.sampled_from("cprhisx"), st.integers(1, 40)), max_size=30))
 def test_every_heartbeat_accounts_for_every_conversion_before_it(steps: list[tuple[str, int]]) -> None:
     """Sent before it, or in `dropped`: whatever the pace, the commands and the order of things."""

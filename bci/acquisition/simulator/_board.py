@@ -377,6 +377,7 @@ def _device_config(config: BoardConfig, signal: Signal) -> DeviceConfig:
         rate=signal.rate,
         rates=frozenset({signal.rate}),  # a signal has the rate it was recorded at
         has_status=has_status,
+        samples_per_frame=1,  # of any number of channels; the real one follows below
         device_id="simulated board",
         firmware="1.0",
     )
