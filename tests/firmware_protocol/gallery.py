@@ -37,6 +37,7 @@ from firmware_protocol.codes import Opcode, Pattern
 from firmware_protocol.frames import Command, Event, Host, Log
 
 Wire = bytes
+FIRST_SCALE = 4.5e6 / 24 / (2**23 - 1)  # µV per count at the gain of 24 that a device begins with
 Packets = list[bytes]
 
 
@@ -112,7 +113,8 @@ def stream(board: Board) -> list[Frame]:
         t = now + int(k * 1_000_000 / board.rate)
         while pending and pending[0][0] * 1e6 <= t - now:
             device.receive(encode_command(pending.pop(0)[1]), t)
-        device.push_samples(counts[k : k + board.n_samples], t)
+        rows = counts[k : k + board.n_samples] * (FIRST_SCALE / np.array(device.uv_per_count))
+        device.push_samples(np.rint(rows).astype(int), t)
         wire += device.poll(t)
     return [frame for frame in Decoder().feed(wire) if not isinstance(frame, Fault)]
 

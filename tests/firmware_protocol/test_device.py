@@ -242,7 +242,19 @@ def test_events_and_info_find_room_when_data_does_not() -> None:
 
 @settings(max_examples=40, deadline=None)
 @example(  # conversions dropped while nothing waits, counters reset, then DATA queued again
-    [("i", 1), ("i", 1), ("c", 1), ("c", 1), ("c", 1), ("c", 1), ("c", 1), ("p", 9), ("r", 1), ("h", 1), ("p", 9)]
+    [
+        ("i", 1),
+        ("i", 1),
+        ("c", 1),
+        ("c", 1),
+        ("c", 1),
+        ("c", 1),
+        ("c", 1),
+        ("p", 9),
+        ("r", 1),
+        ("h", 1),
+        ("p", 9),
+    ]
 )
 @given(st.lists(st.tuples(st.sampled_from("cprhisx"), st.integers(1, 40)), max_size=30))
 def test_every_heartbeat_accounts_for_every_conversion_before_it(steps: list[tuple[str, int]]) -> None:

@@ -66,7 +66,7 @@ def _damage(e: Evidence) -> list[Cause]:
     causes = _without_delimiter(e)
     total = sum(len(r.data) for r in regions)
     while regions and len(causes) < _MOST_CAUSES:
-        wrong_crc = WrongCrc(regions)
+        wrong_crc = WrongCrc(regions, systematic=_systematic(e))
         hypotheses: tuple[Hypothesis, ...] = (
             MissingCobs(),
             MissingDelimiter(),
@@ -83,7 +83,7 @@ def _damage(e: Evidence) -> list[Cause]:
         best: tuple[int, int, Hypothesis, list[tuple[Region, Explained]]] | None = None
         for order, hypothesis in enumerate(hypotheses):
             results = [(region, hypothesis.explain(region)) for region in regions]
-            support = sum(min(x.covered, len(r.data)) for r, x in results)
+            support = sum(_support(r, x) for r, x in results)
             if support and (best is None or support > best[0] * 1.02):
                 best = (support, order, hypothesis, results)
         if best is None or best[0] < 0.02 * total:
@@ -95,6 +95,18 @@ def _damage(e: Evidence) -> list[Cause]:
             break
         regions = left
     return causes
+
+
+def _support(region: Region, found: Explained) -> int:
+    """Bytes explained; without a packet to prove it they weigh half."""
+    covered = min(found.covered, len(region.data))
+    return covered if found.packets else covered // 2
+
+
+def _systematic(e: Evidence) -> bool:
+    """Whether damage is the rule: of all packets, or of all packets of a type."""
+    damaged = e.stream.faults_with_bytes
+    return damaged > 0.3 * max(e.stream.packet, 1)
 
 
 def _without_delimiter(e: Evidence) -> list[Cause]:

@@ -11,6 +11,7 @@ from firmware_protocol.crc import crc32c
 from firmware_protocol.limits import CRC_SIZE
 from firmware_protocol.validator.causes.crc_variants import Variant, find_variant, value_of
 from firmware_protocol.validator.causes.evidence import NOTHING, Explained, Stretch, sampled
+from firmware_protocol.validator.causes.search import stretches
 from firmware_protocol.validator.findings import cause_rule
 from firmware_protocol.validator.regions import Region
 from firmware_protocol.validator.wire import coded_position
@@ -81,22 +82,26 @@ def _packet(stretch: Stretch) -> _Packet | None:
 
 
 class WrongCrc:
-    """Packets whose CRC is wrong in the same way. The way is found once, from all regions."""
+    """Packets whose CRC is wrong in the same way. The way is found once, from all regions.
 
-    def __init__(self, regions: Sequence[Region]) -> None:
+    `systematic`: so many packets are damaged that a CRC nobody knows is likelier than a bad line.
+    """
+
+    def __init__(self, regions: Sequence[Region], *, systematic: bool) -> None:
         self.name = CAUSE_OF["unknown"]
         self.words: list[str] = []
         self._variant: Variant | None = None
         self._constant: int | None = None
         self._size = CRC_SIZE
         self._stale = False
+        self._hopeless = False  # damage here and there: no CRC of its own
         packets = [p for region in regions for s in sampled(region) if (p := _packet(s)) is not None]
         if packets:
             sizes = [p.size for p in packets]
             self._size = max(set(sizes), key=sizes.count)
-            self._find([p.packet for p in packets if p.size == self._size])
+            self._find([p.packet for p in packets if p.size == self._size], regions, systematic)
 
-    def _find(self, packets: list[bytes]) -> None:
+    def _find(self, packets: list[bytes], regions: Sequence[Region], systematic: bool) -> None:
         if self._size == 0:
             self.name, self.words = (
                 CAUSE_OF["missing"],
@@ -115,20 +120,19 @@ class WrongCrc:
                 self.name = CAUSE_OF[differences[0][0]]
                 self.words = [words for _, words in differences]
                 return
-        for before, after in zip(packets, packets[1:], strict=False):
-            if crc32c(before[:-CRC_SIZE]) == int.from_bytes(after[-CRC_SIZE:], "little"):
-                self._stale = True
-                self.name, self.words = (
-                    CAUSE_OF["range"],
-                    ["each packet carries the CRC of the packet before it"],
-                )
-                return
+        if _stale(regions):
+            self._stale = True
+            self.name, self.words = CAUSE_OF["range"], ["each packet carries the CRC of the packet before it"]
+            return
+        self._hopeless = not (systematic and len(packets) >= 8)
 
     @property
     def proven(self) -> bool:
         return self._variant is not None or self._stale
 
     def explain(self, region: Region) -> Explained:
+        if self._hopeless:
+            return NOTHING
         pieces = sampled(region)
         covered = fitting = 0
         offset = stop = 0
@@ -156,6 +160,18 @@ class WrongCrc:
         return True
 
 
+def _stale(regions: Sequence[Region]) -> bool:
+    """Whether packets carry the CRC of the packet before them."""
+    for region in regions:
+        found = [_packet(Stretch(at, part)) for at, part in stretches(region.data)[:40]]
+        for before, after in zip(found, found[1:], strict=False):
+            if before is not None and after is not None and after.size == CRC_SIZE:
+                right = crc32c(before.packet[:-CRC_SIZE])
+                if right == int.from_bytes(after.packet[-CRC_SIZE:], "little"):
+                    return True
+    return False
+
+
 def _groups(packets: list[bytes]) -> list[list[bytes]]:
     """Packets to try together: some of all, then by type, then two of one length, then single ones."""
     spread = packets[:: -(-len(packets) // 6)]
@@ -166,6 +182,8 @@ def _groups(packets: list[bytes]) -> list[list[bytes]]:
         lengths.setdefault(len(packet), []).append(packet)
     groups = [spread]
     groups += [group[:6] for group in types.values() if len(types) > 1]
-    groups += [group[k : k + 2] for group in lengths.values() for k in range(0, min(len(group) - 1, 8), 2)]
-    groups += [[packet] for packet in packets[:24]]
+    groups += [group[k : k + 2] for group in lengths.values() for k in range(0, min(len(group) - 1, 4), 2)][
+        :6
+    ]
+    groups += [[packet] for packet in sorted(packets, key=len)[:: -(-len(packets) // 6)]]
     return groups

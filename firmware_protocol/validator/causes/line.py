@@ -53,7 +53,8 @@ _RATES = (
     2000000,
     3000000,
 )
-_ENOUGH = 48  # bytes of rubbish that a judgement needs
+_ENOUGH = 48  # bytes of rubbish that a judgement needs, if there is nothing else
+_LONG = 700  # and among good packets: more than one damaged packet has
 _DAMAGE_TRIES = 12
 
 
@@ -63,7 +64,8 @@ class LineDamage:
     name = "line-damage"
 
     def explain(self, region: Region) -> Explained:
-        pieces = sampled(region)[:_DAMAGE_TRIES]
+        pieces = sampled(region)
+        pieces = pieces[:: -(-len(pieces) // _DAMAGE_TRIES) or 1]
         kinds: Counter[str] = Counter()
         covered = 0
         first: tuple[int, Repair] | None = None
@@ -130,7 +132,8 @@ class WrongBaud:
 
     def explain(self, region: Region) -> Explained:
         data = region.data
-        if len(data) < _ENOUGH or text_share(data) > 0.85:
+        alone = region.at_start and region.at_end
+        if len(data) < (_ENOUGH if alone else _LONG) or text_share(data) > 0.85:
             return NOTHING
         parts = stretches(data)
         shaped = sum(len(part) for _, part in parts if _has_a_shape(part))

@@ -7,7 +7,7 @@ and what it was, and a chance hit has a probability of a packet's length in 2^24
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from firmware_protocol._fields import stated_length
@@ -30,6 +30,7 @@ class Repair(NamedTuple):
     should: int | None
 
 
+@lru_cache(maxsize=1024)  # several hypotheses ask about the same bytes
 def repair(coded: bytes) -> Repair | None:
     """The one byte of a damaged packet's COBS form that was changed, lost or added, if it is one."""
     if not 8 <= len(coded) <= 700:

@@ -360,15 +360,21 @@ def channel_shift(block: SampleBlock) -> Iterator[Suspicion]:
         return
     unsigned = block.unsigned
     n = unsigned.shape[1]
-    if not block.first.has_status and n > 1 and len(unsigned) >= _MIN_ROWS:
-        where = _constant_status_words(unsigned, np.array([], dtype=np.int64))
-        others = [c for c in range(n) if c != where and block.live[c]]
-        if where is not None and others:
+    if len(unsigned) >= _MIN_ROWS:
+        status_at = np.flatnonzero(block.is_status)
+        where = _constant_status_words(unsigned, status_at)
+        if where is not None and block.first.has_status:
+            if not (unsigned[:, [where]] == unsigned[:, status_at]).any(axis=1).all():
+                where = None  # a channel that stands still, nothing else
+        elif where is not None and n > 1 and not block.live[[c for c in range(n) if c != where]].any():
+            where = None
+        if where is not None:
+            channel = where - int((status_at < where).sum())
             word = int(unsigned[0, where])
-            note = f"channel {where + 1} carries the converter's status word (0x{word:06X})"
-            if where == 0:
+            note = f"channel {channel + 1} carries the converter's status word (0x{word:06X})"
+            if channel == 0 and n > 1:
                 note += ": every channel comes one place late"
-            yield Suspicion("channel-off-by-one", note, 3, len(unsigned), 0, where)
+            yield Suspicion("channel-off-by-one", note, 3 if n > 1 else 2, len(unsigned), 0, where)
             return
     yield from _turned(block)
 

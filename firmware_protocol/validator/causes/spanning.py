@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Spanning", "spanning_frame"]
 
 _AROUND = 24  # conversions on each side that are looked at
-_SURE = 8.0  # bits by which another place of the change must fit better than the border between the frames
+_SURE = 8.0  # bits by which a place inside a frame must fit better than its ends
 
 
 class Spanning(NamedTuple):
@@ -58,7 +58,7 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
     if cost is None:
         return None
     best = min(cost, key=lambda k: cost[k])
-    margin = cost[border] - cost[best]
+    margin = min(cost[border], cost[low], cost[high]) - cost[best]
     if margin < _SURE:
         return None
     in_left = best < border

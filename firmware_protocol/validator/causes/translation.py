@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from firmware_protocol._fields import stated_length
+from firmware_protocol.limits import VERSION
 from firmware_protocol.validator.causes.evidence import NOTHING, Explained, Stretch, sampled
+from firmware_protocol.validator.causes.repair import repair
 from firmware_protocol.validator.causes.search import header_of, readable, stretches, whole_packet
 from firmware_protocol.validator.findings import cause_rule
 from firmware_protocol.validator.regions import Region
@@ -132,33 +134,26 @@ def _swallowed(region: Region, values: tuple[int, ...], note: str) -> Explained:
 
 def refilled(coded: bytes, values: tuple[int, ...]) -> int | None:
     """Where the first of at most two lost bytes of these values belongs; None if none or more are lost."""
-    heads = [value for value in values if value >> 4 == 1]
-    for value in heads:  # byte 0 of a packet, behind the first code byte
-        with_head = coded[:1] + bytes([value]) + coded[1:]
-        if whole_packet(with_head) is not None or _refilled_once(with_head, values, start=2) is not None:
-            return 1
-    return _refilled_once(coded, values, start=0)
-
-
-def _refilled_once(coded: bytes, values: tuple[int, ...], *, start: int) -> int | None:
-    stated = stated_length(header_of(coded)[:700] or b"\x00")
-    if start and stated and abs(stated - len(coded)) > 4:
-        return None
-    for at, value in product(range(start, len(coded) + 1), values):
-        if whole_packet(coded[:at] + bytes([value]) + coded[at:]) is not None:
-            return at
-    return None
+    for value in values:  # byte 0 of a packet, behind the first code byte
+        if value >> 4 == VERSION:
+            with_head = coded[:1] + bytes([value]) + coded[1:]
+            if whole_packet(with_head) is not None:
+                return 1
+            again = repair(with_head) if stated_length(header_of(with_head[:64])) else None
+            if again is not None and again.kind == "lost" and again.should in values:
+                return 1
+    found = repair(coded)
+    return found.at if found is not None and found.kind == "lost" and found.should in values else None
 
 
 def _added(region: Region) -> Explained:
     """XON and XOFF characters that do not belong to the packets."""
 
     def without(coded: bytes) -> int | None:
-        places = [k for k, byte in enumerate(coded) if byte in (_XON, _XOFF)]
-        for k in places[:64]:
-            if whole_packet(coded[:k] + coded[k + 1 :]) is not None:
-                return k
-        return None
+        found = repair(coded)
+        return (
+            found.at if found is not None and found.kind == "added" and found.was in (_XON, _XOFF) else None
+        )
 
     return _tried(region, without, "0x11 or 0x13 is put into the stream")
 
