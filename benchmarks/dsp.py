@@ -22,29 +22,22 @@ from bci.dsp import (
     FirFilter,
     SlidingCovariance,
     SosFilter,
-    cascade,
     design_bandpass,
     design_fir,
-    design_notch,
-    filter_recording,
-    fir_recording,
-    zero_phase,
 )
-from benchmarks import _dsp_asr
-from benchmarks._measure import Row, bandwidth, compare, fma_peak, median_time
-
-FS = 250.0
-SECTIONS = 6
-#: Multiply-adds (or lone adds and multiplies) a sample and channel: gain 1, band-pass sections 3, notches 4.
-CHAIN_OPERATIONS = 1 + 4 * 3 + 2 * 4
-
-
-def chain(fs_hz: float = FS) -> np.ndarray:
-    return cascade(design_bandpass(8, 30, fs_hz=fs_hz), design_notch(50, fs_hz=fs_hz, harmonics=2))
+from benchmarks import _dsp_asr, _dsp_offline
+from benchmarks._dsp_chain import FS, OPERATIONS, SECTIONS, chain
+from benchmarks._measure import Row, compare, fma_peak, median_time
 
 
 def run(quick: bool = False) -> list[Row]:
-    rows = [*_streaming(quick), *_offline(quick), *_finite(quick), *_dsp_asr.rows(quick), _bank(quick)]
+    rows = [
+        *_streaming(quick),
+        *_dsp_offline.rows(quick),
+        *_finite(quick),
+        *_dsp_asr.rows(quick),
+        _bank(quick),
+    ]
     return [*rows, *_growth(), *_start_up(quick)]
 
 
@@ -92,7 +85,7 @@ def _streaming(quick: bool) -> list[Row]:
         x = np.random.default_rng(0).normal(size=(c, n)).astype(dtype)
         ours, rival, reset = _sos_pair(x, dtype)
         _assert_same_stream(ours, rival, reset, 2e-4 if dtype == np.float32 else 1e-9)
-        operations = CHAIN_OPERATIONS * c * n
+        operations = OPERATIONS * c * n
         rows.append(
             compare(
                 f"{c} ch × {n}, {np.dtype(dtype)}, 6 sections",
@@ -137,101 +130,6 @@ def _assert_same_stream(
         a, b = np.array(ours()), rival()
         scale = max(scale, float(np.abs(b).max()))
         np.testing.assert_allclose(a, b, rtol=0, atol=tol * max(scale, 1e-3))
-
-
-# ---- offline --------------------------------------------------------------------------------------------------
-
-
-def _offline(quick: bool) -> list[Row]:
-    import mne
-
-    seconds, rounds = (60, 5) if quick else (600, 7)
-    fs = 1000.0
-    sos = chain(fs)
-    x = np.random.default_rng(0).normal(size=(64, int(seconds * fs)))
-    fortran = np.asfortranarray(x)
-    moved = 2 * x.nbytes  # read once, written once
-    width = bandwidth(2)
-    size = f"64 ch × {seconds // 60} min × 1 kHz"
-
-    def same(a: np.ndarray, b: np.ndarray) -> None:
-        # scipy starts from zero states, so its first second differs
-        np.testing.assert_allclose(a[:, 5000:20000], b[:, 5000:20000], rtol=0, atol=1e-6 * np.abs(b).max())
-
-    rows = [
-        compare(
-            f"offline {size}, causal, 2 threads",
-            lambda: filter_recording(sos, fortran),
-            lambda: signal.sosfilt(sos, x),
-            rival_name="`sosfilt`",
-            target=8,
-            equal=same,
-            rounds=rounds,
-            round_s=0,
-            clock=time.perf_counter,
-            share=lambda s: (moved / s / width, "of copy bandwidth"),
-        )
-    ]
-    rows.append(_offline_float32(x, size.replace("1 kHz", "250 Hz's sections"), width, rounds))
-    iir = {"sos": sos, "output": "sos"}
-
-    def by_mne() -> np.ndarray:
-        return np.asarray(
-            mne.filter.filter_data(x, fs, None, 1.0, method="iir", iir_params=iir, verbose="error")
-        )
-
-    rows.append(
-        compare(
-            f"offline {size}, zero-phase, 2 threads",
-            lambda: zero_phase(sos, fortran),
-            by_mne,
-            rival_name="`mne.filter.filter_data`, IIR",
-            target=6,
-            equal=lambda a, b: np.testing.assert_allclose(
-                a[:, 10000:-10000], b[:, 10000:-10000], rtol=0, atol=1e-6 * np.abs(b).max()
-            ),
-            rounds=3 if quick else 5,
-            round_s=0,
-            clock=time.perf_counter,
-        )
-    )
-    taps = mne.filter.create_filter(None, fs, 8, 30, verbose="error")
-    rows.append(
-        compare(
-            f"offline {size}, default FIR 8–30 Hz ({len(taps)} taps), 2 threads",
-            lambda: fir_recording(taps, fortran),
-            lambda: mne.filter.filter_data(x, fs, 8, 30, verbose="error"),
-            rival_name="`mne.filter.filter_data`, FIR",
-            target=3,
-            equal=lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max()),
-            rounds=3 if quick else 5,
-            round_s=0,
-            clock=time.perf_counter,
-        )
-    )
-    return rows
-
-
-def _offline_float32(x: np.ndarray, size: str, width: float, rounds: int) -> Row:
-    """At 1 kHz the bound refuses this chain in float32, so the sections are those of 250 Hz."""
-    sos, single = chain(), x.astype(np.float32)
-    fortran = np.asfortranarray(single)
-
-    def same(a: np.ndarray, b: np.ndarray) -> None:
-        np.testing.assert_allclose(a[:, 5000:20000], b[:, 5000:20000], rtol=0, atol=1e-3 * np.abs(b).max())
-
-    return compare(
-        f"offline {size}, float32, 2 threads",
-        lambda: filter_recording(sos, fortran, dtype=np.float32),
-        lambda: signal.sosfilt(sos.astype(np.float32), single),
-        rival_name="`sosfilt`, float32",
-        target=8,
-        equal=same,
-        rounds=rounds,
-        round_s=0,
-        clock=time.perf_counter,
-        share=lambda s: (2 * single.nbytes / s / width, "of copy bandwidth"),
-    )
 
 
 # ---- finite responses and the filter bank ---------------------------------------------------------------------

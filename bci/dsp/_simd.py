@@ -36,6 +36,7 @@ __all__ = [
     "element",
     "lanes_of",
     "move",
+    "not_finite",
     "plain",
 ]
 
@@ -170,12 +171,6 @@ class Lanes:
     def store(self, value: Any, base: Any, offset: Any) -> None:
         address = self.builder.bitcast(self.builder.gep(base, [offset]), self.vector.as_pointer())
         self.builder.store(value, address, align=self.bytes)
-
-    def store_past_caches(self, value: Any, base: Any, offset: Any) -> None:
-        """Store what nobody reads soon: no cache line is fetched first. The address is a multiple of VECTOR_BYTES."""
-        address = self.builder.bitcast(self.builder.gep(base, [offset]), self.vector.as_pointer())
-        store = self.builder.store(value, address, align=VECTOR_BYTES)
-        store.set_metadata("nontemporal", self.builder.module.add_metadata([ir.IntType(32)(1)]))
 
     def spread(self, base: Any, offset: Any) -> Any:
         """The number at `base[offset]` in every lane."""

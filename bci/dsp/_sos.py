@@ -5,11 +5,10 @@ Rules:
   `[area, n_sections, gain, (b1, b2, a1, a2) of each section, states of area 0, states of area 1, scratch tile]`.
   The states of one block of W channels are `(n_sections, 2, W)`.
 - The gain of all sections is one multiplication at the front, so every section has b0 = 1. `form` has a letter for
-  each: "p" b = [1, 0, -1] (3 operations a sample), "n" b = [1, b1, 1] (4), "m" any other (5). A final ">" writes y past
-  the caches, for recordings larger than these; then y is aligned and its channels are whole vectors.
+  each: "p" b = [1, 0, -1] (3 operations a sample), "n" b = [1, b1, 1] (4), "m" any other (5).
 - Blocks start at channel 0, W, 2W … and the last one at n_channels - W: it overlaps, computing the same bits twice,
   which is cheaper than a scalar tail. Fewer than W channels, or channels that do not lie side by side, go through
-  the scratch tile.
+  the scratch tile. So y may be x itself where channels are whole blocks, or fewer than one; else they lie apart.
 - States are read from the valid area and written to the other one; the areas swap only if every state is finite. So a
   chunk with NaN is refused without a pass of its own over the input, and the filter goes on as if it never came.
 """
@@ -31,7 +30,6 @@ from bci.jit import kernel
 __all__ = ["bank_runner", "factor", "pack", "runner", "set_states", "states"]
 
 HEAD = 3
-PAST_CACHES = ">"
 SCRATCH_SAMPLES = 128
 TILE_BYTES = (
     16384  # x and y of one tile of samples stay in the first-level cache while the blocks pass over them
@@ -131,8 +129,7 @@ def _cascade(
     """Filter the n vectors `x[x_at + i * x_step]` into `y[y_at + i * y_step]`; 1 if a state is no longer finite."""
     if not isinstance(form, types.StringLiteral):
         return None  # Numba asks again with the literal
-    past_caches = form.literal_value.endswith(PAST_CACHES)
-    sections = form.literal_value.removesuffix(PAST_CACHES)
+    sections = form.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = Lanes(builder, signature.args[7].dtype)
@@ -162,7 +159,7 @@ def _cascade(
                 builder.store(lanes.sub(z2, lanes.mul(a2, y)), z[2 * s + 1])
                 v = y
             at = builder.load(y_now)
-            (lanes.store_past_caches if past_caches else lanes.store)(v, ys, at)
+            lanes.store(v, ys, at)
             builder.store(builder.add(at, y_step), y_now)
         ends = [builder.load(v) for v in z]
         for end, place in zip(ends, places, strict=True):
@@ -174,7 +171,7 @@ def _cascade(
 
 @kernel
 def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
-    """x, y: (n_channels, n_samples), any strides, apart in memory.
+    """x, y: (n_channels, n_samples), any strides.
 
     Returns 0, 1 if x made a state not finite, 2 if y has another shape than x; the states change only with 0.
     """

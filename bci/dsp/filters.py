@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from sys import getrefcount
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bci.dsp import _sos
 from bci.dsp._float32 import check_float32
-from bci.dsp._simd import aligned, lanes_of
+from bci.dsp._simd import lanes_of
 from bci.dsp._stage import (
     F32,
     F64,
@@ -27,8 +27,6 @@ from bci.errors import DesignError, ShapeError
 
 __all__ = ["FilterBank", "SosFilter", "filter_recording", "zero_phase"]
 
-#: Outputs beyond this size leave the caches before anybody reads them.
-PAST_CACHES_BYTES = 16_000_000
 _empty, _ndarray = np.empty, np.ndarray  # looked up once: they stand on the path of every single sample
 
 
@@ -230,7 +228,12 @@ class FilterBank:
 
 
 def filter_recording(
-    sos: object, x_uv: Signal, *, n_threads: int = 2, dtype: DTypeLike = np.float64
+    sos: object,
+    x_uv: Signal,
+    *,
+    n_threads: int = 2,
+    dtype: DTypeLike = np.float64,
+    out: Signal | None = None,
 ) -> Signal:
     """A whole recording through `SosFilter`, groups of channels on several threads: the same bits, sooner.
 
@@ -240,31 +243,32 @@ def filter_recording(
     x_uv : ndarray, shape (n_channels, n_samples), µV
     n_threads : int
     dtype : float64 or float32
+    out : ndarray, shape (n_channels, n_samples), of `dtype`, optional
+        Where to write, e.g. the output for the last recording, or `x_uv` itself: half of the time for a recording of
+        hundreds of megabytes is spent on touching new memory.
 
     Returns
     -------
-    y_uv : ndarray, shape (n_channels, n_samples), µV, Fortran order
+    y_uv : ndarray, shape (n_channels, n_samples), µV, Fortran order; `out` where it was given
+
+    Raises
+    ------
+    ShapeError, NonFiniteError
+        As `SosFilter.process`; or if `out` does not fit. After NonFiniteError `out` holds nothing of use.
     """
     kind = checked_dtype(dtype)
     x = checked_signal(x_uv, None, kind)
-    n_channels, n = x.shape
-    if not n_channels:
-        raise ShapeError("a recording without channels cannot be filtered")
-    if not n:
-        return np.empty(x.shape, kind, "F")
-    width = lanes_of(kind)
-    whole = SosFilter(sos, n_channels=n_channels, dtype=kind)
-    past_caches = n_channels % width == 0 and x.nbytes > PAST_CACHES_BYTES
-    form = whole._form + _sos.PAST_CACHES if past_caches else whole._form
-    kernel = _sos.runner(form, kind)
-    y: Signal = aligned(x.size, kind).reshape(n, n_channels).T
+    if out is not None and (out.shape != x.shape or out.dtype != kind):
+        raise ShapeError(f"out must be {kind} of shape {x.shape}, got {out.dtype} of shape {out.shape}")
+    y = np.empty(x.shape, kind, "F") if out is None else out
+    stage = SosFilter(sos, n_channels=max(1, len(x)), dtype=kind)
 
     def run(rows: slice) -> None:
-        packed = whole._packed_for(x[rows])
-        if kernel(x[rows], y[rows], packed, form):
+        if stage._run(x[rows], y[rows], stage._packed_for(x[rows]), stage._form):
             raise not_finite("a recursive filter")
 
-    _in_threads(run, n_channels, width, n_threads)
+    if x.size:
+        _in_threads(run, len(x), lanes_of(kind), n_threads)
     return y
 
 
@@ -294,45 +298,37 @@ def zero_phase(sos: object, x_uv: Signal, *, n_threads: int = 2, pad_samples: in
     ----------
     .. [1] Gustafsson, IEEE Trans. Signal Process. 44(4):988-992, 1996 (initial states). doi:10.1109/78.492552
     """
-    sections = checked_sos(sos)
     x = checked_signal(x_uv, None, F64)
-    if pad_samples is None:
-        first_order = min(int((sections[:, 2] == 0).sum()), int((sections[:, 5] == 0).sum()))
-        pad_samples = 3 * (2 * len(sections) + 1 - first_order)
     n = x.shape[1]
+    stage = SosFilter(sos, n_channels=max(1, len(x)))
+    if pad_samples is None:
+        first_order = min(int((stage.sos[:, 2] == 0).sum()), int((stage.sos[:, 5] == 0).sum()))
+        pad_samples = 3 * (2 * len(stage.sos) + 1 - first_order)
     if n <= pad_samples:
         raise ShapeError(f"zero-phase filtering needs more than {pad_samples} samples, got {n}")
     y = np.empty(x.shape, order="F")
-    w = lanes_of(F64)
-    tail = slice(pad_samples + n, None)
-    body = slice(pad_samples, pad_samples + n)
 
     def run(rows: slice) -> None:
-        for first in range(rows.start, rows.stop, w):
-            group = slice(first, min(first + w, rows.stop))
-            part = x[group]
-            stage = SosFilter(sections, n_channels=len(part))
-            there = np.empty((n + 2 * pad_samples, len(part))).T
-            before = 2 * part[:, :1] - part[:, pad_samples:0:-1]
-            after = 2 * part[:, -1:] - part[:, -2 : -pad_samples - 2 : -1]
-            back = np.empty((pad_samples, len(part))).T
-            steps = [(before, there[:, :pad_samples]), (part, there[:, body]), (after, there[:, tail])]
-            steps += [(there[:, tail][:, ::-1], back), (there[:, body][:, ::-1], y[group, ::-1])]
-            for k, (source, target) in enumerate(steps):
-                if k in (0, 3):  # a direction starts in the steady state of its first sample
-                    packed = stage._packed_for(source)
+        part, body = x[rows], y[rows]
+        before = 2 * part[:, :1] - part[:, pad_samples:0:-1]
+        after = 2 * part[:, -1:] - part[:, -2 : -pad_samples - 2 : -1]
+        there = (before, np.empty_like(before)), (part, body), (after, np.empty_like(after))
+        back = (there[2][1][:, ::-1], np.empty_like(after)), (body[:, ::-1], body[:, ::-1])
+        for steps in (there, back):
+            packed = stage._packed_for(steps[0][0])  # each way starts in the steady state of its first sample
+            for source, target in steps:
                 if stage._run(source, target, packed, stage._form):
                     raise not_finite("zero-phase filtering")
 
-    _in_threads(run, x.shape[0], w, n_threads)
+    _in_threads(run, len(x), lanes_of(F64), n_threads)
     return y
 
 
-def _in_threads(run: Any, n_channels: int, width: int, n_threads: int) -> None:
-    """Call `run(slice of channels)` for whole blocks of lanes; kernels hold no interpreter lock."""
-    n_blocks = -(-n_channels // width)
-    edges = [min(n_channels, width * (k * n_blocks // n_threads)) for k in range(n_threads + 1)]
-    parts = [slice(a, b) for a, b in pairwise(edges) if b > a]
+def _in_threads(run: Callable[[slice], None], n_channels: int, width: int, n_threads: int) -> None:
+    """Call `run(rows)` for whole blocks of lanes and for the channels left over, so each may be filtered in place."""
+    n_blocks = n_channels // width
+    edges = [width * (k * n_blocks // n_threads) for k in range(n_threads + 1)]
+    parts = [slice(a, b) for a, b in pairwise([*edges, n_channels]) if b > a]
     if len(parts) == 1:
         run(parts[0])
         return
@@ -340,7 +336,7 @@ def _in_threads(run: Any, n_channels: int, width: int, n_threads: int) -> None:
         ThreadPoolExecutor,
     )  # streaming needs none of it, and it takes 10 ms to load
 
-    with ThreadPoolExecutor(len(parts)) as pool:
+    with ThreadPoolExecutor(n_threads) as pool:  # kernels hold no interpreter lock
         list(pool.map(run, parts))
 
 

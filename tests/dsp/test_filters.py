@@ -75,13 +75,18 @@ def test_a_recording_on_threads_gives_the_bits_of_the_stream(dtype: type, n_thre
     assert whole.tobytes() == SosFilter(CHAIN, n_channels=21, dtype=dtype).process(x).tobytes()
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_writing_past_the_caches_changes_no_bit(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bci.dsp.filters.PAST_CACHES_BYTES", 0)
-    for n_channels in (16, 32, 20):  # whole vectors on every thread, and not
-        x = eeg(n_channels, 700).astype(dtype)
-        want = SosFilter(CHAIN, n_channels=n_channels, dtype=dtype).process(x)
-        assert filter_recording(CHAIN, x, dtype=dtype).tobytes() == want.tobytes()
+@pytest.mark.parametrize("n_channels", [3, 16, 21])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_recording_may_be_filtered_into_given_memory_and_in_place(n_channels: int, order: str) -> None:
+    x = np.array(eeg(n_channels, 900), order=order)  # type: ignore[call-overload]
+    want = filter_recording(CHAIN, x)
+    out = np.full_like(x, np.nan)
+    assert filter_recording(CHAIN, x, out=out) is out
+    assert out.tobytes() == want.tobytes()
+    assert filter_recording(CHAIN, x, out=x) is x
+    assert x.tobytes() == want.tobytes()
+    with pytest.raises(ShapeError):
+        filter_recording(CHAIN, x, out=out[:, 1:])
 
 
 @pytest.mark.parametrize("n_channels", [3, 8, 21])
