@@ -3,8 +3,8 @@
 Parity first: results are compared before anything is timed. Then short rounds in which ours and the rival take turns;
 noise that lasts longer than a round hits both. Of each round comes one ratio, and the median of the ratios is the
 figure. Work on one thread is timed by that thread's processor clock, which other programs on the machine do not
-advance; work on several threads and whole processes by the wall clock. Limits of the machine are measured in the same
-run: the peak of fused multiply-adds and the bandwidth of memory.
+advance, whole processes by the processor time they took; only work on several threads by the wall clock. Limits of the
+machine are measured in the same run: the peak of fused multiply-adds and the bandwidth of memory.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def compare(
     """Assert that both give the same, then time them in turns.
 
     `equal(ours(), rival())` raises AssertionError where they differ; None where the caller has asserted it already.
-    `share(seconds)` turns the median time of ours into (share, name of the limit). `clock` is `time.thread_time`, or
-    `time.perf_counter` where either side uses several threads or processes.
+    `share(seconds)` turns the median time of ours into (share, name of the limit). `clock` is `time.thread_time`,
+    `time.perf_counter` where either side uses several threads, or `children_time`.
     """
     a, b = ours(), rival()  # also compiles, loads and warms up
     if equal is not None:
@@ -90,6 +90,16 @@ def compare(
         note=note,
         p99_s=_percentile_99(ours) if mine < 1e-3 else math.nan,
     )
+
+
+def children_time() -> float:
+    """Processor seconds of all child processes that have ended; the wall clock where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def median_time(work: Work, *, rounds: int = 9, round_s: float = 0.01) -> float:

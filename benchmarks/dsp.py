@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from bci.dsp import (
 )
 from benchmarks import _dsp_asr, _dsp_offline
 from benchmarks._dsp_chain import FS, OPERATIONS, SECTIONS, chain
-from benchmarks._measure import Row, compare, fma_peak, median_time
+from benchmarks._measure import Row, children_time, compare, fma_peak, median_time
 
 
 def run(quick: bool = False) -> list[Row]:
@@ -289,7 +288,7 @@ FIRST_CHUNK = (
 
 
 def _start_up(quick: bool) -> list[Row]:
-    """Whole processes, interpreter included, in turns."""
+    """Whole processes, interpreter included, by the processor time they take."""
 
     def process(code: str) -> Callable[[], None]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True) and None
@@ -311,7 +310,7 @@ def _start_up(quick: bool) -> list[Row]:
                 equal=None,
                 rounds=7 if quick else 15,
                 round_s=0,
-                clock=time.perf_counter,
+                clock=children_time,
             )
             rows.append(
                 Row(

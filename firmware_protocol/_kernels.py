@@ -165,7 +165,7 @@ def scan(
                 kind = CRC
         if taken == 0:  # (3)
             taken, size = _prefix(p, n, packet, forms, rules)
-            if taken > n - closed or (taken and not _intact(packet, size, table, hardware)):
+            if taken and not _intact(packet, size, table, hardware):
                 taken = 0
         if taken:
             kind = _judge(packet, size, int(state[HAS_NONCE]), int(state[NONCE]), forms, rules)

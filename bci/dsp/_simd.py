@@ -38,6 +38,7 @@ __all__ = [
     "move",
     "not_finite",
     "plain",
+    "prefetch",
 ]
 
 VECTOR_BYTES = 64
@@ -127,6 +128,22 @@ def move(typingctx: Any, source: Any, at: Any, target: Any, to: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(source, at, target, to), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of `array[at]`; harmless at any address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = Lanes(builder, array.dtype).pointer(context, signature.args[0], args[0])
+        address = builder.bitcast(builder.gep(address, [args[1]]), ir.IntType(8).as_pointer())
+        i32 = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, i32, i32, i32])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(ask, [address, i32(0), i32(3), i32(1)])  # for reading, into the first level, data
+        return context.get_dummy_value()
+
+    return types.void(array, at), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

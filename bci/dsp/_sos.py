@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from bci.chunks import F64
-from bci.dsp._simd import VECTOR_BYTES, Lanes, aligned, array_type, compiled, element, lanes_of, plain
+from bci.dsp._simd import VECTOR_BYTES, Lanes, aligned, array_type, compiled, element, lanes_of, plain, prefetch
 from bci.jit import kernel
 
 __all__ = ["bank_runner", "factor", "pack", "runner", "set_states", "states"]
@@ -193,6 +193,10 @@ def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     bad = 0
     for t in range(0, n, tile):
         m = min(tile, n - t)
+        if direct:  # a block takes one line of each sample, a pattern that the hardware does not foresee
+            for i in range(t + tile, min(t + 2 * tile, n)):
+                for c in range(0, n_channels, w):
+                    prefetch(x, i * x_step + c)
         for b in range(n_blocks):
             first = max(0, min(b * w, n_channels - w))
             z_from = (old if t == 0 else new) + b * states

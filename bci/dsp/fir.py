@@ -259,8 +259,11 @@ def fir_recording(taps: F64, x_uv: F64, *, n_threads: int = 2) -> F64:
             run(_stretch(x, t - half, t + m + half), y[:, t : t + m], spectrum, twiddles, scratch)
 
     starts = range(0, n, step)
-    share = -(-len(starts) // max(1, n_threads))
-    with ThreadPoolExecutor(max(1, n_threads)) as pool:  # kernels hold no interpreter lock
+    if n_threads <= 1:
+        filter_blocks(starts)
+        return y
+    share = -(-len(starts) // n_threads)
+    with ThreadPoolExecutor(n_threads) as pool:  # kernels hold no interpreter lock
         list(pool.map(filter_blocks, [starts[k : k + share] for k in range(0, len(starts), share)]))
     return y
 

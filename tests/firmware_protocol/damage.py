@@ -1,13 +1,14 @@
-"""A packet between two others, damaged in many ways at once: what a decoder then takes for frames, and what is lost.
+"""A packet between others, damaged in many ways at once: what a decoder then takes for frames, and what is lost.
 
 All variants lie one behind the other in one stream, so that the kernel sees millions of them in seconds. The damage
-stays within the middle packet and its delimiter; the packet behind it ends with a delimiter that is whole, so each
-variant begins in step.
+stays within one packet and its delimiter; the packets behind it end with delimiters that are whole, so each variant
+begins in step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +18,32 @@ from firmware_protocol.batch import Batch
 from firmware_protocol.bulk import BulkDecoder
 
 U8 = NDArray[np.uint8]
-BEFORE, HIT, AFTER = range(3)
 _CHUNK_BYTES = 8_000_000
 
 
 class Site:
-    """Three packets, `link_seq` 0, 1 and 2; the one in the middle is hit."""
+    """Packets whose `link_seq` counts from 0; `hit` is the one that is damaged.
 
-    def __init__(self, hit: Frame) -> None:
-        assert hit.link_seq == HIT
-        self.frames: list[Frame] = [Event(BEFORE, 0, 1, 2, 1, 769, 0), hit, Event(AFTER, 0, 3, 4, 1, 770, 0)]
+    An EVENT stands before and behind it; with `in_a_row` eight and two DATA packets: what a decoder sees that takes
+    several of them together.
+    """
+
+    def __init__(self, frame: Frame, *, in_a_row: bool = False) -> None:
+        def other(k: int) -> Frame:
+            return Data(k, 0, 4 * k, 16 * k, 8, 1, 1, bytes(24)) if in_a_row else Event(k, 0, k, k, 1, 769, 0)
+
+        self.hit = 8 if in_a_row else 1
+        self.behind = self.hit + 1
+        n_frames = 11 if in_a_row else 3
+        self.frames = [replace(frame, link_seq=k) if k == self.hit else other(k) for k in range(n_frames)]
         self.wires = [encode(frame) for frame in self.frames]
         self.wire = np.frombuffer(b"".join(self.wires), np.uint8)
-        self.begin = len(self.wires[BEFORE])
-        self.n_bytes = len(self.wires[HIT])  # with its delimiter
+        self.begin = sum(map(len, self.wires[: self.hit]))
+        self.n_bytes = len(self.wires[self.hit])  # with its delimiter
         self.n_bits = 8 * self.n_bytes
 
     def flipped(self, bits: NDArray[np.int64]) -> U8:
-        """A variant for each row of `bits`, numbers of bits of the middle packet; −1 flips nothing."""
+        """A variant for each row of `bits`, numbers of bits of the packet; −1 flips nothing."""
         variants = np.tile(self.wire, (len(bits), 1))
         rows = np.arange(len(bits))
         for column in bits.T:
@@ -60,14 +69,17 @@ class Site:
             yield np.where(order < rng.integers(3, 33, (rows, 1)), bits, -1)
 
     def lost(self, variants: U8, decoder: BulkDecoder) -> NDArray[np.bool_]:
-        """Which packets each variant lost, shape (n_variants, 3). AssertionError on any frame that was not sent."""
+        """Which packets each variant lost, shape (n_variants, n_packets).
+
+        Raises AssertionError on any frame that was not sent, or comes twice.
+        """
         start = decoder.offset
         batch = decoder.feed(np.ascontiguousarray(variants).ravel())
         assert batch.end == decoder.offset, "a variant ends out of step"
-        found = np.zeros((len(variants), 3), np.int64)
+        found = np.zeros((len(variants), len(self.frames)), np.int64)
         events = batch.events[batch.events["kind"] == 0]
-        assert (events["link_seq"] <= AFTER).all(), "a frame that was not sent"
-        for k in (BEFORE, HIT, AFTER):
+        assert (events["link_seq"] < len(self.frames)).all(), "a frame that was not sent"
+        for k in range(len(self.frames)):
             rows = events[events["link_seq"] == k]
             self._assert_sent(k, rows, batch)
             np.add.at(found[:, k], (rows["offset"] - start) // variants.shape[1], 1)

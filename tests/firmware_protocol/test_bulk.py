@@ -13,7 +13,7 @@ from firmware_protocol._simd import HARDWARE_CRC
 from firmware_protocol.bulk import KINDS, BulkDecoder
 from firmware_protocol.codes import FaultKind
 from tests.firmware_protocol.strategies import data_frames
-from tests.firmware_protocol.wires import NONCE, cut, cuts, wires
+from tests.firmware_protocol.wires import NONCE, calm_wires, cut, cuts, wires
 
 CRC_FORMS = [False, *([True] if HARDWARE_CRC else [])]
 
@@ -37,6 +37,15 @@ def test_kernel_and_reference_decoder_give_the_same_events(
     wire: bytes, sizes: list[int], nonce: int | None, hardware: bool
 ) -> None:
     both(wire, cut(wire, sizes), nonce=nonce, hardware=hardware)
+
+
+@settings(max_examples=150, deadline=None)
+@given(wire=calm_wires(), cut_at=st.none() | st.floats(0, 1), hardware=st.sampled_from(CRC_FORMS))
+def test_kernel_and_reference_decoder_agree_on_long_rows_of_data(
+    wire: bytes, cut_at: float | None, hardware: bool
+) -> None:
+    at = len(wire) if cut_at is None else int(cut_at * len(wire))
+    both(wire, [wire[:at], wire[at:]], nonce=NONCE, hardware=hardware)
 
 
 @settings(max_examples=100, deadline=None)
@@ -167,6 +176,51 @@ def test_text_that_is_no_utf8_is_a_field_fault_as_in_the_reference() -> None:
     batch = BulkDecoder().feed(wire)
     assert [KINDS[kind] for kind in batch.events["kind"]] == [FaultKind.FIELD, FaultKind.FIELD, None]
     assert batch.unpack() == Decoder().feed(wire)
+
+
+def test_a_row_shows_the_header_of_its_packet_and_zeros_behind_a_short_one() -> None:
+    for size in range(8, 24):
+        body = bytes([0x17, 1, 2, 3, *range(200, 192 + size)])
+        (event,) = BulkDecoder().feed(seal(body)).events
+        assert event.tobytes()[8:24] == (body + bytes(16))[:16]
+        assert event["size"] == size
+
+
+def test_the_longest_packets_of_unknown_type_are_frames_and_longer_ones_are_not() -> None:
+    kinds = []
+    for size in range(653, 658):
+        wire = seal(bytes([0x17, 0, 0, 0]) + bytes(size - 8))
+        assert len(wire) == size + 2
+        both(wire, [wire], nonce=None, hardware=CRC_FORMS[-1])
+        kinds += [KINDS[kind] for kind in BulkDecoder().feed(wire).events["kind"]]
+    assert kinds == [None, None, None, FaultKind.LENGTH, FaultKind.LENGTH]
+
+
+def log_that_ends_with_a_full_block() -> bytes:
+    """The wire of a LOG whose last COBS block has 254 bytes, the CRC among them."""
+    for n in range(10_000):
+        wire = encode(Log(0x0101, 0, 0x01010101, 1, "x" * 246 + f"{n:04d}"))
+        if wire[-256] == 255:
+            return wire
+    raise AssertionError("no such packet")
+
+
+def test_a_code_byte_1_behind_a_full_block_belongs_to_the_packet_before_it() -> None:
+    wire = log_that_ends_with_a_full_block()
+    other = encode(Event(1, 0, 1, 2, 1, 7, 0))
+    for joint in (b"\x01", b"", b"\x00", b"\x01\x00", b"\x02"):
+        joined = wire[:-1] + joint + other
+        both(joined, [joined], nonce=None, hardware=CRC_FORMS[-1])
+    batch = BulkDecoder().feed(wire[:-1] + b"\x01" + other)
+    assert batch.events["length"].tolist() == [len(wire), 0, len(other) - 1]
+
+
+def test_a_host_packet_too_short_for_a_nonce_has_none_whatever_lies_behind_it() -> None:
+    wire = seal(b"\x1f\x01\x01\x01")
+    assert len(wire) == 10
+    behind = b"\x05\x06\x07"
+    nonce = int.from_bytes(wire[5:9] + b"\x00" + behind, "little")
+    both(wire + behind, [wire + behind], nonce=nonce, hardware=CRC_FORMS[-1])
 
 
 @pytest.mark.parametrize("nonce", [0, 1, NONCE, (1 << 64) - 1])

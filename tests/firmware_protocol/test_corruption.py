@@ -10,9 +10,9 @@ import random
 import numpy as np
 import pytest
 
-from firmware_protocol import Command, Data, Event, Frame, Heartbeat, Info, Log, Response
+from firmware_protocol import Command, Data, Event, Frame, Heartbeat, Info, Log, Response, encode
 from firmware_protocol.bulk import BulkDecoder
-from tests.firmware_protocol.damage import AFTER, BEFORE, HIT, Site
+from tests.firmware_protocol.damage import Site
 
 
 def samples(n: int, seed: int) -> bytes:
@@ -26,30 +26,32 @@ def with_status(n_samples: int, per_converter: int) -> bytes:
 
 
 SMALL: dict[str, Frame] = {
-    "data": Data(HIT, 0, 1000, 4_000_000, 8, 4, 1, samples(32, 1)),
-    "data with status words": Data(HIT, 2, 1000, 4_000_000, 8, 2, 1, with_status(2, 8), 0, True, 8),
-    "event": Event(HIT, 0, 1004, 4_016_000, 1, 769, 0),
-    "response": Response(HIT, 0, 700, 2, 0, 5_000_000, bytes(8)),
-    "heartbeat": Heartbeat(HIT, 0, 12345, 10**12, 10**9, 3, 0, 3300, 31.5),
-    "log": Log(HIT, 0, 4, 1, "converter 1 is ready"),
-    "command": Command(HIT, 0, 700, 5, bytes((250, 0, 0, 0, 1, 0, 0, 0))),
+    "data": Data(0, 0, 1000, 4_000_000, 8, 4, 1, samples(32, 1)),
+    "data with status words": Data(0, 2, 1000, 4_000_000, 8, 2, 1, with_status(2, 8), 0, True, 8),
+    "event": Event(0, 0, 1004, 4_016_000, 1, 769, 0),
+    "response": Response(0, 0, 700, 2, 0, 5_000_000, bytes(8)),
+    "heartbeat": Heartbeat(0, 0, 12345, 10**12, 10**9, 3, 0, 3300, 31.5),
+    "log": Log(0, 0, 4, 1, "converter 1 is ready"),
+    "command": Command(0, 0, 700, 5, bytes((250, 0, 0, 0, 1, 0, 0, 0))),
 }
 LARGE: dict[str, Frame] = {
-    "info": Info(HIT, 0, 0, 1, 0, "board", "1.0", 77, 1, 250, 1, 1, 8, 4, tuple("ABCDEFGH"), (0.022,) * 8),
-    "data of 64 channels": Data(HIT, 0, 1000, 4_000_000, 64, 2, 1, samples(128, 2)),
-    "data without a zero": Data(HIT, 0x11, 0x11111111, 0x11111111, 40, 4, 1, b"\x11" * 480),
+    "info": Info(0, 0, 0, 1, 0, "board", "1.0", 77, 1, 250, 1, 1, 8, 4, tuple("ABCDEFGH"), (0.022,) * 8),
+    "data of 64 channels": Data(0, 0, 1000, 4_000_000, 64, 2, 1, samples(128, 2)),
+    "data without a zero": Data(0, 0x11, 0x11111111, 0x11111111, 40, 4, 1, b"\x11" * 480),
 }
 
 
-@pytest.fixture(params=SMALL)
+@pytest.fixture(params=[*SMALL, "data in a row"])
 def site(request: pytest.FixtureRequest) -> Site:
-    return Site(SMALL[request.param])
+    name = request.param.removesuffix(" in a row")
+    return Site(SMALL[name], in_a_row=request.param != name)
 
 
 def assert_cost(site: Site, lost: np.ndarray, delimiter_hit: np.ndarray) -> None:  # type: ignore[type-arg]
-    """The packet before is never lost, the packet behind only by its delimiter."""
-    assert not lost[:, BEFORE].any()
-    assert not lost[~delimiter_hit, AFTER].any()
+    """Packets before are never lost, the one behind only by the delimiter, those behind it never."""
+    assert not lost[:, : site.hit].any()
+    assert not lost[~delimiter_hit, site.behind].any()
+    assert not lost[:, site.behind + 1 :].any()
 
 
 def test_every_single_flipped_bit_costs_exactly_its_packet(site: Site) -> None:
@@ -57,8 +59,8 @@ def test_every_single_flipped_bit_costs_exactly_its_packet(site: Site) -> None:
     lost = site.lost(site.flipped(bits), BulkDecoder())
     delimiter_hit = bits[:, 0] >= site.n_bits - 8
     assert_cost(site, lost, delimiter_hit)
-    assert lost[~delimiter_hit, HIT].all()
-    assert not lost[delimiter_hit, HIT].any(), (
+    assert lost[~delimiter_hit, site.hit].all()
+    assert not lost[delimiter_hit, site.hit].any(), (
         "a changed delimiter: the packet before it is found as a prefix"
     )
 
@@ -69,7 +71,7 @@ def all_pairs(site: Site) -> int:
     for bits in site.pairs():
         lost = site.lost(site.flipped(bits), decoder)
         assert_cost(site, lost, (bits >= site.n_bits - 8).any(axis=1))
-        assert lost[(bits < site.n_bits - 8).all(axis=1), HIT].all(), "a damaged packet was taken"
+        assert lost[(bits < site.n_bits - 8).all(axis=1), site.hit].all(), "a damaged packet was taken"
         n += len(bits)
     return n
 
@@ -96,7 +98,7 @@ def test_every_lost_byte_costs_exactly_its_packet_and_a_lost_delimiter_nothing(s
     kept = np.arange(len(site.wire) - 1)[None, :]
     lost = site.lost(site.wire[kept + (kept >= at[:, None])], BulkDecoder())
     expected = np.zeros_like(lost)
-    expected[:-1, HIT] = True
+    expected[:-1, site.hit] = True
     assert np.array_equal(lost, expected)
 
 
@@ -112,8 +114,8 @@ def test_every_inserted_byte_costs_one_packet_at_most(site: Site) -> None:
     coded = slice(site.begin, end - 1)
     whole = (variants[:, coded] == site.wire[coded]).all(axis=1)  # it stands there before what is foreign
     expected = np.zeros_like(lost)
-    expected[~whole & ~((where == site.begin) & (value == 0)), HIT] = True
-    expected[(where == end) & (value > 0), AFTER] = True  # it stands before the next packet
+    expected[~whole & ~((where == site.begin) & (value == 0)), site.hit] = True
+    expected[(where == end) & (value > 0), site.behind] = True  # it stands before the next packet
     assert np.array_equal(lost, expected)
     assert whole.sum() >= 2 * 256
 
@@ -129,7 +131,7 @@ def test_bursts_at_every_bit_make_no_frame_that_was_not_sent(site: Site) -> None
         bits = np.where(flip, starts[:, None] + within, -1)
         lost = site.lost(site.flipped(bits), BulkDecoder())
         assert_cost(site, lost, (bits >= site.n_bits - 8).any(axis=1))
-        assert lost[(bits < site.n_bits - 8).all(axis=1), HIT].all()
+        assert lost[(bits < site.n_bits - 8).all(axis=1), site.hit].all()
 
 
 @pytest.mark.parametrize("filling", [0x00, 0x01, 0xFF, None])
@@ -149,22 +151,15 @@ def test_runs_of_foreign_bytes_make_no_frame_that_was_not_sent(site: Site, filli
 def test_a_wrong_frame_would_be_seen() -> None:
     """The check itself: another packet in place of the one that was sent is refused."""
     for sent, other in (
-        (SMALL["event"], Event(HIT, 0, 1004, 4_016_000, 1, 770, 0)),
+        (SMALL["event"], Event(1, 0, 1004, 4_016_000, 1, 770, 0)),
         (SMALL["event"], Event(7, 0, 1004, 4_016_000, 1, 769, 0)),
-        (SMALL["data"], Data(HIT, 0, 1000, 4_000_000, 8, 4, 1, samples(32, 9))),
-        (SMALL["data"], Data(HIT, 0, 1001, 4_000_000, 8, 4, 1, samples(32, 1))),
+        (SMALL["data"], Data(1, 0, 1000, 4_000_000, 8, 4, 1, samples(32, 9))),
+        (SMALL["data"], Data(1, 0, 1001, 4_000_000, 8, 4, 1, samples(32, 1))),
     ):
+        site = Site(sent)
+        wire = site.wires[0] + encode(other) + site.wires[2]
         with pytest.raises(AssertionError):
-            Site(sent).lost(
-                Site(other).wire[None] if other.link_seq == HIT else _with(sent, other), BulkDecoder()
-            )
-
-
-def _with(sent: Frame, other: Frame) -> np.ndarray:  # type: ignore[type-arg]
-    from firmware_protocol import encode
-
-    site = Site(sent)
-    return np.frombuffer(site.wires[BEFORE] + encode(other) + site.wires[AFTER], np.uint8)[None]
+            site.lost(np.frombuffer(wire, np.uint8)[None], BulkDecoder())
 
 
 def garbage(n_bytes: int, seed: int) -> None:

@@ -25,15 +25,6 @@ def sparse_bytes(draw: st.DrawFn, size: int) -> bytes:
     return bytes(body)
 
 
-@st.composite
-def calm_frames(draw: st.DrawFn) -> bytes:
-    """A row of DATA packets, long enough for the kernel to take four together."""
-    n_channels, n_samples = draw(st.sampled_from([(8, 4), (1, 1), (64, 3), (11, 2)]))
-    payloads = st.binary(min_size=4, max_size=4).map(lambda b: (b * 200)[: 3 * n_channels * n_samples])
-    rows = draw(st.lists(payloads, min_size=4, max_size=40))
-    return b"".join(encode(Data(k, 0, k, k, n_channels, n_samples, 0, row)) for k, row in enumerate(rows))
-
-
 hosts = st.builds(Host, U8, st.sampled_from([NONCE, 7]), st.integers(0, 635).flatmap(sparse_bytes))
 long_logs = st.integers(200, 639).map(lambda n: Log(0, 0, 0, 0, "x" * n))
 
@@ -44,7 +35,7 @@ def hostile_packets(draw: st.DrawFn) -> bytes:
     head = draw(
         st.sampled_from([0x11, 0x11, 0x13, 0x14, 0x16, 0x18, 0x1F, 0x12, 0x15, 0x10, 0x17, 0x21, 0x01])
     )
-    sizes = [0, 3, 4, 7, 8, 12, 16, 20, 24, 30, 60, 76, 252, 253, 254, 255, 630, 647, 651, 653, 655]
+    sizes = [0, 3, 4, 7, 8, 12, 16, 20, 24, 30, 60, 76, 252, 253, 254, 255, 630, 647, 648, 649, 651, 655]
     body = bytearray(draw(sparse_bytes(draw(st.sampled_from(sizes)))))
     if head == 0x1F and draw(st.booleans()):
         body[:8] = struct.pack("<Q", NONCE)[: len(body)]
@@ -54,15 +45,9 @@ def hostile_packets(draw: st.DrawFn) -> bytes:
     return seal(bytes([head, draw(U8), draw(U8), draw(U8)]) + bytes(body))
 
 
-@st.composite
-def wires(draw: st.DrawFn) -> bytes:
-    """Some packets and garbage, with some damage."""
-    legal = st.one_of(frames, hosts, long_logs).map(encode)
-    garbage = st.one_of(st.integers(1, 700).flatmap(sparse_bytes), st.binary(max_size=40))
-    wire = bytearray(
-        b"".join(draw(st.lists(st.one_of(legal, calm_frames(), hostile_packets(), garbage), max_size=6)))
-    )
-    for kind, where, value in draw(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1), U8), max_size=6)):
+def damaged(wire: bytearray, damage: list[tuple[int, float, int]]) -> bytes:
+    """Each (kind, where from 0 to 1, value) changes, takes away or adds something."""
+    for kind, where, value in damage:
         if not wire:
             break
         at = min(int(where * len(wire)), len(wire) - 1)
@@ -81,6 +66,42 @@ def wires(draw: st.DrawFn) -> bytes:
             if at >= 0:
                 del wire[at]
     return bytes(wire)
+
+
+damages = st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1), U8), max_size=6)
+legal = st.one_of(frames, hosts, long_logs).map(encode)
+
+
+@st.composite
+def wires(draw: st.DrawFn) -> bytes:
+    """Some packets and garbage, with some damage."""
+    garbage = st.one_of(st.integers(1, 700).flatmap(sparse_bytes), st.binary(max_size=40))
+    pieces = draw(st.lists(st.one_of(legal, hostile_packets(), garbage), max_size=8))
+    return damaged(bytearray(b"".join(pieces)), draw(damages))
+
+
+SHAPES = [(8, 4), (1, 1), (64, 3), (11, 2)]
+
+
+@st.composite
+def calm_wires(draw: st.DrawFn) -> bytes:
+    """Many DATA packets in a row, as a board sends them, with something else here and there.
+
+    The kernel takes four of them together where nothing is odd.
+    """
+    n_channels, n_samples = draw(st.sampled_from(SHAPES))
+    size = 3 * n_channels * n_samples
+    payloads = draw(st.lists(sparse_bytes(size), min_size=1, max_size=4))
+    pieces = [
+        encode(Data(k, 0, k, k, n_channels, n_samples, 0, payloads[k % len(payloads)]))
+        for k in range(5000 // size + 12)
+    ]
+    odd = st.one_of(
+        legal, hostile_packets(), st.lists(st.sampled_from([0, 0, 1, 2, 3]), max_size=9).map(bytes)
+    )
+    for where, piece in draw(st.lists(st.tuples(st.floats(0, 1), odd), max_size=4)):
+        pieces.insert(int(where * len(pieces)), piece)
+    return damaged(bytearray(b"".join(pieces)), draw(damages))
 
 
 def cut(wire: bytes, sizes: list[int]) -> list[bytes]:

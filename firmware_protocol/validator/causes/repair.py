@@ -14,7 +14,7 @@ from firmware_protocol._fields import stated_length
 from firmware_protocol.cobs import cobs_decode
 from firmware_protocol.crc import REFLECTED_POLYNOMIAL, crc32c
 from firmware_protocol.limits import CRC_SIZE, MIN_PACKET
-from firmware_protocol.validator.causes.search import crc_is_right, header_of, whole_packet
+from firmware_protocol.validator.causes.search import crc_is_right, whole_packet
 from firmware_protocol.validator.wire import coded_position
 
 __all__ = ["Repair", "repair"]
@@ -33,14 +33,37 @@ class Repair(NamedTuple):
 @lru_cache(maxsize=1024)  # several hypotheses ask about the same bytes
 def repair(coded: bytes) -> Repair | None:
     """The one byte of a damaged packet's COBS form that was changed, lost or added, if it is one."""
-    if not 8 <= len(coded) <= 700:
+    if not 8 <= len(coded) <= 700 or 0 in coded:
         return None
-    packet = cobs_decode(coded) if 0 not in coded else None
-    if packet is not None and len(packet) >= MIN_PACKET and (found := _changed(packet)) is not None:
-        index, error = found
-        at = coded_position(coded, index)
-        return Repair("changed", at, coded[at], packet[index] ^ error)
-    return _code_changed(coded) or _lost(coded) or _added(coded)
+    packet = cobs_decode(coded)
+    if packet is not None and len(packet) >= MIN_PACKET:
+        if (found := _changed(packet)) is not None:
+            index, error = found
+            at = coded_position(coded, index)
+            return Repair("changed", at, coded[at], packet[index] ^ error)
+        if stated_length(packet) == len(packet):
+            return None  # well-formed: more than one byte is wrong
+    ends_well = _ends_well(coded)
+    starts = _starts(coded)
+    return _code_changed(coded, starts, ends_well) or _lost(coded, starts, ends_well) or _added(coded, starts, ends_well)
+
+
+def _ends_well(coded: bytes) -> list[bool]:
+    """Whether code bytes lead from each position exactly to the end."""
+    n = len(coded)
+    ends = [False] * n + [True] + [False] * 256
+    for at in range(n - 1, -1, -1):
+        ends[at] = ends[at + coded[at]]
+    return ends
+
+
+def _starts(coded: bytes) -> list[int]:
+    """Positions of code bytes, as far as they lead inside."""
+    starts, at = [], 0
+    while at < len(coded):
+        starts.append(at)
+        at += coded[at]
+    return starts
 
 
 @cache
@@ -69,41 +92,42 @@ def _changed(packet: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _code_changed(coded: bytes) -> Repair | None:
+def _code_changed(coded: bytes, starts: list[int], ends_well: list[bool]) -> Repair | None:
     """A code byte was changed, so that the blocks behind it are cut wrong."""
-    at = 0
-    while at < len(coded):
+    for at in starts:
         for code in range(1, min(255, len(coded) - at) + 1):
-            if code != coded[at] and whole_packet(coded[:at] + bytes([code]) + coded[at + 1 :]) is not None:
-                return Repair("changed", at, coded[at], code)
-        if coded[at] == 0:
-            return None
-        at += coded[at]
-        if at > 64:  # a damaged code byte further on is found as a byte inside the last good block
-            return None
+            if code != coded[at] and ends_well[at + code]:
+                if whole_packet(coded[:at] + bytes([code]) + coded[at + 1 :]) is not None:
+                    return Repair("changed", at, coded[at], code)
     return None
 
 
-def _lost(coded: bytes) -> Repair | None:
+def _lost(coded: bytes, starts: list[int], ends_well: list[bool]) -> Repair | None:
     """One byte is missing: put one in at each place, and see whether the CRC then finds it."""
-    for at in range(len(coded) + 1):
-        tried = coded[:at] + b"\x01" + coded[at:]
-        packet = cobs_decode(tried)
-        if packet is None or len(packet) < MIN_PACKET or stated_length(packet) not in (0, len(packet)):
+    for start in starts:
+        end = start + coded[start] - 1  # where the next code byte stands, if the byte is missing in this block
+        if end > len(coded) or not ends_well[end]:
             continue
-        if crc_is_right(packet):
-            return Repair("lost", at, None, 1)
-        found = _changed(packet)
-        if found is not None and coded_position(tried, found[0]) == at and packet[found[0]] ^ found[1]:
-            return Repair("lost", at, None, packet[found[0]] ^ found[1])
+        for at in range(start + 1, end + 1):
+            tried = coded[:at] + b"\x01" + coded[at:]
+            packet = cobs_decode(tried)
+            if packet is None or len(packet) < MIN_PACKET or stated_length(packet) not in (0, len(packet)):
+                break  # the same for every place in this block
+            if crc_is_right(packet):
+                return Repair("lost", at, None, 1)
+            found = _changed(packet)
+            if found is not None and coded_position(tried, found[0]) == at:
+                return Repair("lost", at, None, packet[found[0]] ^ found[1])
     return None
 
 
-def _added(coded: bytes) -> Repair | None:
+def _added(coded: bytes, starts: list[int], ends_well: list[bool]) -> Repair | None:
     """One byte is too many."""
-    if stated_length(header_of(coded)[:700] or b"\x00") == 0 and coded[0] > 64:
-        return None
-    for at in range(len(coded)):
-        if whole_packet(coded[:at] + coded[at + 1 :]) is not None:
-            return Repair("added", at, coded[at], None)
-    return None
+    for start in starts:
+        end = start + coded[start] + 1
+        if end > len(coded) or not ends_well[end]:
+            continue
+        for at in range(start + 1, end):
+            if whole_packet(coded[:at] + coded[at + 1 :]) is not None:
+                return Repair("added", at, coded[at], None)
+    return Repair("added", 0, coded[0], None) if whole_packet(coded[1:]) is not None else None
