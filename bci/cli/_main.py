@@ -17,6 +17,7 @@ COMMANDS = {
     "ports": "List serial ports and what is known of them.",
     "record": "Stream from a board into a .bfp recording.",
     "replay": "Decide again from a recording and compare with what was decided live.",
+    "selftest": "Measure on this machine what the documentation promises.",
     "simulate": "Run a simulated board that any program can connect to.",
 }
 

@@ -1,0 +1,9 @@
+"""Checks of the safety group."""
+
+from __future__ import annotations
+
+from bci.selftest._check import Check
+
+__all__ = ["CHECKS"]
+
+CHECKS: list[Check] = []
