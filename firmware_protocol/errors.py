@@ -6,7 +6,7 @@ a recording. It says what came and what is allowed.
 
 from __future__ import annotations
 
-__all__ = ["CaptureError", "FrameError", "ProtocolError"]
+__all__ = ["CaptureError", "FrameError", "PortError", "PortLostError", "ProtocolError"]
 
 
 class ProtocolError(Exception):
@@ -23,3 +23,15 @@ class FrameError(ProtocolError, ValueError):
 
 class CaptureError(ProtocolError):
     """A capture or recording cannot be read as what it was taken for."""
+
+
+class PortError(ProtocolError):
+    """A port cannot be opened; the message says what to do. `port` is its name as given."""
+
+    def __init__(self, message: str, *, port: str = "") -> None:
+        super().__init__(message)
+        self.port = port
+
+
+class PortLostError(PortError):
+    """The device behind an open port is gone or takes nothing any more; what came before is still good."""

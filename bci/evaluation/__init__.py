@@ -15,6 +15,7 @@ from bci.evaluation.chance import (
     chance_threshold,
     permutation_test,
 )
+from bci.evaluation.comparison import PairedDifference, PairedTrials, paired_bootstrap
 from bci.evaluation.events import EventScore, TaskEvent, match_events
 from bci.evaluation.folds import run_blocked_folds
 from bci.evaluation.intervals import Interval, balanced_accuracy_interval, poisson_interval, wilson_interval
@@ -24,23 +25,40 @@ from bci.evaluation.metrics import (
     cohen_kappa,
     information_transfer_rate,
 )
+from bci.evaluation.reliability import (
+    CalibrationError,
+    ReliabilityBin,
+    brier_score,
+    calibration_error,
+    log_loss,
+    reliability,
+)
 
 __all__ = [
+    "CalibrationError",
     "EventScore",
     "Interval",
+    "PairedDifference",
+    "PairedTrials",
     "PermutationTest",
+    "ReliabilityBin",
     "TaskEvent",
     "area_under_curve",
     "balanced_accuracy",
     "balanced_accuracy_chance_threshold",
     "balanced_accuracy_interval",
+    "brier_score",
+    "calibration_error",
     "chance_level",
     "chance_threshold",
     "cohen_kappa",
     "information_transfer_rate",
+    "log_loss",
     "match_events",
+    "paired_bootstrap",
     "permutation_test",
     "poisson_interval",
+    "reliability",
     "run_blocked_folds",
     "wilson_interval",
 ]

@@ -1,0 +1,204 @@
+"""Ports for `frame-validator live` and `conform`: bytes in, bytes out, and faults in words a person can act on.
+
+The one file of this package that imports pyserial, and only once a port is opened.
+
+- A url is a device path (`/dev/ttyUSB0`, a pseudo-terminal too), a COM name (`COM3`) or `socket://HOST:PORT`.
+- A port is opened exclusively, raw, 8N1, without flow control (SPEC 2.1).
+- A pseudo-terminal has no bit rate, and some systems refuse unusual ones on it, so it is opened at a common one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from firmware_protocol.errors import PortError, PortLostError
+
+__all__ = ["Port", "open_port", "port_names"]
+
+_READ_BYTES = 1 << 16
+_WRITE_BYTES = 64  # at once: so many leave even a slow line within the time-out
+_WRITE_TIMEOUT_S = 2.0
+_POLL_S = 0.02  # longest sleep where select cannot wait: changing it per read would set the port up each time
+_PTY_BAUD = 115_200
+_FORMS = "a device path such as /dev/ttyUSB0, a name such as COM3, or socket://127.0.0.1:PORT"
+
+
+class Port:
+    """An open port, for one thread; `open_port` makes it."""
+
+    def __init__(self, url: str, port: Any, *, waitable: bool) -> None:
+        self.url = url
+        self._port = port
+        self._waitable = waitable
+        self._closed = False
+
+    def read(self, timeout_s: float) -> bytes:
+        """All bytes that are here; waits at most `timeout_s` for the first one, then gives b"".
+
+        Raises
+        ------
+        PortLostError
+            If the device is gone: unplugged, its program ended, its socket closed.
+        """
+        try:
+            if self._waitable:
+                if not select.select([self._port.fileno()], [], [], max(timeout_s, 0.0))[0]:
+                    return b""
+                return bytes(self._port.read(_READ_BYTES))
+            waited_s = 0.0  # the port's own time-out is _POLL_S
+            while not (first := bytes(self._port.read(1))) and waited_s < timeout_s:
+                waited_s += _POLL_S
+            return first + bytes(self._port.read(self._port.in_waiting)) if first else b""
+        except (OSError, ValueError, TypeError) as err:  # the last two: a descriptor that is no longer valid
+            raise self._lost(err) from err
+
+    def write(self, data: bytes) -> None:
+        """Hand `data` to the operating system.
+
+        Raises
+        ------
+        PortLostError
+            If the device is gone, or takes no bytes for 2 s.
+        """
+        from serial import SerialTimeoutException
+
+        try:
+            for at in range(0, len(data), _WRITE_BYTES):
+                self._port.write(data[at : at + _WRITE_BYTES])
+        except SerialTimeoutException as err:
+            text = (
+                f"{self.url} took no bytes for {_WRITE_TIMEOUT_S:.0f} s; does the device still read its port?"
+            )
+            raise PortLostError(text, port=self.url) from err
+        except (OSError, ValueError, TypeError) as err:
+            raise self._lost(err) from err
+
+    def close(self) -> None:
+        """Give the port back; twice is fine."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(OSError):
+                self._port.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _lost(self, err: Exception) -> PortLostError:
+        text = f"lost {self.url} ({_reason(err)}); check cable and power, then open it again"
+        return PortLostError(text, port=self.url)
+
+
+def open_port(url: str, *, baud: int) -> Port:
+    """Open a serial port, pseudo-terminal or socket.
+
+    Parameters
+    ----------
+    url : str
+        `/dev/ttyUSB0`, `COM3`, `/dev/pts/4`, `socket://127.0.0.1:5555`.
+    baud : int
+        Bits per second; of no meaning for pseudo-terminals and sockets.
+
+    Raises
+    ------
+    PortError
+        If it cannot be opened: missing, in use, not permitted, not a port; the message says what to do.
+    """
+    import serial
+
+    _refuse_what_is_no_port(url)
+    is_url = "://" in url
+    # Windows' COM handles and pyserial's rarer URLs have no descriptor that select could wait on.
+    waitable = url.startswith("socket://") or (not is_url and sys.platform != "win32")
+    try:
+        port = serial.serial_for_url(
+            url,
+            baudrate=_PTY_BAUD if _is_pseudo_terminal(url) else baud,
+            timeout=0 if waitable else _POLL_S,
+            write_timeout=_WRITE_TIMEOUT_S,
+            exclusive=None if is_url else True,
+        )
+    except (OSError, ValueError) as err:  # SerialException is an OSError
+        raise _why_not_opened(url, baud, err) from err
+    return Port(url, port, waitable=waitable)
+
+
+def port_names() -> list[str]:
+    """Serial ports this computer has now; pseudo-terminals and sockets are not among them."""
+    from serial.tools import list_ports
+
+    return sorted(str(port.device) for port in list_ports.comports())
+
+
+def _is_pseudo_terminal(url: str) -> bool:
+    return os.path.realpath(url).startswith(("/dev/pts/", "/dev/ttys"))  # Linux, macOS
+
+
+def _refuse_what_is_no_port(url: str) -> None:
+    """A directory or an ordinary file would open, or fail in ways that explain nothing."""
+    path = Path(url)
+    if path.is_dir():
+        raise PortError(f"{url} is a directory, not a port; expected {_FORMS}", port=url)
+    if path.is_file():
+        text = f"{url} is a file, not a port; `frame-validator check {url}` reads captures. Expected {_FORMS}"
+        raise PortError(text, port=url)
+
+
+def _why_not_opened(url: str, baud: int, err: Exception) -> PortError:
+    code, text = _errno_of(err), str(err)
+    if code in (errno.EACCES, errno.EPERM):
+        why = f"{url} exists, but this user may not open it. {_permission_advice(url)}"
+    elif code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
+        # Windows says "access denied" of a port that is in use.
+        who = "" if sys.platform == "win32" else f" (`lsof {url}` names it)"
+        why = f"{url} is in use by another program; end that program{who} and try again"
+    elif "://" in url:
+        why = f"nothing answers at {url} ({_reason(err)}); does the device run there? Expected {_FORMS}"
+    elif code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "FileNotFoundError" in text:
+        here = ", ".join(port_names()) or "none"
+        why = f"there is no port {url}; ports here now: {here}. Is the device on and its cable in?"
+    elif code == errno.ENOTTY:
+        why = f"{url} is not a serial port; expected {_FORMS}"
+    else:
+        why = f"{url} did not open at {baud} baud: {_reason(err)}; expected {_FORMS}"
+    return PortError(why, port=url)
+
+
+def _permission_advice(url: str) -> str:
+    if sys.platform == "win32":
+        return "End other programs that use it, or reinstall the adapter's driver."
+    if sys.platform == "darwin":
+        return "Allow the adapter's driver in System Settings, Privacy & Security, then plug it in again."
+    import grp
+
+    group = "dialout"
+    with contextlib.suppress(OSError, KeyError):
+        group = grp.getgrgid(Path(url).stat().st_gid).gr_name
+    return f"Join the group that owns it: `sudo usermod -aG {group} $USER`, then log out and in again."
+
+
+def _errno_of(err: BaseException | None) -> int | None:
+    """Error number of `err` or of what caused it: pyserial keeps some numbers only in the cause."""
+    while err is not None:
+        if isinstance(err, OSError) and err.errno is not None:
+            return err.errno
+        if err.args and isinstance(err.args[0], int):  # termios.error
+            return err.args[0]
+        err = err.__context__
+    return None
+
+
+def _reason(err: Exception) -> str:
+    code = _errno_of(err)
+    return os.strerror(code) if code is not None else str(err)
