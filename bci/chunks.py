@@ -83,6 +83,8 @@ class Chunk:
         True on the first chunk after the board's START: recursive stages reset.
     markers : tuple of Marker
         Events that arrived with this chunk; each has its own sample number, which may lie a little earlier.
+    status : ndarray, shape (n_converters, n_samples), int32, optional
+        24-bit status word of each converter at each sample, where the board sends them. `lead_off` reads them.
     """
 
     data_uv: F64
@@ -90,6 +92,7 @@ class Chunk:
     lost_before: int = 0
     restart: bool = False
     markers: tuple[Marker, ...] = field(default=())
+    status: NDArray[np.int32] | None = None
 
     @property
     def n_samples(self) -> int:
@@ -99,6 +102,27 @@ class Chunk:
     def end_sample(self) -> int:
         """Number of the sample that would follow this chunk."""
         return self.first_sample + self.n_samples
+
+    @property
+    def lead_off(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Electrodes that are off: of the positive and of the negative inputs, (n_channels, n_samples) each.
+
+        None where the board sends no status words. Bits are set only while lead-off excitation is on.
+
+        References
+        ----------
+        .. [1] ADS1299 datasheet SBAS499C, section 9.4.4.2: 1100, LOFF_STATP, LOFF_STATN, GPIO; bit 0 is the
+           first channel of a converter.
+        """
+        if self.status is None:
+            return None
+        n_channels = self.data_uv.shape[0]
+        bits = np.arange(n_channels // len(self.status))[:, None]
+        positive, negative = (
+            (self.status[:, None, :] >> (low + bits) & 1).astype(bool).reshape(n_channels, -1)
+            for low in (12, 4)
+        )
+        return positive, negative
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What can be saved of a recording that was cut off: a pure function of its bytes.
+"""What can be saved of a recording that was cut off: `recover` finds its end, `recover_file` writes the good part.
 
 A recording is written in whole packets, so a program killed at any moment leaves at most one packet unfinished at
 the very end. A power cut may also leave a stretch of zeros there, where the file system had made room but not
@@ -7,22 +7,27 @@ written. Nothing else is touched: damage elsewhere is part of the wire, and read
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import mmap
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 from bci.errors import RecordingError
 from firmware_protocol import Decoder, Fault, Splitter, Start
 
-__all__ = ["Recovery", "recover"]
+__all__ = ["Recovery", "recover", "recover_file"]
 
 HEAD_BYTES = 1 << 16  # START lies within this
+STEP_BYTES = 1 << 20
 USUAL_ZEROS = 2  # at the end: the last packet's delimiter, and one more that a wire may send
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`data` is a clean recording; `cut_bytes` of a packet and `zero_bytes` of padding were left away."""
+    """The first `kept_bytes` are a clean recording; behind them `cut_bytes` of a packet and `zero_bytes` of padding."""
 
-    data: bytes = field(repr=False)
+    kept_bytes: int
     cut_bytes: int
     zero_bytes: int
 
@@ -32,8 +37,8 @@ class Recovery:
         return not self.cut_bytes and not self.zero_bytes
 
 
-def recover(data: bytes) -> Recovery:
-    """All whole packets of a recording that may have been cut anywhere.
+def recover(data: bytes | mmap.mmap) -> Recovery:
+    """Where the whole packets of a recording end that may have been cut anywhere.
 
     Raises
     ------
@@ -47,14 +52,81 @@ def recover(data: bytes) -> Recovery:
             f"these {len(data)} bytes do not begin with a whole START packet; they are no .bfp recording, or one "
             "that was cut before its first second. Nothing can be recovered"
         )
-    written = len(data.rstrip(b"\0"))
+    written = _without_zeros(data)
     if len(data) - written <= USUAL_ZEROS:
         written = len(data)
     keep = data.rfind(b"\0", 0, written) + 1
     last = data[keep:written]
     if last and written < len(data) and _is_packet(last, splitter.nonce):
         keep = written + 1  # its delimiter is the first of the zeros
-    return Recovery(data[:keep], max(0, written - keep), len(data) - max(written, keep))
+    return Recovery(keep, max(0, written - keep), len(data) - max(written, keep))
+
+
+def recover_file(path: str | Path, target: str | Path, *, force: bool = False) -> Recovery:
+    """Write the whole packets of the recording `path` to `target`; `path` itself is not touched.
+
+    Parameters
+    ----------
+    force : bool
+        Replace `target` if it exists.
+
+    Raises
+    ------
+    RecordingError
+        If `path` cannot be read, holds nothing that can be saved, or `target` exists or cannot be written. Then
+        `target` is as it was before.
+    """
+    path, target = Path(path), Path(target)
+    if target.exists() and not force:
+        raise RecordingError(
+            f"{target} exists already; choose another name with --output, or --force to replace it", path=target
+        )
+    if target.exists() and path.exists() and target.samefile(path):
+        raise RecordingError(f"{target} is the damaged recording itself; choose another name", path=target)
+    part = target.with_name(target.name + ".part")
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            recovery = _look(file.fileno(), size, path)
+            file.seek(0)
+            try:
+                with os.fdopen(
+                    os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb"
+                ) as out:
+                    shutil.copyfileobj(file, out, STEP_BYTES)
+                    out.truncate(recovery.kept_bytes)
+                    out.flush()
+                    os.fsync(out.fileno())
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+    except OSError as err:
+        raise RecordingError(
+            f"cannot recover {path} to {target}: {err.strerror or err}", path=err.filename or path
+        ) from err
+    return recovery
+
+
+def _look(fd: int, size: int, path: Path) -> Recovery:
+    if size == 0:
+        raise RecordingError(f"{path} is empty; nothing can be recovered", path=path)
+    try:
+        with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data:
+            return recover(data)
+    except RecordingError as err:
+        raise RecordingError(f"{path}: {err}", path=path) from err
+
+
+def _without_zeros(data: bytes | mmap.mmap) -> int:
+    """Bytes in front of the zeros that `data` may end with."""
+    end = len(data)
+    while end:
+        step = data[max(0, end - STEP_BYTES) : end]
+        left = len(step.rstrip(b"\0"))
+        if left:
+            return end - len(step) + left
+        end -= len(step)
+    return 0
 
 
 def _is_packet(coded: bytes, nonce: int | None) -> bool:

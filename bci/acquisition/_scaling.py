@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64
 
-__all__ = ["samples_uv"]
+__all__ = ["samples_uv", "status_words"]
 
 STATUS_SIZE = 3
 INT24_SIZE = 3
@@ -53,3 +53,11 @@ def samples_uv(
         counts = (wide.view(">i4") >> 8).reshape(-1, n_channels)
     data_uv: F64 = np.multiply(counts, uv_per_count, dtype=np.float64)
     return data_uv.T
+
+
+def status_words(payloads: Sequence[bytes], n_channels: int, channels_per_converter: int) -> NDArray[np.int32]:
+    """Status words of consecutive packets of int24 samples that hold them, shape (n_converters, n_samples)."""
+    raw = np.frombuffer(b"".join(payloads), dtype=np.uint8)
+    raw = raw.reshape(-1, STATUS_SIZE + channels_per_converter * INT24_SIZE)[:, :STATUS_SIZE].astype(np.int32)
+    words = raw[:, 0] << 16 | raw[:, 1] << 8 | raw[:, 2]
+    return words.reshape(-1, n_channels // channels_per_converter).T

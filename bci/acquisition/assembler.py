@@ -24,7 +24,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bci.acquisition._loss import LossAccount
-from bci.acquisition._scaling import samples_uv
+from bci.acquisition._scaling import samples_uv, status_words
 from bci.acquisition.configuration import Configuration, ConfigurationBook
 from bci.chunks import Chunk, Marker, SignalInfo
 from firmware_protocol import (
@@ -307,7 +307,11 @@ class _Batch:
             has_status=self._frame.has_status,
             channels_per_converter=self._frame.channels_per_converter,
         )
-        return Chunk(data_uv, self.first, self.lost, self.restart, markers)
+        frame = self._frame
+        status = None
+        if frame.has_status and frame.sample_type != FLOAT32:
+            status = status_words(self._payloads, frame.n_channels, frame.channels_per_converter)
+        return Chunk(data_uv, self.first, self.lost, self.restart, markers, status)
 
 
 def _counters(response: Response) -> Heartbeat | None:

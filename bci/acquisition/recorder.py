@@ -3,12 +3,15 @@
 Rules
 -----
 - Wire bytes are written in whole packets, unchanged; notes stand between packets only. Bytes that stay without
-  their delimiter for 100 ms or longer than a packet go into RAW notes, so the wire comes back bit for bit.
+  their delimiter for 100 ms or longer than a packet go into RAW notes, and so does all of a foreign wire, with its
+  dialect: the wire comes back bit for bit.
 - Recording never makes the reader of a port or a control loop wait: they put blocks into a queue, and a thread
-  of the recording's own encodes, writes and synchronises. It writes as soon as something is there, so another
-  process can read along, and has the disk confirm it every second.
-- A file that cannot be written to any more (disk full) ends after its last whole write; `error` says why, and
-  everything that came before stays readable.
+  of the recording's own encodes and writes as soon as something is there, so another process can read along. A
+  second thread has the disk confirm it every second: a disk that takes its time delays no write.
+- Before a disk is full `alarm` says so: at the latest one block ahead, earlier where the rate tells that ten
+  minutes are left. A file that cannot be written to any more ends after its last whole packet; `error` says why,
+  everything that came before stays readable, and the stream goes on.
+- A disk that takes nothing at all may let `MAX_WAITING_BYTES` wait; what comes beyond is left out, with a GAP note.
 - Files are for their owner alone (mode 0600), and an existing one is never overwritten.
 """
 
@@ -27,8 +30,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bci.acquisition._room import room_bytes
 from bci.errors import RecordingError
-from firmware_protocol import Arrivals, HostWriter, MarkerNote, Raw, Sent, Start
+from firmware_protocol import Arrivals, Dialect, Gap, HostWriter, MarkerNote, Raw, Sent, Start
 from firmware_protocol.limits import ARRIVAL_PERIOD_MS, MAX_CODED, RAW_AFTER_MS
 
 __all__ = ["RecordingEncoder", "RecordingWriter"]
@@ -37,6 +41,9 @@ ARRIVAL_NS = ARRIVAL_PERIOD_MS * 1_000_000
 RAW_NS = RAW_AFTER_MS * 1_000_000
 SYNC_NS = 1_000_000_000
 TICK_S = 0.05  # half of the shortest time after which something must be written
+BLOCK_BYTES = 1 << 20
+ALARM_S = 600
+MAX_WAITING_BYTES = 256 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -48,10 +55,13 @@ class RecordingEncoder:
     ----------
     nonce : int
         64 random bits that tell this file's notes from wire.
+    dialect : Dialect
+        Whose wire it is.
     """
 
-    def __init__(self, nonce: int) -> None:
+    def __init__(self, nonce: int, *, dialect: Dialect = Dialect.BFP) -> None:
         self._notes = HostWriter(nonce)
+        self._dialect = dialect
         self._tail = b""  # wire without its delimiter yet
         self._tail_since_ns = 0
         self._arrived = 0
@@ -64,6 +74,8 @@ class RecordingEncoder:
         """A block of wire bytes that came at `at_ns`."""
         self._arrivals.append((self._arrived, at_ns))
         self._arrived += len(data)
+        if self._dialect != Dialect.BFP:
+            return self._notes.encode(Raw(data, self._dialect)) + self.tick(at_ns)
         end = data.rfind(b"\0") + 1
         whole = self._tail + data[:end] if end else b""
         if end or not self._tail:
@@ -80,6 +92,10 @@ class RecordingEncoder:
 
     def marked(self, marker: MarkerNote) -> bytes:
         return self._notes.encode(marker)
+
+    def left_out(self, n_bytes: int, at_ns: int) -> bytes:
+        """Wire that came until `at_ns` and is not in the recording."""
+        return self._give_up_tail() + self._notes.encode(Gap(at_ns, f"{n_bytes} bytes: the disk took nothing"))
 
     def tick(self, now_ns: int) -> bytes:
         """What must not wait any longer at `now_ns`."""
@@ -116,6 +132,15 @@ class RecordingWriter:
         When the recording began, for people; time within it is monotonic.
     nonce : int, optional
         Default: random.
+    dialect : Dialect
+        Whose wire it is.
+
+    Attributes
+    ----------
+    error : RecordingError or None
+        Why the recording ended before its time; nothing more is written.
+    alarm : str
+        What will end it soon, for a person who can still do something about it; empty as long as there is room.
 
     Raises
     ------
@@ -130,25 +155,48 @@ class RecordingWriter:
         facts: Mapping[str, Any],
         wall_clock: datetime,
         nonce: int | None = None,
+        dialect: Dialect = Dialect.BFP,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.path = Path(path)
         self.error: RecordingError | None = None
+        self.alarm = ""
         self._clock_ns = clock_ns
-        self._encoder = RecordingEncoder(random.SystemRandom().getrandbits(64) if nonce is None else nonce)
+        random_nonce = random.SystemRandom().getrandbits(64)
+        self._encoder = RecordingEncoder(random_nonce if nonce is None else nonce, dialect=dialect)
         self._size = 0
-        self._synced_ns = clock_ns()
+        self._began_ns = self._synced_ns = clock_ns()
         self._dirty = False
         self._queue: queue.SimpleQueue[Callable[[], bytes] | None] = queue.SimpleQueue()
+        self._put_bytes = self._taken_bytes = self._left_out_bytes = 0
         self._fd = _create(self.path)
         start = {**facts, "wall_clock": wall_clock.isoformat(), "monotonic_ns": clock_ns()}
         self._write(self._encoder.start(start))
         self._sync()
-        self._thread = threading.Thread(target=self._run, name=f"record {self.path.name}", daemon=True)
-        self._thread.start()
+        self._look_ahead()
+        self._sync_due = threading.Event()
+        self._written_all = False
+        self._threads = [
+            threading.Thread(target=run, name=f"{what} {self.path.name}", daemon=True)
+            for what, run in (("record", self._run), ("synchronise", self._keep_synced))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return self._size
 
     def arrived(self, data: bytes, at_ns: int) -> None:
-        self._queue.put(lambda: self._encoder.arrived(data, at_ns))
+        if self._put_bytes - self._taken_bytes > MAX_WAITING_BYTES:
+            self._left_out_bytes += len(data)
+            return
+        if self._left_out_bytes:
+            n_bytes, self._left_out_bytes = self._left_out_bytes, 0
+            self._queue.put(lambda: self._encoder.left_out(n_bytes, at_ns))
+        self._put_bytes += len(data)
+        self._queue.put(lambda: self._encode(data, at_ns))
 
     def sent(self, data: bytes, at_ns: int) -> None:
         self._queue.put(lambda: self._encoder.sent(data, at_ns))
@@ -162,50 +210,86 @@ class RecordingWriter:
         if self._fd < 0:
             return
         self._queue.put(None)
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         os.close(self._fd)
         self._fd = -1
 
-    # ---- the recording's own thread ----
+    # ---- the recording's own threads ----
 
     def _run(self) -> None:
         going_on = True
         while going_on:
-            out = b""
+            out = []
             with contextlib.suppress(queue.Empty):
                 job = self._queue.get(timeout=TICK_S)
                 while job is not None:
-                    out += job()
+                    out.append(job())
                     job = self._queue.get_nowait()
                 going_on = False
             now_ns = self._clock_ns()
-            self._write(out + (self._encoder.tick(now_ns) if going_on else self._encoder.finish()))
-            if self._dirty and (not going_on or now_ns - self._synced_ns >= SYNC_NS):
-                self._sync()
+            out.append(self._encoder.tick(now_ns) if going_on else self._encoder.finish())
+            self._write(b"".join(out))
+            if self._dirty and now_ns - self._synced_ns >= SYNC_NS:
                 self._synced_ns = now_ns
+                self._look_ahead()
+                self._sync_due.set()
+        self._written_all = True
+        self._sync_due.set()
+
+    def _keep_synced(self) -> None:
+        while True:
+            self._sync_due.wait()
+            self._sync_due.clear()
+            last = self._written_all
+            if self._dirty:
+                self._sync()
+            if last:
+                return
+
+    def _encode(self, data: bytes, at_ns: int) -> bytes:
+        self._taken_bytes += len(data)
+        return self._encoder.arrived(data, at_ns)
 
     def _write(self, data: bytes) -> None:
-        """Append whole packets, or nothing: what a full disk took of them is taken back."""
+        """Append whole packets; what a full disk took of one is taken back."""
         if not data or self.error is not None:
             return
-        left = memoryview(data)
+        written = 0
         try:
-            while left:
-                left = left[os.write(self._fd, left) :]
+            with memoryview(data) as view:
+                while written < len(data):
+                    written += os.write(self._fd, view[written:])
         except OSError as err:
+            self._size += data.rfind(b"\0", 0, written) + 1
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self._size)
             self._stop_for(err)
             return
-        self._size += len(data)
+        self._size += written
         self._dirty = True
 
     def _sync(self) -> None:
+        self._dirty = False
         try:
             _sync_to_disk(self._fd)
         except OSError as err:
             self._stop_for(err)
-        self._dirty = False
+
+    def _look_ahead(self) -> None:
+        """Set or withdraw the alarm."""
+        room = room_bytes(self.path, written=self._size)
+        passed_s = (self._clock_ns() - self._began_ns) / 1e9
+        rate = self._size / passed_s if passed_s >= 1 else 0.0
+        before, self.alarm = self.alarm, ""
+        if room < max(BLOCK_BYTES, rate * ALARM_S):
+            lasts = f", about {room / rate / 60:.0f} minutes" if rate else ""
+            self.alarm = (
+                f"the disk of {self.path} has room for {room / 1e6:.1f} MB more{lasts}; free space, or go on "
+                "with a new recording on another disk"
+            )
+            if not before:
+                _log.warning("%s", self.alarm)
 
     def _stop_for(self, err: OSError) -> None:
         if self.error is None:

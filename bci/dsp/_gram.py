@@ -1,11 +1,16 @@
-"""The kernel of sliding covariances: Gram matrices of blocks of samples, summed oldest first.
+"""The kernel of sliding covariances: Gram matrices of blocks of samples, summed in an order fixed by their numbers.
 
 Rules:
 - Channels are padded to whole vectors of W = 8 lanes with zeros, so there is no scalar tail; of each symmetric matrix
   only the vectors on and right of the diagonal's block are computed.
 - Eight rows times eight lanes of a Gram matrix stay in registers while the samples of a chunk pass. Every element is a
   sum over samples in their order, one multiply-add each, so any cut into chunks gives the same bits.
-- `ring` holds per signal (band) and block a matrix (pitch, pitch) and a row of sums (pitch).
+- Blocks are counted from sample 0, and every `n_blocks` of them are a segment. A window is the end of one segment and
+  the beginning of the next: when a segment is whole, its blocks turn into sums of themselves and all behind them, from
+  the last to the first; the running segment is summed as it comes. So a window costs one addition of two sums, however
+  many blocks it has, and its bits depend on the block numbers alone, never on cuts or on what was before.
+- `ring` holds per signal (band) the blocks of a segment, then the sum of the running segment, then the window; each
+  is a matrix (pitch, pitch) and a row of sums (pitch).
 """
 
 from __future__ import annotations
@@ -25,8 +30,8 @@ __all__ = ["PLACE", "TILE", "adder", "pitch_of", "runner"]
 W = 8
 TILE = 64  # samples padded and taken at a time
 
-#: What `place` holds: slot of the running block, full blocks in a row, is the running block whole so far, step, blocks.
-PLACE = ("slot", "full", "whole", "step", "n_blocks")
+#: What `place` holds: full blocks in a row, is the running block whole so far, step, blocks.
+PLACE = ("full", "whole", "step", "n_blocks")
 
 
 def pitch_of(n_channels: int) -> int:
@@ -118,11 +123,11 @@ def plain_add_gram(x: Any, total: Any, scratch: Any) -> Any:
 def slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any) -> Any:
     """Take samples, emit the covariances that became due; returns their number, or -1 if x is not finite.
 
-    x: (n_signals, n_channels, n_samples), any strides. ring: (n_signals, n_blocks + 1, pitch * (pitch + 1)), the last
-    block being scratch. ends: (k,). covs: (k, n_signals, n_channels, n_channels).
+    x: (n_signals, n_channels, n_samples), any strides. ring: (n_signals, n_blocks + 2, pitch * (pitch + 1)).
+    ends: (k,). covs: (k, n_signals, n_channels, n_channels).
     """
     n_signals, n, n_samples = x.shape
-    step, n_blocks = place[3], place[4]
+    step, n_blocks = place[2], place[3]
     pitch = (n + W - 1) // W * W
     sums = pitch * pitch
     scratch = np.zeros(TILE * pitch)
@@ -138,13 +143,14 @@ def slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any) -> An
     t = 0
     while t < n_samples:
         phase = (first + t) % step
+        slot = (first + t) // step % n_blocks
         m = min(TILE, n_samples - t, step - phase)
         if phase == 0:
-            place[2] = 1
-            ring[:, place[0]] = 0.0
-        if place[2] == 1:
+            place[1] = 1
+            ring[:, slot] = 0.0
+        if place[1] == 1:
             for b in range(n_signals):
-                block = ring[b, place[0]]
+                block = ring[b, slot]
                 for i in range(m):
                     for c in range(n):
                         scratch[i * pitch + c] = x[b, c, t + i]
@@ -152,23 +158,37 @@ def slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any) -> An
                         block[sums + c] += scratch[i * pitch + c]
                 _add_grams(scratch, m, pitch, block, 0)
             if phase + m == step:
-                place[1] = min(place[1] + 1, n_blocks)
-                place[0] = (place[0] + 1) % n_blocks
-                if place[1] == n_blocks:
-                    for b in range(n_signals):
-                        total = ring[b, n_blocks]
-                        total[:] = 0.0
-                        for k in range(
-                            n_blocks
-                        ):  # oldest first: the order, and so the last bit, never changes
-                            block = ring[b, (place[0] + k) % n_blocks]
-                            for i in range(len(total)):
-                                total[i] += block[i]
-                        finish(total, n, pitch, n_blocks * step, covs[emitted, b])
+                place[0] = min(place[0] + 1, n_blocks)
+                for b in range(n_signals):
+                    close_block(ring[b], slot, n_blocks)
+                    if place[0] == n_blocks:
+                        finish(ring[b, n_blocks + 1], n, pitch, n_blocks * step, covs[emitted, b])
+                if place[0] == n_blocks:
                     ends[emitted] = first + t + m
                     emitted += 1
         t += m
     return emitted
+
+
+@kernel
+def close_block(blocks: Any, slot: Any, n_blocks: Any) -> Any:
+    """Block `slot` is whole: add it to the running segment, and write the sum of the window that it ends."""
+    block, running, window = blocks[slot], blocks[n_blocks], blocks[n_blocks + 1]
+    if slot == 0:
+        running[:] = 0.0
+    for i in range(len(block)):
+        running[i] += block[i]
+    if slot < n_blocks - 1:
+        before = blocks[slot + 1]
+        for i in range(len(block)):
+            window[i] = before[i] + running[i]
+        return
+    for i in range(len(block)):
+        window[i] = running[i]
+    for k in range(n_blocks - 2, 0, -1):  # the segment is whole; its first block is in no later window
+        here, behind = blocks[k], blocks[k + 1]
+        for i in range(len(here)):
+            here[i] += behind[i]
 
 
 @kernel
@@ -186,7 +206,7 @@ def finish(total: Any, n: Any, pitch: Any, n_window: Any, cov: Any) -> Any:
 def plain_slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any) -> Any:
     """`slide` in plain loops: the twin for tests, and for a machine where vectors do not work."""
     n_signals, n, n_samples = x.shape
-    step, n_blocks = place[3], place[4]
+    step, n_blocks = place[2], place[3]
     pitch = (n + W - 1) // W * W
     for b in range(n_signals):
         for c in range(n):
@@ -195,27 +215,25 @@ def plain_slide(x: Any, first: Any, ring: Any, place: Any, ends: Any, covs: Any)
                     return -1
     emitted = 0
     for t in range(n_samples):
+        slot = (first + t) // step % n_blocks
         if (first + t) % step == 0:
-            place[2] = 1
-            ring[:, place[0]] = 0.0
-        if place[2] == 0:
+            place[1] = 1
+            ring[:, slot] = 0.0
+        if place[1] == 0:
             continue
         for b in range(n_signals):
-            block = ring[b, place[0]]
+            block = ring[b, slot]
             for i in range(n):
                 block[pitch * pitch + i] += x[b, i, t]
                 for j in range(i, n):
                     block[i * pitch + j] += x[b, i, t] * x[b, j, t]
         if (first + t + 1) % step == 0:
-            place[1] = min(place[1] + 1, n_blocks)
-            place[0] = (place[0] + 1) % n_blocks
-            if place[1] == n_blocks:
-                for b in range(n_signals):
-                    total = ring[b, n_blocks]
-                    total[:] = 0.0
-                    for k in range(n_blocks):
-                        total += ring[b, (place[0] + k) % n_blocks]
-                    finish(total, n, pitch, n_blocks * step, covs[emitted, b])
+            place[0] = min(place[0] + 1, n_blocks)
+            for b in range(n_signals):
+                close_block(ring[b], slot, n_blocks)
+                if place[0] == n_blocks:
+                    finish(ring[b, n_blocks + 1], n, pitch, n_blocks * step, covs[emitted, b])
+            if place[0] == n_blocks:
                 ends[emitted] = first + t + 1
                 emitted += 1
     return emitted

@@ -24,9 +24,10 @@ I64 = NDArray[np.int64]
 class SlidingCovariance:
     """Covariance of the last `window_samples`, given whenever the sample number is a multiple of `step_samples`.
 
-    The window is summed from blocks of `step_samples` that are anchored to the sample number, always oldest first,
-    so any cut of the signal gives the same bits, and no running update drifts over hours. Nothing is given before a
-    window is full; a jump in `first_sample` or a `reset` empties it, so no window ever spans a gap.
+    The window is summed from blocks of `step_samples` that are anchored to the sample number, in an order that depends
+    on nothing else, so any cut of the signal gives the same bits, and no running update drifts over hours. A covariance
+    costs the same however long the window is. Nothing is given before a window is full; a jump in `first_sample` or a
+    `reset` empties it, so no window ever spans a gap.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ class SlidingCovariance:
         self.step_samples = int(step_samples)
         n_blocks = self.window_samples // self.step_samples
         pitch = _gram.pitch_of(self.n_channels)
-        self._ring = np.zeros((n_bands or 1, n_blocks + 1, pitch * (pitch + 1)))
-        self._place = np.array([0, 0, 0, self.step_samples, n_blocks], dtype=np.int64)
+        self._ring = np.zeros((n_bands or 1, n_blocks + 2, pitch * (pitch + 1)))
+        self._place = np.array([0, 0, self.step_samples, n_blocks], dtype=np.int64)
         self._next: int | None = None
         self._run = _gram.runner()
 
@@ -109,7 +110,7 @@ class SlidingCovariance:
 
     def reset(self) -> None:
         """Empty the window."""
-        self._place[:3] = 0
+        self._place[:2] = 0
         self._next = None
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -125,10 +126,10 @@ class SlidingCovariance:
         """Go on from a saved `state`, bit for bit. ShapeError if it comes from another window or montage."""
         ring = np.asarray(state["ring"], dtype=np.float64)
         place = np.asarray(state["place"], dtype=np.int64)
-        if ring.shape != self._ring.shape or (place[3:] != self._place[3:]).any():
+        if ring.shape != self._ring.shape or (place[2:] != self._place[2:]).any():
             raise ShapeError(
-                f"the saved covariance state has shape {ring.shape} and steps {place[3:]}, "
-                f"expected {self._ring.shape} and {self._place[3:]}"
+                f"the saved covariance state has shape {ring.shape} and steps {place[2:]}, "
+                f"expected {self._ring.shape} and {self._place[2:]}"
             )
         self._ring[:] = ring
         self._place[:] = place

@@ -60,7 +60,7 @@ def test_the_covariance_kernel_equals_its_plain_twin(n_channels: int) -> None:
     pitch = _gram.pitch_of(n_channels)
     outputs = []
     for run in (_gram.runner(), _gram.plain_slide):
-        ring, place = np.zeros((1, 5, pitch * (pitch + 1))), np.array([0, 0, 0, 20, 4])
+        ring, place = np.zeros((1, 6, pitch * (pitch + 1))), np.array([0, 0, 20, 4])
         ends, covs = np.zeros(20, np.int64), np.zeros((20, 1, n_channels, n_channels))
         k = run(x, 7, ring, place, ends, covs)
         outputs.append((ends[:k], covs[:k]))
