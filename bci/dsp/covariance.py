@@ -108,6 +108,11 @@ class SlidingCovariance:
         self._next = after
         return ends[:k], covs[:k, 0] if self.n_bands is None else covs[:k]
 
+    @property
+    def kernel_arrays(self) -> tuple[NDArray[Any], I64]:
+        """Sums of blocks and the place in them, as the kernel takes them: for one fused with others."""
+        return self._ring, self._place
+
     def reset(self) -> None:
         """Empty the window."""
         self._place[:2] = 0

@@ -197,15 +197,32 @@ class FilterBank:
         """
         x = checked_signal(x_uv, self.n_channels, F64)
         if not self._started and x.shape[1]:
-            if not np.isfinite(x).all():
-                raise not_finite("a filter bank")
-            for packed, rest in zip(self._packed, self._rest, strict=True):
-                _sos.set_states(packed, rest[:, :, None] * x[:, 0])
-            self._started = True
+            self.start(x)
         y = _empty((len(self.bands), x.shape[1], self.n_channels)).transpose(0, 2, 1)
         if self._run(x, y, self._packed, self._form):
             raise not_finite("a filter bank")
         return y
+
+    def start(self, x_uv: Signal) -> None:
+        """Put all bands into the steady state of the first sample of `x_uv`; `process` does so by itself.
+
+        Raises NonFiniteError if `x_uv` holds NaN or infinity.
+        """
+        if not np.isfinite(x_uv).all():
+            raise not_finite("a filter bank")
+        for packed, rest in zip(self._packed, self._rest, strict=True):
+            _sos.set_states(packed, rest[:, :, None] * x_uv[:, 0])
+        self._started = True
+
+    @property
+    def started(self) -> bool:
+        """Whether a sample came since construction or `reset`."""
+        return self._started
+
+    @property
+    def kernel_arrays(self) -> tuple[Signal, str]:
+        """Coefficients and running states, and the form, as the kernel takes them: for one fused with others."""
+        return self._packed, self._form
 
     def reset(self) -> None:
         """Forget the past; the next sample starts all bands anew."""
