@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numba import literally, types
 
-from bci.dsp._eigh import eigh_rows
 from bci.dsp._gram import close_block, plain_slide, slide
+from bci.dsp._rows import combine_rows, dot_rows
 from bci.dsp._simd import array_type, compiled, plain
 from bci.dsp._sos import bank_run, plain_bank_run
+from bci.dsp._spd_log import log_spd, n_scratch, pitch_of, plain_log_spd
 from bci.jit import kernel
 
 __all__ = ["csp_runner", "csp_scores", "log_scores", "members_runner", "n_work"]
@@ -25,8 +26,8 @@ F64, I64 = np.float64, np.int64
 
 
 def n_work(n_channels: int) -> int:
-    """Rows of n_channels numbers that `log_scores` works in."""
-    return 4 * n_channels + 3
+    """Numbers that `log_scores` works in."""
+    return 2 * n_channels * pitch_of(n_channels) + n_scratch(n_channels)
 
 
 def members_runner(form: str) -> Callable[..., int]:
@@ -44,11 +45,12 @@ def members_runner(form: str) -> Callable[..., int]:
         array_type(I64, 1),
         array_type(F64, 4),
         array_type(I64, 1),
+        array_type(F64, 2),
         array_type(F64, 3),
-        array_type(F64, 4),
         array_type(F64, 2),
         array_type(F64, 1),
-        array_type(F64, 2),
+        array_type(F64, 3),
+        array_type(F64, 1),
         array_type(F64, 1),
         array_type(I64, 1),
         array_type(F64, 2),
@@ -90,6 +92,7 @@ def members_step(
     weights: Any,
     bias: Any,
     mix: Any,
+    table: Any,
     work: Any,
     one: Any,
     ends: Any,
@@ -98,8 +101,9 @@ def members_step(
     """Take samples; returns how many decisions fell due, or -1 if x is not finite (nothing has been taken then).
 
     x: (n_channels, n_samples), any strides. clean: (n_bands, n_channels, tile). covs: (k, n_bands, n, n) scratch.
-    band_of: (m,). whitening: (m, n, n). weights: (m, n_classes, n, n). bias: (m, n_classes). mix: (m + 1,), the share
-    of each member and the bound of its centred scores. work, one: scratch, (n_work(n), n) and (n_classes,).
+    band_of: (m,). whitening: (m, n * pitch). weights: (m, n_classes, n * pitch), rows padded with zeros.
+    bias: (m, n_classes). mix: (m + 1,), the share of each member and the bound of its centred scores.
+    table: `quadrature()`. work, one: scratch, (n_work(n),) and (n_classes,).
     ends: (k,). scores: (k, n_classes + m), the mixed scores and the distance from the reference of each member.
     """
     n_samples, tile = x.shape[1], clean.shape[2]
@@ -113,9 +117,8 @@ def members_step(
         bank_run(x[:, t : t + m], y, packed, literally(form))
         due = slide(y, first + t, ring, place, ends[emitted:], covs)
         for k in range(due):
-            mix_members(
-                covs[k], n_window, band_of, whitening, weights, bias, mix, work, one, scores[emitted + k]
-            )
+            out = scores[emitted + k]
+            score_members(covs[k], n_window, band_of, whitening, weights, bias, mix, table, work, one, out)
         emitted += due
     return emitted
 
@@ -135,6 +138,7 @@ def plain_members_step(
     weights: Any,
     bias: Any,
     mix: Any,
+    table: Any,
     work: Any,
     one: Any,
     ends: Any,
@@ -142,6 +146,7 @@ def plain_members_step(
 ) -> Any:
     """`members_step` on the plain twins of the kernels that it calls."""
     n_samples, tile = x.shape[1], clean.shape[2]
+    n_window = place[2] * place[3]
     if not_finite(x):
         return -1
     emitted = 0
@@ -152,13 +157,15 @@ def plain_members_step(
         due = plain_slide(y, first + t, ring, place, ends[emitted:], covs)
         for k in range(due):
             out = scores[emitted + k]
-            mix_members(covs[k], place[2] * place[3], band_of, whitening, weights, bias, mix, work, one, out)
+            plain_score_members(
+                covs[k], n_window, band_of, whitening, weights, bias, mix, table, work, one, out
+            )
         emitted += due
     return emitted
 
 
 @kernel
-def mix_members(
+def score_members(
     covs: Any,
     n_window: Any,
     band_of: Any,
@@ -166,22 +173,54 @@ def mix_members(
     weights: Any,
     bias: Any,
     mix: Any,
+    table: Any,
     work: Any,
     one: Any,
     out: Any,
 ) -> Any:
     """Scores of one decision. covs: (n_bands, n, n); out: (n_classes + m,); the others as in `members_step`."""
     n_members, n_classes = bias.shape
-    bound = mix[n_members]
     out[:n_classes] = 0.0
     for j in range(n_members):
         cov = covs[band_of[j]]
-        out[n_classes + j] = log_scores(cov, n_window, whitening[j], weights[j], bias[j], work, one)
-        mean = one.sum() / n_classes
-        for c in range(n_classes):  # min and max would turn NaN into a number
-            centred = one[c] - mean
-            centred = bound if centred > bound else (-bound if centred < -bound else centred)
-            out[c] += mix[j] * centred
+        out[n_classes + j] = log_scores(cov, n_window, whitening[j], weights[j], bias[j], table, work, one)
+        mix_in(one, mix[j], mix[n_members], out)
+
+
+@kernel
+def plain_score_members(
+    covs: Any,
+    n_window: Any,
+    band_of: Any,
+    whitening: Any,
+    weights: Any,
+    bias: Any,
+    mix: Any,
+    table: Any,
+    work: Any,
+    one: Any,
+    out: Any,
+) -> Any:
+    """`score_members` on plain loops."""
+    n_members, n_classes = bias.shape
+    out[:n_classes] = 0.0
+    for j in range(n_members):
+        cov = covs[band_of[j]]
+        out[n_classes + j] = plain_log_scores(
+            cov, n_window, whitening[j], weights[j], bias[j], table, work, one
+        )
+        mix_in(one, mix[j], mix[n_members], out)
+
+
+@kernel
+def mix_in(one: Any, share: Any, bound: Any, out: Any) -> Any:
+    """Add a member's scores, centred and bounded, with its share."""
+    n_classes = len(one)
+    mean = one.sum() / n_classes
+    for c in range(n_classes):  # min and max would turn NaN into a number
+        centred = one[c] - mean
+        centred = bound if centred > bound else (-bound if centred < -bound else centred)
+        out[c] += share * centred
 
 
 @kernel
@@ -195,19 +234,68 @@ def not_finite(x: Any) -> Any:
 
 
 @kernel
-def log_scores(cov: Any, n_window: Any, whitening: Any, weights: Any, bias: Any, work: Any, out: Any) -> Any:
+def log_scores(
+    cov: Any, n_window: Any, whitening: Any, weights: Any, bias: Any, table: Any, work: Any, out: Any
+) -> Any:
     """Linear functions of the logarithm of one covariance, shrunk and whitened; returns its distance.
 
-    out[k] = sum of weights[k] ∘ log(whitening · oas(cov) · whitening) + bias[k]; NaN if cov is not positive definite.
-    work: (n_work(n), n).
+    out[c] = sum of weights[c] ∘ log(whitening · oas(cov) · whitening) + bias[c]; NaN if cov is not positive definite.
+    cov: (n, n). whitening, weights[c]: (n * pitch,), rows padded with zeros. work: (n_work(n),).
+    """
+    n, size = len(cov), len(whitening)
+    pitch = size // n
+    a, half, scratch = work[:size], work[size : 2 * size], work[2 * size :]
+    shrink_padded(cov, n_window, a)
+    for i in range(n):
+        combine_rows(half, i * pitch, whitening, i * pitch, a, 0, pitch, n, pitch // 8)
+    for i in range(n):
+        combine_rows(a, i * pitch, half, i * pitch, whitening, 0, pitch, n, pitch // 8)
+    log_spd(a, half, n, table, scratch)
+    for c in range(len(weights)):
+        out[c] = dot_rows(weights[c], 0, half, 0, size // 8) + bias[c]
+    return np.sqrt(dot_rows(half, 0, half, 0, size // 8))
+
+
+@kernel
+def plain_log_scores(
+    cov: Any, n_window: Any, whitening: Any, weights: Any, bias: Any, table: Any, work: Any, out: Any
+) -> Any:
+    """`log_scores` in plain loops."""
+    n, size = len(cov), len(whitening)
+    pitch = size // n
+    a, half, scratch = work[:size], work[size : 2 * size], work[2 * size :]
+    shrink_padded(cov, n_window, a)
+    half[:] = 0.0
+    for i in range(n):
+        for k in range(n):
+            for j in range(n):
+                half[i * pitch + j] += whitening[i * pitch + k] * a[k * pitch + j]
+    a[:] = 0.0
+    for i in range(n):
+        for k in range(n):
+            for j in range(n):
+                a[i * pitch + j] += half[i * pitch + k] * whitening[k * pitch + j]
+    plain_log_spd(a, half, n, table, scratch)
+    for c in range(len(weights)):
+        out[c] = bias[c]
+        for k in range(size):
+            out[c] += weights[c, k] * half[k]
+    distance = 0.0
+    for k in range(size):
+        distance += half[k] * half[k]
+    return np.sqrt(distance)
+
+
+@kernel
+def shrink_padded(cov: Any, n_window: Any, a: Any) -> Any:
+    """a = oas(cov), rows padded with zeros.
 
     References
     ----------
     .. [1] Chen et al. 2010, equation 23 (see `bci.dsp.oas`).
     """
     n = len(cov)
-    a, t, rows = work[:n], work[n : 2 * n], work[2 * n : 3 * n]
-    values = work[4 * n + 2]
+    pitch = len(a) // n
     square, trace = 0.0, 0.0
     for i in range(n):
         trace += cov[i, i]
@@ -221,43 +309,10 @@ def log_scores(cov: Any, n_window: Any, whitening: Any, weights: Any, bias: Any,
     alpha = above / below if below > above else 1.0
     for i in range(n):
         for j in range(n):
-            t[i, j] = alpha * variance * whitening[i, j]
-        for k in range(n):
-            f = (1.0 - alpha) * whitening[i, k]
-            for j in range(n):
-                t[i, j] += f * cov[k, j]
-    for i in range(n):
-        for j in range(n):
-            a[i, j] = 0.0
-        for k in range(n):
-            f = t[i, k]
-            for j in range(n):
-                a[i, j] += f * whitening[k, j]
-    if not eigh_rows(a, values, rows, work[3 * n : 4 * n + 2]):
-        values[:] = np.nan
-    distance = 0.0
-    for i in range(n):
-        for j in range(n):
-            t[i, j] = 0.0
-    for r in range(n):
-        logarithm = np.log(values[r])
-        distance += logarithm * logarithm
-        for i in range(n):
-            f = logarithm * rows[r, i]
-            for j in range(n):
-                t[i, j] += f * rows[r, j]
-    sums = values
-    for k in range(len(weights)):
-        for j in range(n):
-            sums[j] = 0.0
-        for i in range(n):  # a sum per column: the inner loop has no order to keep, so it runs in vectors
-            for j in range(n):
-                sums[j] += weights[k, i, j] * t[i, j]
-        total = bias[k]
-        for j in range(n):
-            total += sums[j]
-        out[k] = total
-    return np.sqrt(distance)
+            a[i * pitch + j] = (1.0 - alpha) * cov[i, j]
+        for j in range(n, pitch):
+            a[i * pitch + j] = 0.0
+        a[i * pitch + i] += alpha * variance
 
 
 @kernel

@@ -147,6 +147,7 @@ class TangentStep(_Step):
         shares: F64,
         clip: float = np.inf,
     ) -> None:
+        from bci.dsp._spd_log import quadrature
         from bci.pipeline import _fused_kernels
 
         super().__init__(bands, n_channels, window_samples, step_samples)
@@ -164,11 +165,12 @@ class TangentStep(_Step):
             self._place,
             self._covs,
             np.array(band_of, dtype=np.int64),
-            np.ascontiguousarray(whitening, dtype=np.float64),
-            np.ascontiguousarray(weights, dtype=np.float64),
+            _padded(whitening),
+            _padded(weights),
             np.ascontiguousarray(bias, dtype=np.float64),
             np.append(shares, clip),
-            np.zeros((_fused_kernels.n_work(n_channels), n_channels)),
+            quadrature(),
+            np.zeros(_fused_kernels.n_work(n_channels)),
             np.zeros(self._n_classes),
         )
         self._width = self._n_classes + m
@@ -266,3 +268,13 @@ class CspStep(_Step):
 
     def _empty_window(self) -> None:
         self._place[:2] = 0
+
+
+def _padded(matrices: F64) -> F64:
+    """Matrices (…, n, n) as flat rows (…, n * pitch), padded with zeros to whole vectors."""
+    from bci.dsp._spd_log import pitch_of
+
+    n = matrices.shape[-1]
+    padded = np.zeros((*matrices.shape[:-1], pitch_of(n)))
+    padded[..., :n] = matrices
+    return padded.reshape(*matrices.shape[:-2], -1)
