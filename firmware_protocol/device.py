@@ -25,6 +25,7 @@ from firmware_protocol.codes import (
     LeadOff,
     LogLevel,
     Opcode,
+    Pattern,
     Status,
 )
 from firmware_protocol.errors import FrameError
@@ -117,6 +118,11 @@ class ReferenceDevice:
     def uv_per_count(self) -> tuple[float, ...]:
         """Per channel, at its present gain."""
         return self._setup.uv_per_count
+
+    @property
+    def pattern(self) -> Pattern:
+        """What it sends in place of samples; OFF: nothing."""
+        return self._setup.pattern
 
     @property
     def lead_off(self) -> LeadOff:

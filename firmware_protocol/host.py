@@ -8,6 +8,7 @@ notes and put back where they stood. The first packet of a file is START, which 
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _HOST_BYTE = bytes([VERSION << 4 | Type.HOST])
+_BEHIND_DELIMITER = re.compile(rb"\x00[^\x00]" + re.escape(_HOST_BYTE))
 _PART = HOST_PAYLOADS[HostKind.START].struct
 _PAIR = HOST_PAYLOADS[HostKind.ARRIVAL].struct
 _TIME = HOST_PAYLOADS[HostKind.TX].struct  # of TX and GAP
@@ -187,20 +189,18 @@ class Splitter:
 
     def _take(self, buffer: bytes, end: int) -> list[bytes | Note]:
         found: list[bytes | Note] = []
-        wire_from = at = 0
-        while at < end:
+        wire_from = 0
+        for at in _host_like(buffer, end):
+            self._at_start &= at == 0
             after = buffer.index(b"\x00", at) + 1
-            # Type HOST is never 0, so it stands plainly behind the first code byte.
-            if after - at > HOST.size and buffer[at + 1 : at + 2] == _HOST_BYTE:
-                note = self._note(buffer[at : after - 1])
-                if note is not None:
-                    if wire_from < at:
-                        found.append(buffer[wire_from:at])
-                    if not isinstance(note, Host):
-                        found.append(note)
-                    wire_from = after
-            self._at_start = False
-            at = after
+            note = self._note(buffer[at : after - 1]) if after - at > HOST.size else None
+            if note is not None:
+                if wire_from < at:
+                    found.append(buffer[wire_from:at])
+                if not isinstance(note, Host):
+                    found.append(note)
+                wire_from = after
+        self._at_start &= end == 0
         if wire_from < end:
             found.append(buffer[wire_from:end])
         return found
@@ -243,6 +243,17 @@ class Splitter:
         except (struct.error, ValueError, IndexError):
             pass
         return host  # a kind of a later version, or one this program cannot read: a note all the same, never wire
+
+
+def _host_like(buffer: bytes, end: int) -> Iterator[int]:
+    """Where a packet begins whose first byte may be that of a HOST packet; gigabytes of wire are searched so.
+
+    Type HOST is never 0, so it stands plainly behind the first code byte.
+    """
+    if end and buffer[1:2] == _HOST_BYTE:
+        yield 0
+    for match in _BEHIND_DELIMITER.finditer(buffer, 0, end):
+        yield match.start() + 1
 
 
 def wire_of(pieces: Iterable[bytes]) -> Iterator[bytes]:

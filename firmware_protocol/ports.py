@@ -201,4 +201,6 @@ def _errno_of(err: BaseException | None) -> int | None:
 
 def _reason(err: Exception) -> str:
     code = _errno_of(err)
+    if code is None and "readiness to read" in str(err):
+        return "it was unplugged, or its program ended"  # pyserial's words for the end of a file
     return os.strerror(code) if code is not None else str(err)

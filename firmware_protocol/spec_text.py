@@ -28,7 +28,17 @@ from firmware_protocol.frames import Command, Data, Event, Frame, Heartbeat, Hos
 from firmware_protocol.layout import COMMANDS, HOST_PAYLOADS, PACKETS, Field
 from firmware_protocol.limits import CRC_SIZE, LIMITS
 
-__all__ = ["FAULT_TEXT", "FLAG_TEXT", "STATUS_TEXT", "spec_tables", "with_tables", "worked_frames"]
+__all__ = [
+    "FAULT_TEXT",
+    "FLAG_TEXT",
+    "STATE_TEXT",
+    "STATUS_TEXT",
+    "TYPE_TEXT",
+    "kind_name",
+    "spec_tables",
+    "with_tables",
+    "worked_frames",
+]
 
 _Code = TypeVar("_Code", bound=IntEnum | IntFlag)
 
@@ -165,7 +175,7 @@ def _list(number: str, name: str, texts: Mapping[_Code, str], *, bits: bool = Fa
 
 
 def _fields(fields: tuple[Field, ...], tail: str = "", *, crc: bool = False) -> str:
-    rows = [(str(f.offset), str(f.size), f.name, _kind(f.code), f.unit, f.text) for f in fields]
+    rows = [(str(f.offset), str(f.size), f.name, kind_name(f.code), f.unit, f.text) for f in fields]
     end = sum(f.size for f in fields)
     if tail:
         rows.append((str(end), "…", "", "", "", tail))
@@ -174,7 +184,8 @@ def _fields(fields: tuple[Field, ...], tail: str = "", *, crc: bool = False) -> 
     return _table(("offset", "size", "field", "kind", "unit", "rule"), rows)
 
 
-def _kind(code: str) -> str:
+def kind_name(code: str) -> str:
+    """What the specification calls a `struct` code."""
     kinds = {
         "B": "u8",
         "H": "u16",
@@ -204,7 +215,7 @@ def _names(fields: tuple[Field, ...], more: str) -> str:
     parts = []
     for f in fields:
         text = f" ({f.text})" if f.text and len(fields) < 6 else ""
-        parts.append(f"{f.name} {_kind(f.code)}{text}")
+        parts.append(f"{f.name} {kind_name(f.code)}{text}")
     return ", ".join([*parts, *([more] if more else [])]) or "—"
 
 

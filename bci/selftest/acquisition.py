@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bci.selftest import _acquisition_recording
 from bci.selftest._check import Check
 
 __all__ = ["CHECKS"]
 
-CHECKS: list[Check] = []
+CHECKS: list[Check] = [*_acquisition_recording.CHECKS]

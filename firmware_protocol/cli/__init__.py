@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    except (ProtocolError, OSError) as err:
+    except ProtocolError as err:
         print(f"frame-validator: {err}", file=sys.stderr)
+        return 2
+    except OSError as err:
+        print(f"frame-validator: {err.filename or ''}: {err.strerror or err}", file=sys.stderr)
         return 2
     return status

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from firmware_protocol.codec import Decoder, encode_command
@@ -43,7 +43,7 @@ class Plan:
     reboot_s: float = 0.0  # how long to wait for somebody to reset the device; 0: do not
     seed: int | None = None
     overload: bool = True
-    max_findings: int = 20  # of each rule, kept in full
+    selection: Selection = field(default_factory=Selection)  # of rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,14 @@ class NoAnswer(Exception):
 
 
 class Skip(Exception):
-    """A step does not apply to this device or line; its text says why."""
+    """A step does not apply to this device or line; its text says why.
+
+    `see`: the step that has failed for the same reason; if it has not, this one does.
+    """
+
+    def __init__(self, why: str, *, see: str = "") -> None:
+        super().__init__(why)
+        self.see = see
 
 
 class Host:
@@ -121,8 +128,9 @@ class Host:
 
     def _checker(self, ignore: frozenset[str]) -> Checker:
         # The suite sends damage on purpose, so what the device counts of it is no remark.
-        selection = Selection(ignore=("FP506", *sorted(ignore)), keep=self.plan.max_findings)
-        return Checker(selection=selection, baud=self.plan.baud)
+        chosen = self.plan.selection
+        silent = (*chosen.ignore, "FP506", *sorted(ignore))
+        return Checker(selection=replace(chosen, ignore=silent, max_errors=0), baud=self.plan.baud)
 
     def listen_apart(self, ignore: frozenset[str]) -> None:
         """From here on the passive rules begin anew, some of them silent: what follows is provoked."""
@@ -144,23 +152,28 @@ class Host:
         self.checkers[-1].sent(Sent(int(self.now_s * 1e9), data))
         self.line.write(data)
 
-    def listen(self, seconds: float, until: Callable[[Frame], bool] | None = None) -> Heard | None:
-        """Listen for `seconds`, or up to the first packet that `until` is true of, which is returned."""
+    def listen(
+        self, seconds: float, until: Callable[[Frame], bool] | None = None, *, since: int | None = None
+    ) -> Heard | None:
+        """Listen for `seconds`, or up to the first packet that `until` is true of, which is returned.
+
+        `since`: packets from this place of `heard` on are looked at too.
+        """
         end_s = self.now_s + seconds
-        seen = len(self.heard)
+        seen = len(self.heard) if since is None else since
         while True:
-            now_s = self.now_s
-            if self.keepalive_s is not None and now_s >= self._keepalive_due_s:
-                self._keepalive_due_s = now_s + self.keepalive_s
-                self.send(Opcode.KEEPALIVE)
-            self._hear(max(0.0, min(_TICK_S, end_s - now_s)))
             if until is not None:
                 for heard in self.heard[seen:]:
                     if until(heard.frame):
                         return heard
                 seen = len(self.heard)
-            if self.now_s >= end_s:
+            now_s = self.now_s
+            if self.keepalive_s is not None and now_s >= self._keepalive_due_s:
+                self._keepalive_due_s = now_s + self.keepalive_s
+                self.send(Opcode.KEEPALIVE)
+            if now_s >= end_s:
                 return None
+            self._hear(max(0.0, min(_TICK_S, end_s - now_s)))
 
     def quiet(self, seconds: float, at_most_s: float) -> None:
         """Listen until nothing but INFO, HEARTBEAT and DATA came for `seconds`."""
@@ -241,23 +254,23 @@ class Host:
 
     def send_all(self, commands: list[Command]) -> list[Exchange]:
         """Send COMMANDs back to back."""
-        exchanges = []
-        for command in commands:
-            exchange = Exchange(command, self.now_s)
-            if command.opcode != Opcode.KEEPALIVE:
-                self._asked[command.request_id] = exchange
-                self.exchanges.append(exchange)
-                del self.exchanges[:-_KEPT_EXCHANGES]
-            exchanges.append(exchange)
-        if len(self._asked) > 2 * _KEPT_EXCHANGES:
-            for request_id in list(self._asked)[:_KEPT_EXCHANGES]:
-                del self._asked[request_id]
+        exchanges = [self.track(command) for command in commands]
         self.write(b"".join(map(encode_command, commands)))
         return exchanges
 
-    def ask(
-        self, opcode: int, *arguments: int, more: bytes = b"", request_id: int | None = None
-    ) -> Response:
+    def track(self, command: Command) -> Exchange:
+        """Look out for the answer to a COMMAND that is on its way from now on."""
+        exchange = Exchange(command, self.now_s)
+        if command.opcode != Opcode.KEEPALIVE:
+            self._asked[command.request_id] = exchange
+            self.exchanges.append(exchange)
+            del self.exchanges[:-_KEPT_EXCHANGES]
+        if len(self._asked) > 2 * _KEPT_EXCHANGES:
+            for request_id in list(self._asked)[:_KEPT_EXCHANGES]:
+                del self._asked[request_id]
+        return exchange
+
+    def ask(self, opcode: int, *arguments: int, more: bytes = b"", request_id: int | None = None) -> Response:
         """The answer to a COMMAND, sent again with the same request id if none comes.
 
         Raises
@@ -295,6 +308,10 @@ class Host:
         coded = self._wire.stretch(frame.offset)
         return frame.offset, frame.offset + max(len(coded), 1)
 
+    def place(self, frame: Frame) -> int:
+        """Of a packet among those heard in this step."""
+        return next((k for k, heard in enumerate(self.heard) if heard.frame is frame), 0)
+
     def hit(
         self, text: str, got: str = "", expected: str = "", *, frame: Frame | None = None, key: str = ""
     ) -> Hit:
@@ -306,7 +323,7 @@ class Host:
     def window(self, span: tuple[int, int]) -> tuple[int, bytes]:
         """Wire bytes around a place, as far as they are still there: where they begin, and they."""
         start = max(span[0] - 8, self._wire.start)
-        return start, self._wire.bytes(start, max(start + 32, min(span[1], start + 64)))
+        return start, self._wire.part(start, max(start + 32, min(span[1], start + 64)))
 
 
 def words(opcode: int, payload: bytes = b"") -> str:
@@ -315,7 +332,11 @@ def words(opcode: int, payload: bytes = b"") -> str:
     if not payload:
         return name
     form = COMMANDS.get(Opcode(opcode)) if opcode in frozenset(Opcode) else None
-    if form is None or len(payload) < form.struct.size or (len(payload) > form.struct.size) != bool(form.more_arguments):
+    if (
+        form is None
+        or len(payload) < form.struct.size
+        or (len(payload) > form.struct.size) != bool(form.more_arguments)
+    ):
         shown = payload[:8].hex(" ") + (" …" if len(payload) > 8 else "")
         return f"{name} with {len(payload)} bytes ({shown})"
     arguments = [str(value) for value in form.struct.unpack_from(payload)]

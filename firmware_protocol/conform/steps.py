@@ -30,13 +30,14 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class Step:
-    """A rule that is tested by doing something, and how that ended."""
+    """A rule that is tested by doing something, and how that ended; `over` once it is decided."""
 
     rule: Rule
     act: Act
     verdict: Verdict = Verdict.NOT_RUN
     note: str = ""
     seconds: float = 0.0
+    over: bool = False
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -48,7 +49,8 @@ def step(id_: str, name: str, section: str, *, hint: str, level: Level = Level.M
     """Register a step; `explain` finds it among all rules."""
 
     def register(act: Act) -> Act:
-        assert id_ not in RULES and all(name != rule.name for rule in RULES.values()), (id_, name)
+        assert id_ not in RULES, id_
+        assert all(name != rule.name for rule in RULES.values()), name
         RULES[id_] = rule = Rule(id_, name, level, section, hint, cleandoc(act.__doc__ or ""))
         STEPS.append((rule, act))
         STEPS.sort(key=lambda pair: pair[0].id)

@@ -7,10 +7,10 @@ others go the same way as from the reference decoder, so both give the same repo
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firmware_protocol._fields import stated_length
 from firmware_protocol.codec import Decoder
@@ -23,13 +23,14 @@ from firmware_protocol.validator import rules_device as _rules_device  # noqa: F
 from firmware_protocol.validator import rules_order as _rules_order  # noqa: F401
 from firmware_protocol.validator import rules_samples as _rules_samples  # noqa: F401
 from firmware_protocol.validator.causes import Evidence, SampleWatch, diagnose
-from firmware_protocol.validator.causes.search import header_of
-from firmware_protocol.validator.findings import Cause
+from firmware_protocol.validator.causes.search import find_coded, header_of
+from firmware_protocol.validator.findings import Cause, Finding
 from firmware_protocol.validator.regions import Regions
 from firmware_protocol.validator.report import Collector, Report, Selection, window_at
 from firmware_protocol.validator.rules_framing import Joined, type_name
-from firmware_protocol.validator.samples import FrameAt, SampleBlock, SampleBuffer
-from firmware_protocol.validator.stream import End, Received, Stream
+from firmware_protocol.validator.samples import FrameAt, SampleBlock, SampleBuffer, as_words
+from firmware_protocol.validator.steps import End, Received
+from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Checker:
         self._sound: list[Fault] = []
         self._first_fault: Fault | None = None  # until it is known whether the capture joined midway
         self._arrivals: deque[tuple[int, int]] = deque()
-        self._first_arrival: tuple[int, int, int] | None = None
+        self._newest_ns: int | None = None
         self._sent = Decoder()
         self._sent_count = 0
         self._bulk = bulk
@@ -88,7 +89,31 @@ class Checker:
     @property
     def full(self) -> bool:
         """Whether `max_errors` is reached."""
-        return 0 < self.selection.max_errors <= self._collector.errors
+        return 0 < self.selection.max_errors <= self.errors
+
+    @property
+    def errors(self) -> int:
+        """Findings of level MUST so far."""
+        return self._collector.errors
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Findings so far that are kept in full, in stream order."""
+        return self._collector.findings
+
+    def numbers(self) -> dict[str, Any]:
+        """Statistics so far; their names stay."""
+        stream = self.stream
+        stream.figures.resyncs = self._regions.count
+        stream.figures.bytes_skipped = self._regions.bytes
+        setting = stream.setting
+        return stream.figures.summary(
+            frames={type_name(number): n for number, n in sorted(stream.by_type.items())},
+            faults={str(kind): n for kind, n in sorted(stream.faults.items()) if n},
+            size=self.size,
+            info=setting.info if setting is not None else None,
+            baud=stream.baud,
+        )
 
     # ---- what comes in ---------------------------------------------------------------------------------------
 
@@ -102,12 +127,15 @@ class Checker:
             for event in self._decoder.feed(data):
                 self._take(event)
         self._wire.trim()
+        if self._newest_ns is not None and self.stream.device_us is not None:
+            self.stream.figures.clock(self._newest_ns, self.stream.device_us, self.size)
+            self._newest_ns = None
 
     def arrived(self, note: Arrivals) -> None:
-        """When bytes came that follow."""
+        """When bytes came: those that are fed next, or, in recordings, were fed last."""
         self._arrivals.extend(note.pairs)
-        for _, t_ns in note.pairs:
-            self._see_arrival(t_ns)
+        if note.pairs:
+            self._newest_ns = note.pairs[-1][1]
 
     def sent(self, note: Sent) -> None:
         """Bytes that the host sent here."""
@@ -129,8 +157,6 @@ class Checker:
         self._regions.finish(self.size)
         self._take_blocks(self._buffer.flush())
         self._collector.run(End(self.size))
-        stream.figures.resyncs = self._regions.count
-        stream.figures.bytes_skipped = self._regions.bytes
         evidence = Evidence(
             stream,
             self._regions.kept,
@@ -142,22 +168,16 @@ class Checker:
             asked=self._sent_count,
         )
         causes = [self._placed(c) for c in diagnose(evidence) if self.selection.takes(c.rule)]
-        setting = stream.settings.get(stream.data.config_id) if stream.data is not None else None
-        numbers = stream.figures.summary(
-            frames={type_name(number): n for number, n in sorted(stream.by_type.items())},
-            faults={str(kind): n for kind, n in sorted(stream.faults.items()) if n},
-            size=self.size,
-            info=setting.info if setting is not None else None,
-            baud=stream.baud,
-        )
         return Report(
             name,
             causes,
-            self._collector.findings,
+            self.findings,
             self._collector.counts,
-            numbers,
+            self.numbers(),
             is_recording=is_recording,
             stopped=self.full,
+            selection=self.selection,
+            places=self._collector.places,
         )
 
     def _placed(self, cause: Cause) -> Cause:
@@ -185,16 +205,15 @@ class Checker:
         if self._first_fault is not None:
             self._settle_first(event)
         stream = self.stream
-        if isinstance(event, Data) and stream.is_calm(event):
-            stream.take_calm(event)
+        if isinstance(event, Data) and stream.data is not None and stream.is_calm(event):
+            stream.take_calm(event, {(event.t_us - stream.data.t_us) & 0xFFFFFFFF: 1})
             self._take_samples(event)
             return
         self._clock(event.offset)
         if isinstance(event, Fault):
-            if event.offset == 0 and event.length and event.kind not in _SOUND and self._first_fault is None:
-                if stream.packet == 0:
-                    self._first_fault = event
-                    return
+            if event.offset == 0 and event.length and event.kind not in _SOUND and stream.packet == 0:
+                self._first_fault = event
+                return
             self._take_fault(event)
             return
         self._regions.good(event.offset)
@@ -222,8 +241,10 @@ class Checker:
         if fault is None:
             return
         sound = event is not None and not (isinstance(event, Fault) and event.kind not in _SOUND)
-        if sound and event is not None and not _begins_a_packet(fault, event):
+        whole = len(find_coded(fault.raw)) > 0  # a packet, and something in front of it
+        if sound and event is not None and not whole and not _begins_a_packet(fault, event):
             self.stream.packet += 1
+            self.stream.joined = True
             self._collector.run(Joined(fault))
         else:
             self._take_fault(fault)
@@ -293,13 +314,10 @@ class Checker:
         assert isinstance(last, Data)
         stream = self.stream
         packet = stream.packet
-        stream.take_calm_run(last, steps)
+        stream.take_calm(last, Counter(steps.tolist()))
         (run,) = replace(batch, events=rows).runs()
         n = first.n_samples
-        samples = run.samples
-        if first.sample_type:
-            samples = np.clip(np.nan_to_num(samples.astype(np.float64)), -(2.0**62), 2.0**62)
-        values = samples.astype(np.int64)
+        values = as_words(run.samples)
         if first.has_status and not first.sample_type:
             c = first.channels_per_converter
             words = run.status_words.astype(np.int64)[:, :, None]
@@ -321,16 +339,6 @@ class Checker:
         """Host time of the bytes at `offset`, as far as arrivals are known."""
         while self._arrivals and self._arrivals[0][0] <= offset:
             self.stream.host_ns = self._arrivals.popleft()[1]
-
-    def _see_arrival(self, t_ns: int) -> None:
-        figures = self.stream.figures
-        if self._first_arrival is None:
-            self._first_arrival = (t_ns, figures.samples, self.size)
-            return
-        began, samples, size = self._first_arrival
-        figures.host_ns = t_ns - began
-        figures.host_conversions = figures.samples - samples
-        figures.host_bytes = self.size - size
 
 
 def _begins_a_packet(fault: Fault, after: Frame | Fault) -> bool:

@@ -42,6 +42,42 @@ class ChannelFigures:
 
 
 @dataclass(slots=True)
+class ClockFit:
+    """Device time against host time: a straight line by least squares, in sums. It begins anew if time goes back."""
+
+    first: tuple[float, int, int] | None = None  # host µs, device µs, bytes
+    points: int = 0
+    span_us: float = 0.0  # host
+    n_bytes: int = 0
+    _x: float = 0.0
+    _y: float = 0.0
+    _xx: float = 0.0
+    _xy: float = 0.0
+    _last_y: float = 0.0
+
+    def add(self, host_us: float, device_us: int, n_bytes: int) -> None:
+        """Both clocks at one moment."""
+        if self.first is None or device_us - self.first[1] < self._last_y:
+            self.first = (host_us, device_us, n_bytes)
+            self.points = 0
+            self._x = self._y = self._xx = self._xy = self._last_y = 0.0
+        x, y = host_us - self.first[0], float(device_us - self.first[1])
+        self.points += 1
+        self.span_us, self.n_bytes, self._last_y = x, n_bytes - self.first[2], y
+        self._x += x
+        self._y += y
+        self._xx += x * x
+        self._xy += x * y
+
+    def pace(self) -> float | None:
+        """Device seconds per host second; None below ten points or two seconds."""
+        if self.points < 10 or self.span_us < 2e6:
+            return None
+        spread = self.points * self._xx - self._x * self._x
+        return (self.points * self._xy - self._x * self._y) / spread
+
+
+@dataclass(slots=True)
 class Figures:
     """Sums over a capture. `summary()` gives them as plain values for people and programs."""
 
@@ -58,9 +94,7 @@ class Figures:
     clock_us: int = 0  # device time over the steps that `clock_conversions` counts
     clock_conversions: int = 0
     jitter: Counter[int] = field(default_factory=Counter)  # |deviation| from the nominal interval, µs → steps
-    host_ns: int = 0  # host time between first and last arrival, of recordings and live ports
-    host_conversions: int = 0
-    host_bytes: int = 0
+    host: ClockFit = field(default_factory=lambda: ClockFit())  # of recordings and live ports
 
     def step(self, dt_us: int, n_samples: int, period_us: float | None, times: int = 1) -> None:
         """Time between two DATA frames with nothing lost in between; `times` such steps."""
@@ -72,6 +106,10 @@ class Figures:
                 digits = 10 ** (len(str(deviation)) - 3)
                 deviation -= deviation % digits
             self.jitter[deviation] += times
+
+    def clock(self, host_ns: int, device_us: int, n_bytes: int) -> None:
+        """Host and device time when `n_bytes` had come."""
+        self.host.add(host_ns / 1e3, device_us, n_bytes)
 
     def account(self, dropped: int, link: int, received: int) -> None:
         """What lies between two heartbeats of one boot."""
@@ -96,13 +134,14 @@ class Figures:
         return 1e6 * self.clock_conversions / self.clock_us if self.clock_us > 0 else None
 
     def host_rate_hz(self) -> float | None:
-        """Conversions per second of the host's clock; needs arrival times over at least one second."""
-        return 1e9 * self.host_conversions / self.host_ns if self.host_ns >= 10**9 else None
+        """Conversions per second of the host's clock; needs arrival times over some seconds."""
+        device, pace = self.device_rate_hz(), self.host.pace()
+        return None if device is None or pace is None else device * pace
 
     def link_load(self, size: int, baud: int | None) -> float | None:
         """Part of the line's byte rate that `size` wire bytes took; None: the baud rate or the time is not known."""
-        if baud and self.host_ns >= 10**9:
-            return self.host_bytes * 10 / baud / (self.host_ns / 1e9)
+        if baud and self.host.span_us >= 10**6:
+            return self.host.n_bytes * 10 / baud / (self.host.span_us / 1e6)
         if baud and self.clock_us >= 10**6:
             return size * 10 / baud / (self.clock_us / 1e6)
         return None

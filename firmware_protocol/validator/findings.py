@@ -42,6 +42,11 @@ class Rule:
     hint: str
     text: str
 
+    @property
+    def is_cause(self) -> bool:
+        """Whether it names a mistake (FP9xx) and not a sentence of SPEC.md."""
+        return self.id.startswith("FP9")
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -157,6 +162,7 @@ def cause_rule(id_: str, name: str, section: str, text: str, *, level: Level = L
 
 
 def _add(new: Rule) -> Rule:
-    assert new.id not in RULES and all(new.name != known.name for known in RULES.values()), new
+    assert new.id not in RULES, new
+    assert all(new.name != known.name for known in RULES.values()), new
     RULES[new.id] = new
     return new

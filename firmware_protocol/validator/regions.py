@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from firmware_protocol.validator.thinned import Thinned
 from firmware_protocol.validator.wire import WireTail
 
 __all__ = ["Region", "Regions"]
@@ -20,7 +21,7 @@ _KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Bytes between two good packets. `size` is its whole length; `data` may be cut. `packet`: its first one's number."""
+    """Bytes between two good packets. `size` is its whole length, `data` may be cut; `packet`: number of its first."""
 
     offset: int
     size: int
@@ -35,16 +36,24 @@ class Regions:
     """Collects regions while the capture goes by. `count` and `bytes` are of all, `kept` holds the selection."""
 
     def __init__(self, wire: WireTail) -> None:
-        self.kept: list[Region] = []
-        self.count = 0
         self.bytes = 0
+        self._regions: Thinned[Region] = Thinned(_KEPT)
         self._wire = wire
-        self._stride = 1
         self._start: int | None = None
         self._packet = 0
         self._faults = 0
         self._cut: bytes | None = None
         self._seen_good = False
+
+    @property
+    def kept(self) -> list[Region]:
+        """Regions with their bytes; of very many an even selection."""
+        return self._regions.kept
+
+    @property
+    def count(self) -> int:
+        """How often the stream was lost."""
+        return self._regions.count
 
     def damage(self, offset: int, packet: int) -> None:
         """A fault at `offset`."""
@@ -54,7 +63,7 @@ class Regions:
         self._faults += 1
         limit = self._limit
         if self._cut is None and self._wire.end - self._start >= limit:
-            self._cut = self._wire.bytes(self._start, self._start + limit)
+            self._cut = self._wire.part(self._start, self._start + limit)
             self._wire.keep_from = None
 
     def good(self, offset: int) -> bool:
@@ -75,15 +84,10 @@ class Regions:
             return False
         data = self._cut
         if data is None:
-            data = self._wire.bytes(self._start, self._start + self._limit)
+            data = self._wire.part(self._start, self._start + self._limit)
         data = data[: stop - self._start]
-        if self.count % self._stride == 0:
-            size = stop - self._start
-            self.kept.append(Region(self._start, size, data, self._packet, self._faults, at_start, at_end))
-            if len(self.kept) > _KEPT:
-                self.kept = self.kept[::2]
-                self._stride *= 2
-        self.count += 1
+        size = stop - self._start
+        self._regions.add(Region(self._start, size, data, self._packet, self._faults, at_start, at_end))
         self.bytes += stop - self._start
         self._start = None
         self._wire.keep_from = None

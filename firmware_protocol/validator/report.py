@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_protocol.validator.findings import CHECKS, RULES, Cause, Finding, Hit, Level, Rule, Window
-from firmware_protocol.validator.stream import Stream, signed32
+from firmware_protocol.validator.steps import signed32
+from firmware_protocol.validator.stream import Stream
+from firmware_protocol.validator.thinned import Thinned
 from firmware_protocol.validator.wire import WireTail
 
 __all__ = ["Collector", "Report", "Selection", "window_at"]
 
-_ROW = 16
+_ROW, _ROWS = 16, 3
+_PLACES = 512
+_BEFORE = 4  # bytes that are shown at least before a place, and behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,33 @@ class Report:
     stopped: bool = False  # by `max_errors`
     known: Counter[tuple[str, str]] = field(default_factory=Counter)  # of a baseline: not counted any more
     notes: list[str] = field(default_factory=list)
+    places: list[tuple[int, Level]] = field(default_factory=list)  # stream positions, of all findings or many
+    selection: Selection = field(default_factory=Selection)
+    steps: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # of an active test: rule, name, verdict, seconds, note
 
     @property
     def frames(self) -> int:
         """Packets found: whole ones, and those that are whole once a cause is undone."""
         return int(self.numbers["frames"]) + sum(cause.recognised for cause in self.causes)
+
+    def takes(self, rule: Rule) -> bool:
+        """Whether the rule was asked."""
+        return self.selection.takes(rule)
+
+    def rules_found(self) -> list[str]:
+        """Identifiers of the rules and causes that it names."""
+        found = {cause.rule.id for cause in self.causes} | {finding.rule.id for finding in self.findings}
+        return sorted(found)
+
+    def left_out(self) -> dict[str, int]:
+        """Findings that are counted but not kept in full, by rule identifier."""
+        more: Counter[str] = Counter()
+        for (id_, _), n in self.counts.items():
+            more[id_] += n
+        more.subtract(finding.rule.id for finding in self.findings)
+        return {id_: n for id_, n in sorted(more.items()) if n > 0}
 
     def total(self, level: Level) -> int:
         """Findings of a level; causes are not counted, they explain findings."""
@@ -87,6 +113,7 @@ class Collector:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.first: dict[str, Finding] = {}
         self.errors = 0
+        self._places: dict[Level, Thinned[int]] = {level: Thinned(_PLACES) for level in Level}
         self._kept: dict[str, list[Finding]] = {}
         self._stream = stream
         self._wire = wire
@@ -104,11 +131,17 @@ class Collector:
         """Those kept in full, in stream order."""
         return sorted((f for kept in self._kept.values() for f in kept), key=lambda f: (f.offset, f.rule.id))
 
+    @property
+    def places(self) -> list[tuple[int, Level]]:
+        """Where findings are, kept or not; of very many an even selection."""
+        return [(offset, level) for level, places in self._places.items() for offset in places.kept]
+
     def _add(self, rule: Rule, hit: Hit) -> None:
         counted = self._selection.takes(rule)
         if counted:
             self.counts[rule.id, hit.key] += 1
             self.errors += rule.level == Level.MUST
+            self._places[rule.level].add(hit.span[0])
         kept = self._kept.setdefault(rule.id, [])
         if rule.id in self.first and (not counted or len(kept) >= self._selection.keep):
             return
@@ -133,7 +166,8 @@ class Collector:
 
 
 def window_at(wire: WireTail, span: tuple[int, int]) -> Window | None:
-    """Two rows of bytes around a place, as far as they are still there."""
-    start = max(span[0] - _ROW // 2, wire.start)
-    data = wire.bytes(start, start + 2 * _ROW)
+    """Rows of bytes around a place, as far as they are still there."""
+    start = max((span[0] - _BEFORE) // _ROW * _ROW, wire.start)
+    stop = min((span[1] + _BEFORE - 1) // _ROW * _ROW + _ROW, start + _ROWS * _ROW)
+    data = wire.part(start, stop)
     return Window(start, data, span) if data and start <= span[0] < start + len(data) else None

@@ -9,7 +9,8 @@ from firmware_protocol.frames import Data, Info
 from firmware_protocol.layout import DATA, INFO
 from firmware_protocol.limits import INFO_PERIOD_MS
 from firmware_protocol.validator.findings import Hit, Level, rule
-from firmware_protocol.validator.stream import End, Stream
+from firmware_protocol.validator.steps import End
+from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail, field_bytes
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
@@ -50,10 +51,12 @@ def info_missing(event: Data | End, s: Stream, wire: WireTail) -> Iterator[Hit]:
 
     Where a capture begins in the middle of a stream, or packets are missing, INFO follows within a second.
     """
-    settings = [s.settings.get(event.config_id)] if isinstance(event, Data) else list(s.settings.values())
-    for setting in settings:
+    current = s.settings.get(event.config_id) if isinstance(event, Data) else s.setting
+    for setting in [current] if isinstance(event, Data) else list(s.settings.values()):
         if setting is None or setting.reported or setting.complete or setting.first_data is None:
             continue
+        if setting.excused and setting is not current:
+            continue  # it was in use for less than the time within which INFO comes
         first = setting.first_data
         now = (
             s.data.t_us
@@ -114,12 +117,12 @@ def info_late(frame: Info, s: Stream, wire: WireTail) -> Iterator[Hit]:
 def info_cadence(event: Info | End, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """A round of INFO comes once a second."""
     last, now = s.info_us, s.device_us
-    if last is not None and now is not None and s.first_us is not None and not s.restarted_here:
-        if isinstance(event, Info) and event.page:
-            return
-        if now - last > _CADENCE_US:
-            place = event.offset if isinstance(event, Info) else wire.end - 1
-            yield Hit((place, place + 1), "no INFO for a while", f"{(now - last) / 1e6:.2f} s", "1 s")
+    if last is None or now is None or s.restarted_here or s.gaps != s.info_gaps:
+        return  # it may have been lost
+    first_page = not isinstance(event, Info) or event.page == 0
+    if first_page and now - last > _CADENCE_US:
+        place = event.offset if isinstance(event, Info) else wire.end - 1
+        yield Hit((place, place + 1), "no INFO for a while", f"{(now - last) / 1e6:.2f} s", "1 s")
 
 
 @rule(

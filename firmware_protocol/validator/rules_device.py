@@ -9,7 +9,8 @@ from firmware_protocol.frames import Data, Heartbeat, Log, Response
 from firmware_protocol.layout import COMMANDS, HEARTBEAT, LOG, RESPONSE
 from firmware_protocol.limits import HEARTBEAT_PERIOD_MS, RESPONSE_TIMEOUT_MS
 from firmware_protocol.validator.findings import Hit, Level, rule
-from firmware_protocol.validator.stream import End, Stream, signed32
+from firmware_protocol.validator.steps import End, signed32
+from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail, field_bytes
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
@@ -33,7 +34,7 @@ def heartbeat_cadence(event: Heartbeat | End, s: Stream, wire: WireTail) -> Iter
     """A HEARTBEAT comes once a second."""
     last = s.heartbeat.t_us if s.heartbeat is not None else s.first_us
     now = s.device_us
-    if last is None or now is None or s.restarts:
+    if last is None or now is None or s.restarts or s.heartbeat_gaps:
         return
     if now - last > _CADENCE_US:
         place = event.offset if isinstance(event, Heartbeat) else wire.end - 1
@@ -226,7 +227,7 @@ def log_level(frame: Log, s: Stream, wire: WireTail) -> Iterator[Hit]:
     "FP511",
     "link-load",
     _SHOULD,
-    "10",
+    "8",
     on=End,
     hint="`frame-validator budget` says what fits: fewer channels, a lower rate, more samples a frame, a higher baud.",
 )

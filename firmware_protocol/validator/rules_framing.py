@@ -235,10 +235,10 @@ def missing_delimiter(fault: Fault, s: Stream, wire: WireTail) -> Iterator[Hit]:
 
     The packet is not lost, since its header states its length; but a receiver that joins here loses the next one.
     """
-    if fault.kind == FaultKind.MISSING_DELIMITER:
-        after = wire.bytes(fault.offset, fault.offset + 1)
+    after = wire.part(fault.offset, fault.offset + 1)
+    if fault.kind == FaultKind.MISSING_DELIMITER and after:  # else the capture was stopped before it came
         kind = type_name(frame_type(s.previous)) if s.previous is not None else ""
-        got = f"0x{after[0]:02X}" if after else "the end of the capture"
+        got = f"0x{after[0]:02X}"
         yield Hit(_whole(fault), f"no delimiter after {_article(kind)} packet", got, "0x00", key=kind)
 
 
@@ -301,7 +301,7 @@ def reserved(frame: Frame, s: Stream, wire: WireTail) -> Iterator[Hit]:
         yield Hit(
             span, f"flags of {_article(name)} packet", f"0x{frame.flags:02X}", "0x00", key=f"{name}.flags"
         )
-    packet = cobs_decode(wire.stretch(frame.offset) or b"\x01") or b""
+    packet = cobs_decode(wire.stretch(frame.offset)) or b""
     layout = PACKETS[Type(frame_type(frame))]
     for field in layout.fields:
         if field.name == "reserved" and (sent := packet[field.offset : field.offset + field.size]).strip(

@@ -9,7 +9,8 @@ from firmware_protocol.frames import Data, Event, Frame, Heartbeat, Info, Log, R
 from firmware_protocol.layout import DATA, EVENT
 from firmware_protocol.validator.findings import Hit, Level, rule
 from firmware_protocol.validator.rules_framing import type_name
-from firmware_protocol.validator.stream import End, Stream, signed32
+from firmware_protocol.validator.steps import End, signed32
+from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail, field_bytes
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
@@ -38,13 +39,12 @@ def _field(frame: Data, name: str, wire: WireTail) -> tuple[int, int]:
 )
 def packets_missing(frame: Frame, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """link_seq counts packets of all types, given when handed to the UART, so a step above 1 is a loss behind it."""
-    if s.missing and s.previous is not None:
-        damaged = min(s.damaged, s.missing)
-        of_them = f", {damaged} of them came damaged" if damaged else ""
-        plural = "" if s.missing == 1 else "s"
+    lost = s.missing - s.damaged  # those that came damaged have a finding of their own
+    if lost > 0 and s.previous is not None:
+        besides = f", and {s.damaged} came damaged" if s.damaged else ""
         yield Hit(
             _link_seq(frame, wire),
-            f"{s.missing} packet{plural} missing before this one{of_them}",
+            f"{lost} packet{'s' if lost > 1 else ''} missing before this one{besides}",
             f"link_seq {frame.link_seq}",
             f"{(s.previous.link_seq + 1) & 0xFFFF}",
             t_us=getattr(frame, "t_us", None),
@@ -165,7 +165,7 @@ def time_step(frame: Data, s: Stream, wire: WireTail) -> Iterator[Hit]:
 def rate(end: End, s: Stream, wire: WireTail) -> Iterator[Hit]:
     """The rate measured by t_us and the one that INFO states agree within 2 %: crystals are far better than that."""
     measured = s.figures.device_rate_hz()
-    setting = s.settings.get(s.data.config_id) if s.data is not None else None
+    setting = s.setting
     nominal = setting.rate if setting is not None else None
     if measured is None or nominal is None or s.data is None or s.figures.clock_conversions < 8:
         return

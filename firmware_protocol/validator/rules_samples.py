@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from firmware_protocol.layout import DATA
 from firmware_protocol.validator.findings import Hit, Level, rule
 from firmware_protocol.validator.samples import SampleBlock
-from firmware_protocol.validator.stream import End, Stream
+from firmware_protocol.validator.steps import End
+from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail
 
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO

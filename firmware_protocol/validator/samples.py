@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firmware_protocol.frames import Data
 from firmware_protocol.validator.figures import ChannelFigures
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from firmware_protocol.validator.stream import Setting
+    from firmware_protocol.validator.steps import Setting
 
-__all__ = ["BLOCK", "FULL_SCALE", "FrameAt", "SampleBlock", "SampleBuffer"]
+__all__ = ["BLOCK", "FULL_SCALE", "FrameAt", "SampleBlock", "SampleBuffer", "as_words"]
 
 BLOCK = 2048
 FULL_SCALE = 1 << 23
 _MASK = 0xFFFFFF
+_HUGE = 2.0**62
 
 
 class FrameAt(NamedTuple):
@@ -91,7 +92,7 @@ class SampleBlock:
         import numpy as np
 
         counts = self.counts
-        live = counts.max(axis=0) - counts.min(axis=0) >= 7
+        live: NDArray[np.bool_] = counts.max(axis=0) - counts.min(axis=0) >= 7
         for channel in np.flatnonzero(live):
             column = counts[:, channel]
             live[channel] = len(np.unique(column[:64])) >= 8 or len(np.unique(column)) >= 8
@@ -189,9 +190,7 @@ class SampleBuffer:
             words = ((raw[:, :, 0] << 16 | raw[:, :, 1] << 8 | raw[:, :, 2]) ^ FULL_SCALE) - FULL_SCALE
             self._pieces.append(words)
         else:
-            for frame in self._payload:
-                real = np.nan_to_num(np.array(frame.values()), nan=0.0, posinf=2.0**62, neginf=-(2.0**62))
-                self._pieces.append(np.clip(real, -(2.0**62), 2.0**62).astype(np.int64))
+            self._pieces += [as_words(np.array(frame.values())) for frame in self._payload]
         self._payload = []
 
     def _sum_up(self, block: SampleBlock) -> None:
@@ -222,6 +221,15 @@ class SampleBuffer:
         for k, j in reversed(self._twins):
             if self._figures[k].changes:
                 self._figures[k].identical_to = self._figures[j].label
+
+
+def as_words(samples: NDArray[Any]) -> NDArray[np.int64]:
+    """Samples of any type as integers; what is no number counts as 0."""
+    import numpy as np
+
+    if samples.dtype.kind == "f":
+        samples = np.clip(np.nan_to_num(samples.astype(np.float64)), -_HUGE, _HUGE)
+    return samples.astype(np.int64)
 
 
 def _alike(a: Data, b: Data) -> bool:

@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 _U32 = 0xFFFFFFFF
+_PLAUSIBLE_LOSS = 1 << 24  # conversions; more in one step is no loss but another number
+_PAUSE_US = 60_000_000  # between two frames of one boot, at the very moment sample_index wraps
+_OLD_FRAME_US = 20_000  # a frame that came again is not older
 _TIME_SLACK_US = 200  # an interrupt that waits for another; longer ones show in the jitter percentiles
 
 
@@ -143,21 +146,26 @@ class Received:
     host_ns: int | None = None
 
 
+def on_time(dt_us: int, expected_us: float, share: float = 0.02) -> bool:
+    """Whether a step of time is what its conversions take, but for an interrupt that waited for another."""
+    return abs(dt_us - expected_us) <= _TIME_SLACK_US + expected_us * share
+
+
 def fell_back(step: Step) -> bool:
     """Whether both counters of DATA began anew: neither a wrap, nor a loss, nor an old frame that came again.
 
-    A wrap goes on at the other end of the range, so its step modulo 2^32 is small. After a restart both counters
-    are small numbers and agree with each other, whatever they were before.
+    After a restart both counters are smaller numbers than before. A wrap makes them smaller, too, but its step modulo
+    2^32 is small; where sample_index alone could have wrapped, the time that passed tells.
     """
     before, after = step.before, step.after
-    if 0 <= step.ahead < 0x1000000 and step.dt_us >= 0:
+    if after.flags & Flag.CLOCK_STEPPED:
         return False
-    restarted = after.sample_index < before.sample_index and after.t_us < before.t_us
-    return restarted and _far(step.ahead, before.n_samples * 8) and _far(step.dt_us, 20_000)
-
-
-def _far(difference: int, near: int) -> bool:
-    return abs(difference) > near
+    if after.sample_index >= before.sample_index or after.t_us >= before.t_us:
+        return False
+    if 0 <= step.ahead < _PLAUSIBLE_LOSS:
+        expected_us = (before.n_samples + step.ahead) * (step.period_us or 0.0)
+        return abs(step.dt_us - expected_us) > _PAUSE_US
+    return abs(step.ahead) > 8 * before.n_samples and abs(step.dt_us) > _OLD_FRAME_US
 
 
 def is_odd(step: Step) -> bool:
@@ -168,5 +176,4 @@ def is_odd(step: Step) -> bool:
         return False
     if step.period_us is None:
         return step.dt_us <= 0
-    expected = step.period_us * step.before.n_samples
-    return abs(step.dt_us - expected) > _TIME_SLACK_US + expected * 0.1
+    return not on_time(step.dt_us, step.period_us * step.before.n_samples, 0.1)

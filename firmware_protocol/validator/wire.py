@@ -60,7 +60,7 @@ class WireTail:
             del self._bytes[: until - self.start]
             self.start = until
 
-    def bytes(self, first: int, stop: int) -> bytes:
+    def part(self, first: int, stop: int) -> bytes:
         """What is still there of positions [first, stop)."""
         first = max(first, self.start)
         return bytes(self._bytes[first - self.start : max(stop - self.start, 0)])

@@ -24,6 +24,8 @@ __all__ = ["Evidence", "SampleWatch", "diagnose"]
 _REGIONS = 24  # that hypotheses are put to
 _SUPPORT = 0.5  # of a region's bytes, for it to count as explained
 _MOST_CAUSES = 4
+#: A cause that explains any damage gives way to one that explains most of it in a system.
+_WEIGHT = {"line-damage": 0.4, "wrong-baud": 0.5}
 #: What the damage of a framing mistake brings with it.
 _AFTER_DAMAGE = frozenset({"packets-lost"})
 #: Causes that come after all others: they are the cable's, not the firmware's, and seldom the whole story.
@@ -83,10 +85,10 @@ def _damage(e: Evidence) -> list[Cause]:
         best: tuple[int, int, Hypothesis, list[tuple[Region, Explained]]] | None = None
         for order, hypothesis in enumerate(hypotheses):
             results = [(region, hypothesis.explain(region)) for region in regions]
-            support = sum(_support(r, x) for r, x in results)
+            support = int(sum(_support(r, x) for r, x in results) * _WEIGHT.get(hypothesis.name, 1.0))
             if support and (best is None or support > best[0] * 1.02):
                 best = (support, order, hypothesis, results)
-        if best is None or best[0] < 0.02 * total:
+        if best is None or best[0] < 0.01 * total:
             break
         _, _, hypothesis, results = best
         causes.append(_of_hypothesis(e, hypothesis, results, total))
@@ -160,5 +162,5 @@ def _of_hypothesis(
         span=(first.offset, first.stop),
         recognised=packets,
         instead_of=_AFTER_DAMAGE
-        | ({"no-info", "late-info"} if part * e.damaged_bytes > 0.3 * e.size else frozenset()),
+        | ({"no-info", "late-info"} if part * e.damaged_bytes > 0.03 * e.size else frozenset()),
     )

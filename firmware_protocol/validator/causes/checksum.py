@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from firmware_protocol._fields import stated_length
@@ -164,7 +165,7 @@ def _stale(regions: Sequence[Region]) -> bool:
     """Whether packets carry the CRC of the packet before them."""
     for region in regions:
         found = [_packet(Stretch(at, part)) for at, part in stretches(region.data)[:40]]
-        for before, after in zip(found, found[1:], strict=False):
+        for before, after in pairwise(found):
             if before is not None and after is not None and after.size == CRC_SIZE:
                 right = crc32c(before.packet[:-CRC_SIZE])
                 if right == int.from_bytes(after.packet[-CRC_SIZE:], "little"):

@@ -77,20 +77,20 @@ cause_rule(
     "frame-spans-configurations",
     "4.1",
     "A DATA frame holds samples of two configurations.",
-    hint="End the frame when a command changes gain, rate or input (a short frame is fine); the next one has the new id.",
+    hint="End the frame when a command changes gain, rate or input (a short frame is fine); the next has the new id.",
 )
 cause_rule(
     "FP960",
     "no-answer",
     "5.2",
     "The device never answers.",
-    hint="Is it powered and running, RX and TX not swapped, the baud rate right? Then: does it find the delimiter, does "
-    "its CRC accept the command (00 COBS 00), is the receive interrupt on?",
+    hint="Is it powered and running, RX and TX not swapped, the baud rate right? Then: does it find the delimiter, "
+    "does its CRC accept the command (00 COBS 00), is the receive interrupt on?",
 )
 cause_rule(
     "FP961",
     "silent-line",
-    "2.3",
+    "2.1",
     "Nothing but zero bytes is received: the line is held low, or nobody drives it.",
     hint="Check TX of the device, level shifter and ground; an idle line is high.",
 )
@@ -152,14 +152,17 @@ def _what_is_wrong(packet: bytes, e: Evidence) -> tuple[str, str, tuple[int, int
         size = form.frame_size(n_channels)
         whole = not form.has_status or n_channels % form.channels_per_converter == 0
         if whole and payload % size == 0 and 1 <= payload // size <= 32 and payload // size != n_samples:
-            text = f"n_samples (byte 13) says {n_samples}, but the payload of {payload} bytes holds {payload // size} conversions"
+            text = (
+                f"n_samples (byte 13) is {n_samples}, but the payload of {payload} bytes holds {payload // size} "
+                "conversions"
+            )
             agrees = known is not None and known.n_channels == n_channels
             fits.append((0 if agrees else 1, "wrong-n-samples", text, (13, 14)))
     if form is not None and 1 <= n_samples <= 32:
         for other in range(1, 65):
             whole = not form.has_status or other % form.channels_per_converter == 0
             if other != n_channels and whole and form.frame_size(other) * n_samples == payload:
-                text = f"n_channels (byte 12) says {n_channels}, but the payload of {payload} bytes holds {other} channels"
+                text = f"n_channels (byte 12) is {n_channels}, but the payload of {payload} bytes is that of {other}"
                 agrees = known is not None and known.n_channels == other
                 fits.append((0 if agrees else 2, "wrong-n-channels", text, (12, 13)))
     for other_byte in (byte ^ 0x04, byte & ~0x30, byte & ~0x30 | 0x10, byte & ~0x30 | 0x20):
@@ -183,7 +186,10 @@ def _what_is_wrong(packet: bytes, e: Evidence) -> tuple[str, str, tuple[int, int
         return name, text, span
     stated = form.frame_size(n_channels) * n_samples if form is not None else 0
     over = payload - stated
-    text = f"the payload has {payload} bytes, {abs(over)} {'more' if over > 0 else 'fewer'} than {n_channels} channels × {n_samples} conversions take"
+    text = (
+        f"the payload has {payload} bytes, {abs(over)} {'more' if over > 0 else 'fewer'} than {n_channels} channels × "
+        f"{n_samples} conversions take"
+    )
     return "wrong-length", text, (12, 15)
 
 
@@ -211,11 +217,11 @@ def _type_15(e: Evidence) -> Iterator[Cause]:
 
 
 def _version(e: Evidence) -> Iterator[Cause]:
-    found = [f for f in _of_kind(e.sound_faults, FaultKind.UNSUPPORTED)]
+    found = _of_kind(e.sound_faults, FaultKind.UNSUPPORTED)
     heads = Counter((cobs_decode(f.raw) or b"\x10")[0] for f in found)
     heads = Counter({head: n for head, n in heads.items() if head >> 4 != VERSION})
     if heads:
-        head, times = heads.most_common(1)[0]
+        head, _ = heads.most_common(1)[0]
         swapped = head & 15 == VERSION and head >> 4 in frozenset(Type)
         why = "version and type are swapped" if swapped else f"that is version {head >> 4}"
         first = next(f for f in found if (cobs_decode(f.raw) or b"\x10")[0] == head)
@@ -230,15 +236,6 @@ def _version(e: Evidence) -> Iterator[Cause]:
 
 
 def _info(e: Evidence) -> Iterator[Cause]:
-    s = e.stream
-    for setting in [*s.past_settings, *s.settings.values()]:
-        first_data = setting.first_data
-        others = any(x.complete for x in s.settings.values() if x is not setting)
-        if first_data is not None and not setting.complete and not setting.reported and others:
-            text = f"DATA of config_id {setting.config_id} has no whole INFO up to the end of the capture"
-            yield _cause(
-                "no-info", text, certainty=1, share=0.1, offset=first_data.offset, packet_bytes=(15, 16)
-            )
     for rule_id, name in (("FP401", "no-info"), ("FP402", "late-info")):
         first = e.first.get(rule_id)
         if first is not None:
@@ -257,8 +254,8 @@ def _spanning(e: Evidence) -> Iterator[Cause]:
     if e.samples.spanning:
         x = e.samples.spanning[0]
         text = (
-            f"frame {x.packet} has config_id {x.config_id}, but its conversions {x.row + 1}–{x.n_samples} of {x.n_samples} "
-            f"are of config_id {x.other_id}"
+            f"frame {x.packet} has config_id {x.config_id}, but its conversions {x.row + 1}–{x.n_samples} of "
+            f"{x.n_samples} are of config_id {x.other_id}"
             if x.other_id == (x.config_id + 1) & 0xFF
             else f"frame {x.packet} has config_id {x.config_id}, but its conversions 1–{x.row} of {x.n_samples} are of "
             f"config_id {x.other_id}"
@@ -300,7 +297,11 @@ def _answers(e: Evidence) -> Iterator[Cause]:
     elif e.size == 0:
         yield _cause("no-answer", "not one byte was received", certainty=2)
     elif s.packet == 0:
-        yield _cause("silent-line", f"{e.size} bytes came, all of them 0x00", certainty=2)
+        text = (
+            f"{e.size} bytes came, all of them 0x00: the line is held low, or the device sends at least ten times "
+            "slower than it is read (wrong baud rate)"
+        )
+        yield _cause("silent-line", text, certainty=2)
 
 
 def _opcode(number: int) -> str:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from firmware_protocol.frames import Fault
+from firmware_protocol.layout import DATA
 from firmware_protocol.validator.causes.search import stretches
-from firmware_protocol.validator.findings import Finding
+from firmware_protocol.validator.findings import CAUSES, Cause, Finding
 from firmware_protocol.validator.regions import Region
+from firmware_protocol.validator.steps import Step
 from firmware_protocol.validator.stream import Stream
+from firmware_protocol.validator.wire import field_bytes
 
 if TYPE_CHECKING:
     from firmware_protocol.validator.causes.sample_watch import SampleWatch
 
-__all__ = ["Evidence", "Explained", "Hypothesis", "Stretch"]
+__all__ = ["Evidence", "Explained", "Hypothesis", "Stretch", "of_step", "sampled"]
 
 _STRETCHES = 24
 
@@ -70,3 +73,26 @@ def sampled(region: Region) -> list[Stretch]:
     """Stretches of a region, evenly selected, each at most as long as a packet may be."""
     found = [Stretch(region.offset + at, part[:1400]) for at, part in stretches(region.data)]
     return found[:: -(-len(found) // _STRETCHES) or 1]
+
+
+def of_step(
+    name: str,
+    text: str,
+    step: Step,
+    field: str,
+    *,
+    share: float,
+    certainty: int,
+    follow: frozenset[str] = frozenset(),
+) -> Cause:
+    """A cause that a field of the second frame of `step` shows."""
+    return Cause(
+        CAUSES[name],
+        text,
+        certainty=certainty,
+        share=share,
+        offset=step.after.offset,
+        frame=step.packet,
+        packet_bytes=field_bytes(DATA, field),
+        instead_of=follow,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 from firmware_protocol.cobs import cobs_decode
 from firmware_protocol.limits import CRC_SIZE
@@ -89,11 +90,7 @@ class MissingDelimiter:
         found = find_coded(region.data)
         if len(found) < 2:
             return NOTHING
-        gaps = Counter(
-            region.data[a.stop : b.start]
-            for a, b in zip(found, found[1:], strict=False)
-            if b.start - a.stop <= 4
-        )
+        gaps = Counter(region.data[a.stop : b.start] for a, b in pairwise(found) if b.start - a.stop <= 4)
         gaps.pop(b"\x00", None)
         if not gaps:
             return NOTHING
@@ -132,14 +129,13 @@ class Text:
 
     def _without_text(self, coded: bytes) -> tuple[bytes, int, int]:
         """The text in a stretch, how many packets are whole without it, and where it begins."""
-        runs = [m for m in _RUN.finditer(coded) if len(_WORDY.findall(m[0])) >= 0.6 * len(m[0])]
-        if not runs:
-            return b"", 0, 0
         found = find_coded(coded)
         if found:  # text before, between or after packets
             left = self._left_over(coded, found)
-            if left is not None:
-                return left[1], len(found), left[0]
+            return (left[1], len(found), left[0]) if left is not None else (b"", 0, 0)
+        runs = [m for m in _RUN.finditer(coded) if len(_WORDY.findall(m[0])) >= 0.6 * len(m[0])]
+        if not runs:
+            return b"", 0, 0
         for match in runs:  # text inside a packet; its neighbours may be readable by chance
             for start in range(match.start(), min(match.start() + 6, match.end() - 3)):
                 for end in range(match.end(), max(match.end() - 6, start + 3), -1):
@@ -150,10 +146,11 @@ class Text:
         return (longest[0], 0, longest.start()) if sure else (b"", 0, 0)
 
     def _left_over(self, coded: bytes, found: list[Found]) -> tuple[int, bytes] | None:
+        """What stands beside whole packets, if it is readable."""
         edges = [0, *(edge for f in found for edge in (f.start, f.stop)), len(coded)]
         for start, stop in zip(edges[::2], edges[1::2], strict=True):
             part = coded[start:stop]
-            if len(part) >= 3 and text_share(part) > 0.9:
+            if len(part) >= 2 and text_share(part) > 0.9 and (len(part) > 2 or part.isalnum()):
                 return start, part
         return None
 

@@ -6,6 +6,9 @@ import re
 from collections import Counter
 from functools import cache
 
+from firmware_protocol._fields import stated_length
+from firmware_protocol.codes import Type
+from firmware_protocol.limits import MAX_CODED, MIN_PACKET, VERSION
 from firmware_protocol.validator.causes.evidence import NOTHING, Explained, sampled
 from firmware_protocol.validator.causes.framing import text_share
 from firmware_protocol.validator.causes.repair import Repair, repair
@@ -18,14 +21,14 @@ __all__ = ["ForeignStream", "LineDamage", "WrongBaud"]
 cause_rule(
     "FP908",
     "wrong-baud",
-    "2.3",
+    "2.1",
     "The bytes are no packets under any reading: receiver and device run at different baud rates.",
     hint="Set the same baud rate on both sides, 8 data bits, no parity; check the clock the UART divides.",
 )
 cause_rule(
     "FP909",
     "line-damage",
-    "2.3",
+    "2.1",
     "Single bytes were changed, lost or added on the line, here and there and in no system.",
     hint="Look at ground, cable length and level; at receive overruns (lost bytes) and at a baud rate 2 % off (last "
     "bits of a byte). The protocol loses only the packets that were hit.",
@@ -56,6 +59,8 @@ _RATES = (
 _ENOUGH = 48  # bytes of rubbish that a judgement needs, if there is nothing else
 _LONG = 700  # and among good packets: more than one damaged packet has
 _DAMAGE_TRIES = 12
+_FEW = 8  # bytes by which the length of a damaged packet may be off
+_HEADS = frozenset(VERSION << 4 | type_ for type_ in Type)
 
 
 class LineDamage:
@@ -94,7 +99,7 @@ class LineDamage:
 
     def _burst(self, region: Region) -> Explained:
         """Damage to more than one byte of a packet that begins or ends as it should."""
-        if len(region.data) > 1400 or region.faults > 4:
+        if len(region.data) > 1400 or region.faults > 4 or (region.at_start and region.at_end):
             return NOTHING
         head = header_of(region.data[:64])
         if len(head) >= 4 and head[0] in range(0x11, 0x19):
@@ -147,10 +152,10 @@ class WrongBaud:
 
 
 def _has_a_shape(part: bytes) -> bool:
-    """Whether a stretch looks like a packet of version 1, whole or not."""
-    return (
-        len(part) > 8 and part[1] in (0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x18) and len(header_of(part)) > 8
-    )
+    """Whether a stretch looks like a packet of version 1, but for its CRC or a few bytes."""
+    if not MIN_PACKET < len(part) <= MAX_CODED + _FEW or part[1] not in _HEADS:
+        return False
+    return abs(stated_length(header_of(part)) - len(part)) <= _FEW
 
 
 @cache

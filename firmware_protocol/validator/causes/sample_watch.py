@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from firmware_protocol.layout import DATA
-from firmware_protocol.validator.causes import sample_tests as tests
-from firmware_protocol.validator.causes.sample_tests import Suspicion
+from firmware_protocol.validator.causes.patterns import pattern
+from firmware_protocol.validator.causes.places import channel_shift, status
+from firmware_protocol.validator.causes.signs import sign_extension
 from firmware_protocol.validator.causes.spanning import Spanning, spanning_frame
+from firmware_protocol.validator.causes.suspicion import Suspicion, roughness
+from firmware_protocol.validator.causes.words import late_bits, misread
 from firmware_protocol.validator.findings import cause_rule
 from firmware_protocol.validator.samples import SampleBlock
 
@@ -88,26 +91,26 @@ class SampleWatch:
                 self.spanning.append(found)
         self.rows += len(block.values)
         self._seen += 1
-        for suspicion in self._judge(block):
+        of_block: dict[str, Suspicion] = {}
+        for suspicion in self._judge(block):  # two tests may see the same mistake
+            known = of_block.get(suspicion.name)
+            if known is None or (suspicion.certainty, suspicion.rows) > (known.certainty, known.rows):
+                of_block[suspicion.name] = suspicion
+        for suspicion in of_block.values():
             self._remember(block, suspicion)
 
     def _judge(self, block: SampleBlock) -> list[Suspicion]:
-        is_pattern, wrong = tests.pattern(block)
+        is_pattern, wrong = pattern(block)
         if is_pattern:
             return wrong
-        found = [*tests.status(block), *tests.sign_extension(block)]
-        if not found:
-            found += tests.channel_shift(block)
-        found += tests.late_bits(block)
+        found = [*status(block), *late_bits(block)] or [*sign_extension(block)] or [*channel_shift(block)]
         live = block.live
-        rough = tests.roughness(block.counts[:, live])
+        rough = roughness(block.counts[:, live])
         if live.any() and (self._smoothest is None or rough < self._smoothest):
             self._smoothest = rough
         jumped = self._smoothest is not None and rough > self._smoothest + _JUMP_BITS
-        if self._seen <= _FIRST or jumped or rough > _ROUGH_BITS:
-            found += tests.byte_order(block)
-            if not any(s.name == "sample-byte-order" for s in found):
-                found += tests.alignment(block)
+        if not found and (self._seen <= _FIRST or jumped or rough > _ROUGH_BITS):
+            found += misread(block)
         return found
 
     def _remember(self, block: SampleBlock, suspicion: Suspicion) -> None:

@@ -19,6 +19,7 @@ __all__ = ["Spanning", "spanning_frame"]
 
 _AROUND = 24  # conversions on each side that are looked at
 _SURE = 8.0  # bits by which a place inside a frame must fit better than its ends
+_SURE_BY_LEVELS = 64.0  # where the scale stays the same: EEG that only drifts reaches 34 bits in 6,000 places
 
 
 class Spanning(NamedTuple):
@@ -50,16 +51,16 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
         low, high = max(low, 1), min(high, len(x) - 1)
     old = before.setting.uv_per_count if before.setting is not None else ()
     new = after.setting.uv_per_count if after.setting is not None else ()
-    cost = None
+    cost, sure = None, _SURE
     if len(old) == len(new) == x.shape[1] and old != new:
         cost = _cost_of_scales(x, np.array(old), np.array(new), low, high)
     if cost is None:
-        cost = _cost_of_levels(x, low, high)
+        cost, sure = _cost_of_levels(x, low, high), _SURE_BY_LEVELS
     if cost is None:
         return None
     best = min(cost, key=lambda k: cost[k])
     margin = min(cost[border], cost[low], cost[high]) - cost[best]
-    if margin < _SURE:
+    if margin < sure:
         return None
     in_left = best < border
     frame, block, other = (left, before, after) if in_left else (right, after, before)
@@ -73,7 +74,7 @@ def spanning_frame(before: SampleBlock, after: SampleBlock) -> Spanning | None:
         frame.n_samples,
         block.first.config_id,
         other.first.config_id,
-        3 if margin > 3 * _SURE else 2,
+        3 if margin > 3 * sure else 2,
     )
 
 

@@ -8,7 +8,7 @@ CRC as judge.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import combinations, product
 
 from firmware_protocol._fields import stated_length
 from firmware_protocol.limits import VERSION
@@ -23,7 +23,7 @@ __all__ = ["FlowControl", "NewlineTranslation", "OtherTranslation"]
 cause_rule(
     "FP905",
     "flow-control",
-    "2.3",
+    "2.1",
     "Software flow control (XON/XOFF) is on: bytes 0x11 and 0x13 are taken out of the stream, or put into it. Every "
     "DATA packet begins with 0x11.",
     hint="Switch software flow control off on both sides (raw mode; Linux: stty raw -ixon -ixoff).",
@@ -31,20 +31,21 @@ cause_rule(
 cause_rule(
     "FP906",
     "newline-translation",
-    "2.3",
+    "2.1",
     "Line ends are translated: carriage returns and line feeds are changed into each other, added or dropped.",
     hint='Open port and file in raw, binary mode (Linux: stty raw; C: "wb" and "rb"; no terminal program\'s log).',
 )
 cause_rule(
     "FP907",
     "byte-translation",
-    "2.3",
+    "2.1",
     "Every byte goes through a translation on its way: a bit stripped, bytes doubled, text encoding, bits reversed.",
     hint="8 data bits, no parity, raw mode; log with a program that writes bytes and not text.",
 )
 
 _XON, _XOFF, _CR, _LF = 0x11, 0x13, 0x0D, 0x0A
 _MAX_CHOICES = 9
+_MAX_PLACES = 16  # of which one or two are tried without
 
 
 class FlowControl:
@@ -150,10 +151,15 @@ def _added(region: Region) -> Explained:
     """XON and XOFF characters that do not belong to the packets."""
 
     def without(coded: bytes) -> int | None:
-        found = repair(coded)
-        return (
-            found.at if found is not None and found.kind == "added" and found.was in (_XON, _XOFF) else None
-        )
+        places = [k for k, byte in enumerate(coded) if byte in (_XON, _XOFF)]
+        for first, second in combinations([*places[:_MAX_PLACES], None], 2):
+            out = bytearray(coded)
+            for place in (second, first):
+                if place is not None:
+                    del out[place]
+            if whole_packet(bytes(out)) is not None:
+                return first
+        return None
 
     return _tried(region, without, "0x11 or 0x13 is put into the stream")
 

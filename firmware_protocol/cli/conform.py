@@ -1,0 +1,124 @@
+"""Test a device actively: every command with good and bad arguments, damage, floods, the watchdog, a long stream.
+
+frame-validator conform /dev/ttyUSB0 --baud 921600
+frame-validator conform COM3 --baud 921600 --quick --html report.html
+frame-validator conform socket://127.0.0.1:5555 --steps watchdog,FP73
+
+The device is left idle, with its rate and gains as they were, lead-off and test signals off, counters reset. The whole
+takes about a minute and a half and the stream of --soak seconds; --quick less than a minute. No electrodes on a
+person while it runs: it switches lead-off currents and test signals.
+Exit status: 0 clean, 1 findings, 2 could not run, 3 no frames found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from firmware_protocol.cli.check import add_report_arguments, give, selection_of
+from firmware_protocol.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from firmware_protocol.conform import Host, Step
+    from firmware_protocol.validator.paint import Paint
+
+SUMMARY = "test a device on its port, with every command"
+
+_SOAK_S, _QUICK_SOAK_S = 600.0, 5.0
+_SHOWN_EACH_S = 0.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("port", help="/dev/ttyUSB0, COM3, a pseudo-terminal, socket://HOST:PORT")
+    parser.add_argument("--baud", type=int, default=921_600, help="bits per second (default 921600)")
+    parser.add_argument("--quick", action="store_true", help="shorter waits, and a soak of 5 s")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="the long stream (default 600)")
+    parser.add_argument(
+        "--steps",
+        action="append",
+        default=[],
+        metavar="STEPS",
+        help="only these: identifiers, beginnings or names",
+    )
+    parser.add_argument(
+        "--no-overload", action="store_true", help="never choose a rate above what the line carries"
+    )
+    parser.add_argument(
+        "--reboot",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait so long for somebody to reset the device",
+    )
+    parser.add_argument("--seed", type=int, help="of the noise that is sent; left out: another each time")
+    add_report_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from firmware_protocol.conform import STEPS, Plan, PortLine, conform
+    from firmware_protocol.ports import open_port
+    from firmware_protocol.validator.paint import Paint, wants_colour
+
+    selection = selection_of(args)
+    steps = tuple(word.strip() for part in args.steps for word in part.split(",") if word.strip())
+    for word in steps:
+        if not any(rule.id.startswith(word) or rule.name == word for rule, _ in STEPS):
+            raise ProtocolError(f"no step is called {word}; `frame-validator explain FP7` lists them")
+    soak_s = args.soak if args.soak is not None else _QUICK_SOAK_S if args.quick else _SOAK_S
+    plan = Plan(
+        baud=args.baud,
+        soak_s=soak_s,
+        quick=args.quick,
+        reboot_s=args.reboot,
+        seed=args.seed,
+        overload=not args.no_overload,
+        selection=selection,
+    )
+    # With a report on standard output the progress goes where a person sees it all the same.
+    out = sys.stderr if "-" in (args.json, args.junit, args.sarif, args.html) else sys.stdout
+    with open_port(args.port, baud=args.baud) as port:
+        progress = _Progress(Paint(colour=wants_colour(out, args.color)), live=out.isatty())
+        progress.out = out
+        result = conform(PortLine(port), plan, name=args.port, steps=steps, observe=progress)
+    print(file=out)
+    status = give(result.report, args)
+    if result.lost:
+        print(f"frame-validator: {result.lost}", file=sys.stderr)
+        return 2
+    return status
+
+
+class _Progress:
+    """A line for each step: while it runs (in a terminal) and when it is over."""
+
+    def __init__(self, paint: Paint, *, live: bool) -> None:
+        self.out = sys.stdout
+        self._paint = paint
+        self._live = live
+        self._shown_s = -1.0
+
+    def __call__(self, step: Step, host: Host) -> None:
+        if not step.over:
+            if self._live and abs(host.now_s - self._shown_s) >= _SHOWN_EACH_S:
+                self._shown_s = host.now_s
+                self._print(
+                    f"\r{self._head(step)}  {step.seconds:6.1f} s  {host.frames:,} packets\x1b[K", end=""
+                )
+            return
+        style = {"passed": "green", "failed": "red"}.get(step.verdict, "dim")
+        note = self._paint(f"  {step.note}", "dim") if step.note else ""
+        end = "\x1b[K" if self._live else ""
+        start = "\r" if self._live else ""
+        verdict = self._paint(f"{step.verdict:<8}", style)
+        self._print(f"{start}{self._head(step)}  {verdict} {step.seconds:6.1f} s{note}{end}", end="\n")
+        for finding in step.findings:
+            expected = f", expected {finding.expected}" if finding.expected else ""
+            got = f": {finding.got}" if finding.got else ""
+            self._print(f"        {finding.text}{got}{expected}", end="\n")
+
+    def _head(self, step: Step) -> str:
+        return f"{step.rule.id}  {self._paint(f'{step.rule.name:<26}', 'bold')}"
+
+    def _print(self, text: str, *, end: str) -> None:
+        print(text, end=end, file=self.out, flush=True)

@@ -1,0 +1,109 @@
+"""What is fuzzed: each target takes any bytes and raises only if the code under test is wrong.
+
+`raw`: bytes as a wire, to the reference decoder, cut in two ways, and to the kernel.
+`sealed`: bytes as a packet with a right CRC, so that every field may be hostile.
+`device`: bytes as what a host sends, cut, with time passing, to the reference device.
+`recording`: bytes as a file of a recording program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from firmware_protocol._simd import HARDWARE_CRC
+from firmware_protocol.bulk import BulkDecoder
+from firmware_protocol.codec import Decoder, encode, seal
+from firmware_protocol.device import DeviceConfig, ReferenceDevice
+from firmware_protocol.frames import Fault, Frame, Unknown
+from firmware_protocol.host import wire_of
+from firmware_protocol.limits import MAX_CODED
+
+__all__ = ["NONCE", "TARGETS"]
+
+NONCE = 0x1122334455667788
+Events = list[Frame | Fault]
+
+
+def raw(data: bytes) -> None:
+    """The first byte chooses nonce, CRC and cut."""
+    how, wire = (data[0], data[1:]) if data else (0, b"")
+    nonce = NONCE if how & 1 else None
+    size = 1 + 16 * (how >> 2)
+    events = _reference([wire[at : at + size] for at in range(0, len(wire), size)], nonce)
+    _accounts_for_all(wire, events)
+    middle = len(wire) * how // 256
+    assert _kernel([wire[:middle], wire[middle:]], nonce, hardware=bool(HARDWARE_CRC and how & 2)) == events
+
+
+def sealed(data: bytes) -> None:
+    """A packet of any bytes, between two that are good; with a nonce where their number is odd."""
+    nonce = NONCE if len(data) & 1 else None
+    good = Unknown(1, 0, 7, b"good")
+    wire = encode(good) + seal(data) + encode(good)
+    events = _reference([wire], nonce)
+    assert _kernel([wire[:-3], wire[-3:]], nonce) == events
+    if len(data) >= 4 and len(data) + 4 <= MAX_CODED - 3:
+        assert len(events) == 3
+        assert events[0] == events[2] == good
+    for event in events:
+        if not isinstance(event, Fault):
+            (again,) = Decoder(nonce=nonce).feed(encode(event))
+            assert repr(again) == repr(event).replace(f"offset={event.offset}", "offset=0")
+
+
+def device(data: bytes) -> None:
+    """Pairs of a length and a time step; each piece that follows is received then."""
+    board = ReferenceDevice(
+        DeviceConfig(labels=("C3", "C4"), has_status=False, rate=Fraction(250), queue_bytes=4000)
+    )
+    decoder = Decoder()
+    now_us = at = 0
+    rows = [[k, -k] for k in range(8)]
+    while at < len(data):
+        n, step = data[at] & 127, data[at] >> 7
+        board.receive(data[at + 1 : at + 1 + n], now_us)
+        at += 1 + n
+        now_us += 40_000 if step else 1_000
+        if board.streaming and step:
+            board.push_samples(rows, now_us)
+        for event in decoder.feed(board.poll(now_us, room=2000)):
+            assert not isinstance(event, Fault), event
+    assert decoder.finish() == []
+
+
+def recording(data: bytes) -> None:
+    """Cut anywhere, the wire that a recording holds is the same."""
+    whole = b"".join(wire_of([data]))
+    assert b"".join(wire_of([data[at : at + 7] for at in range(0, len(data), 7)])) == whole
+    _accounts_for_all(whole, _reference([whole], None))
+
+
+def _reference(pieces: list[bytes], nonce: int | None) -> Events:
+    decoder = Decoder(nonce=nonce)
+    return [event for piece in pieces for event in decoder.feed(piece)] + decoder.finish()
+
+
+def _kernel(pieces: list[bytes], nonce: int | None, *, hardware: bool | None = None) -> Events:
+    decoder = BulkDecoder(nonce=nonce, hardware=hardware)
+    batches = [*map(decoder.feed, pieces), decoder.finish()]
+    return [event for batch in batches for event in batch.unpack()]
+
+
+def _accounts_for_all(wire: bytes, events: Events) -> None:
+    """Faults hold the bytes that they speak of, in order, one behind the other."""
+    end = 0
+    for event in events:
+        assert event.offset >= end
+        if isinstance(event, Fault):
+            assert wire[event.offset :][: event.length] == event.raw
+            assert event.detail
+            end = event.offset + event.length
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "raw": raw,
+    "sealed": sealed,
+    "device": device,
+    "recording": recording,
+}
