@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bci.acquisition._recover import Recovery, recover
+    from bci.acquisition._recover import Recovery, recover, recover_file
     from bci.acquisition._serial import port_names
     from bci.acquisition.assembler import Assembler, Statistics
     from bci.acquisition.board import BoardSource
@@ -42,6 +42,7 @@ __all__ = [
     "open_source",
     "port_names",
     "recover",
+    "recover_file",
 ]
 
 _FILES = {
@@ -62,6 +63,7 @@ _FILES = {
     "open_source": "source",
     "port_names": "_serial",
     "recover": "_recover",
+    "recover_file": "_recover",
 }
 
 

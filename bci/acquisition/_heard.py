@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numpy as np
 
 from bci.errors import DeviceError, DeviceTimeoutError, UnsupportedDeviceError
-from firmware_protocol import Fault, FaultKind, Frame
+from firmware_protocol import Fault, FaultKind
+from firmware_protocol.batch import Batch
 from firmware_protocol.limits import VERSION
 
 __all__ = ["Heard"]
@@ -17,27 +18,27 @@ class Heard:
     """Collects what arrives during a command dialogue."""
 
     def __init__(self) -> None:
-        self._n_bytes = 0
         self._n_frames = 0
-        self._first = b""
+        self._noise = b""  # what was no frame
         self._unsupported: Fault | None = None
 
-    def take(self, data: bytes, events: Sequence[Frame | Fault]) -> None:
-        self._n_bytes += len(data)
-        self._first += data[: SHOWN_BYTES - len(self._first)]
-        for event in events:
-            if not isinstance(event, Fault):
-                self._n_frames += 1
-            elif event.kind == FaultKind.UNSUPPORTED:
-                self._unsupported = event
+    def take(self, batch: Batch) -> None:
+        n_faults = int(np.count_nonzero(batch.events["kind"]))
+        self._n_frames += len(batch.events) - n_faults
+        for fault in batch.faults() if n_faults else ():
+            self._noise += fault.raw[: SHOWN_BYTES - len(self._noise)]
+            if fault.kind == FaultKind.UNSUPPORTED:
+                self._unsupported = fault
 
     @property
     def foreign_version(self) -> bool:
         """Whole packets came, none of them of the version this library knows."""
         return self._unsupported is not None and self._n_frames == 0
 
-    def instead_of(self, expected: str, *, port: str, baud: int) -> DeviceError:
-        """The error for what came in place of what was `expected`."""
+    def instead_of(
+        self, expected: str, *, port: str, baud: int, n_bytes: int, pending: bytes = b""
+    ) -> DeviceError:
+        """The error for what came in place of what was `expected`: `n_bytes`, of which `pending` is no packet yet."""
         missing = f"{expected} did not come from {port}"
         if self._unsupported is not None and self.foreign_version:
             return UnsupportedDeviceError(
@@ -50,9 +51,10 @@ class Heard:
                 f"{self._n_frames} whole frames came, but no answer: does the line from computer to board "
                 "work, and does its firmware know commands?"
             )
-        elif self._n_bytes:
+        elif n_bytes:
+            shown = (self._noise + pending)[:SHOWN_BYTES]
             why = (
-                f"{self._n_bytes} bytes came that are no frames (they begin {self._first.hex(' ')}): "
+                f"{n_bytes} bytes came that are no frames (they begin {shown.hex(' ')}): "
                 f"is another device on this port, or is its speed not {baud} baud?"
             )
         else:

@@ -18,8 +18,9 @@ from firmware_protocol import Decoder, Fault, Splitter, Start
 
 __all__ = ["Recovery", "recover", "recover_file"]
 
-HEAD_BYTES = 1 << 16  # START lies within this
+HEAD_BYTES = (1 << 10, 1 << 16)  # START lies within the first as a rule, with many notes within the second
 STEP_BYTES = 1 << 20
+TAIL_BYTES = 1 << 10
 USUAL_ZEROS = 2  # at the end: the last packet's delimiter, and one more that a wire may send
 
 
@@ -45,9 +46,12 @@ def recover(data: bytes | mmap.mmap) -> Recovery:
     RecordingError
         If not even the START packet is whole, or the bytes are no recording.
     """
-    splitter = Splitter()
-    head = splitter.feed(data[:HEAD_BYTES])
-    if not head or not isinstance(head[0], Start):
+    for n_bytes in HEAD_BYTES:
+        splitter = Splitter()
+        head = splitter.feed(data[:n_bytes])
+        if head and isinstance(head[0], Start):
+            break
+    else:
         raise RecordingError(
             f"these {len(data)} bytes do not begin with a whole START packet; they are no .bfp recording, or one "
             "that was cut before its first second. Nothing can be recovered"
@@ -79,7 +83,8 @@ def recover_file(path: str | Path, target: str | Path, *, force: bool = False) -
     path, target = Path(path), Path(target)
     if target.exists() and not force:
         raise RecordingError(
-            f"{target} exists already; choose another name with --output, or --force to replace it", path=target
+            f"{target} exists already; choose another name with --output, or --force to replace it",
+            path=target,
         )
     if target.exists() and path.exists() and target.samefile(path):
         raise RecordingError(f"{target} is the damaged recording itself; choose another name", path=target)
@@ -91,7 +96,8 @@ def recover_file(path: str | Path, target: str | Path, *, force: bool = False) -
             file.seek(0)
             try:
                 with os.fdopen(
-                    os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600), "wb"
+                    os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600),
+                    "wb",
                 ) as out:
                     shutil.copyfileobj(file, out, STEP_BYTES)
                     out.truncate(recovery.kept_bytes)
@@ -119,9 +125,10 @@ def _look(fd: int, size: int, path: Path) -> Recovery:
 
 def _without_zeros(data: bytes | mmap.mmap) -> int:
     """Bytes in front of the zeros that `data` may end with."""
-    end = len(data)
+    end, n_bytes = len(data), TAIL_BYTES
     while end:
-        step = data[max(0, end - STEP_BYTES) : end]
+        step = data[max(0, end - n_bytes) : end]
+        n_bytes = STEP_BYTES
         left = len(step.rstrip(b"\0"))
         if left:
             return end - len(step) + left

@@ -4,8 +4,10 @@ act on.
 Rules
 -----
 - `url` is a device path (`/dev/ttyUSB0`), a COM name (`COM3`) or a pyserial URL (`socket://127.0.0.1:5555`).
-- A port is opened exclusively, raw, 8N1, without flow control. A pseudo-terminal has no baud rate and some
-  systems refuse to set an unusual one on it, so it is opened at a rate that every system grants.
+- A port is opened exclusively, raw, 8N1, without flow control, behind a lock that tells its holder's process id. A
+  pseudo-terminal has no baud rate and some systems refuse to set an unusual one on it, so it is opened at a rate that
+  every system grants.
+- The adapter is asked not to keep bytes back (`low_latency.py`); `latency` tells what came of it.
 - Whatever goes wrong leaves as a `DeviceError`: before the port is open one that says what to do, afterwards
   `DeviceLostError`. A pseudo-terminal whose other side is gone answers EIO or end-of-file: both mean lost.
 - `read` returns at once with all that has arrived. Where the port can be waited on by descriptor (POSIX
@@ -21,12 +23,15 @@ import os
 import select
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import serial
 from serial.tools import list_ports
 
+from bci.acquisition.low_latency import Latency, set_low_latency
+from bci.acquisition.port_lock import PortLock, holders
 from bci.errors import (
     DeviceBusyError,
     DeviceError,
@@ -36,9 +41,10 @@ from bci.errors import (
     DeviceTimeoutError,
 )
 
-__all__ = ["SerialPort", "port_names"]
+__all__ = ["PortEntry", "SerialPort", "list_port_entries", "port_names"]
 
 READ_BYTES = 65536
+BITS_PER_BYTE = 10  # 8N1
 WRITE_TIMEOUT_S = 0.25
 POLL_S = (
     0.05  # longest sleep where select cannot wait: changing it per read would reconfigure the port each time
@@ -47,9 +53,31 @@ PTY_BAUD = 115200  # a termios constant everywhere; macOS refuses other numbers 
 FORMS = "a device path such as /dev/ttyUSB0, a name such as COM3, or socket://HOST:PORT"
 
 
+@dataclass(frozen=True, slots=True)
+class PortEntry:
+    """A serial port that this computer has: its name now, and what its USB adapter says of itself."""
+
+    name: str
+    serial_number: str = ""
+    description: str = ""
+    vendor_id: int | None = None
+    product_id: int | None = None
+
+
+def list_port_entries() -> list[PortEntry]:
+    """The serial ports this computer has now; pseudo-terminals and sockets are not among them."""
+    return sorted(
+        (
+            PortEntry(str(p.device), p.serial_number or "", p.description or "", p.vid, p.pid)
+            for p in list_ports.comports()
+        ),
+        key=lambda entry: entry.name,
+    )
+
+
 def port_names() -> list[str]:
     """Names of the serial ports this computer has now; pseudo-terminals and sockets are not among them."""
-    return sorted(str(port.device) for port in list_ports.comports())
+    return [entry.name for entry in list_port_entries()]
 
 
 class SerialPort:
@@ -64,22 +92,40 @@ class SerialPort:
     def __init__(self, url: str, *, baud: int) -> None:
         self.url = url
         _refuse_what_is_no_port(url)
-        self.paced_by_reader = "://" in url or _is_pseudo_terminal(url)
+        pseudo = _is_pseudo_terminal(url)
+        self.paced_by_reader = "://" in url or pseudo
+        # Only of a real UART the baud rate is the truth; a board with USB of its own ignores it.
+        timed = not self.paced_by_reader and not Path(url).name.startswith(("ttyACM", "cu.usbmodem"))
+        self.line_byte_ns = BITS_PER_BYTE * 1e9 / baud if timed else 0.0
+        self.latency = Latency(None, "")
+        self._lock = None if "://" in url else PortLock(url)
         # Windows' COM handles and pyserial's rarer URLs have no descriptor that select could wait on.
         self._waitable = url.startswith("socket://") or ("://" not in url and sys.platform != "win32")
         try:
             self._port: Any = serial.serial_for_url(
                 url,
-                baudrate=PTY_BAUD if _is_pseudo_terminal(url) else baud,
+                baudrate=PTY_BAUD if pseudo else baud,
                 timeout=0 if self._waitable else POLL_S,
                 write_timeout=WRITE_TIMEOUT_S,
                 exclusive=None if "://" in url else True,
             )
         except (OSError, ValueError) as err:  # SerialException is an OSError
+            if self._lock is not None:
+                self._lock.release()
             raise _why_not_opened(url, baud, err) from err
+        if not self.paced_by_reader:
+            self._exclude_others()
+            self.latency = set_low_latency(self.fileno(), url)
         if self._waitable:
             self._wake_in, self._wake_out = socket.socketpair()
         self._closed = False
+
+    def fileno(self) -> int:
+        """Descriptor of the open port, where it has one; -1 elsewhere."""
+        try:
+            return int(self._port.fileno())
+        except (OSError, AttributeError):
+            return -1
 
     def read(self, timeout_s: float) -> bytes:
         """All bytes that are here, after waiting for the first at most `timeout_s`; empty on time-out or
@@ -99,7 +145,7 @@ class SerialPort:
             first = self._port.read(1)
             return bytes(first + self._port.read(self._port.in_waiting)) if first else b""
         except (OSError, ValueError, TypeError) as err:  # the last two: a descriptor that became invalid
-            raise self._lost(err) from err
+            raise self.lost(_reason(err)) from err
 
     def write(self, data: bytes) -> None:
         """Hand `data` to the operating system.
@@ -119,7 +165,7 @@ class SerialPort:
                 port=self.url,
             ) from err
         except (OSError, ValueError, TypeError) as err:
-            raise self._lost(err) from err
+            raise self.lost(_reason(err)) from err
 
     def wake(self) -> None:
         """Make a sleeping `read` return now; may be called from any thread."""
@@ -136,15 +182,32 @@ class SerialPort:
         self._closed = True
         with contextlib.suppress(OSError):
             self._port.close()
+        if self._lock is not None:
+            self._lock.release()
         if self._waitable:
             self._wake_in.close()
             self._wake_out.close()
 
-    def _lost(self, err: Exception) -> DeviceLostError:
+    def lost(self, reason: str) -> DeviceLostError:
+        """What to raise once the port has failed for `reason`."""
         return DeviceLostError(
-            f"lost the connection to {self.url} ({_reason(err)}); check cable and power, then open it again",
+            f"lost the connection to {self.url} ({reason}); check cable and power, then open it again",
             port=self.url,
         )
+
+    def _exclude_others(self) -> None:
+        """Programs that heed no lock are refused by the system itself while this one has the port."""
+        if sys.platform != "win32":
+            import fcntl
+            import termios
+
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self.fileno(), termios.TIOCEXCL)
+
+
+def plain_port(url: str) -> Any:
+    """pyserial's own object, as most programs use it: what the reader's figures are compared with."""
+    return serial.Serial(url, baudrate=PTY_BAUD, timeout=0.1)
 
 
 def _is_pseudo_terminal(url: str) -> bool:
@@ -167,11 +230,9 @@ def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
         )
     # Windows reports a port that is in use as "access denied".
     if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
-        return DeviceBusyError(
-            f"{url} is in use by another program; close that program and try again "
-            f"(on Linux and macOS `lsof {url}` names it)",
-            port=url,
-        )
+        others = ", ".join(f"process {pid}" for pid in holders(url) if pid != os.getpid())
+        who = others or f"another program (on Linux and macOS `sudo lsof {url}` names it)"
+        return DeviceBusyError(f"{url} is in use by {who}; end that program and try again", port=url)
     if "://" in url:
         return DeviceNotFoundError(
             f"nothing answers at {url} ({_reason(err)}); is the board or simulator running there? "

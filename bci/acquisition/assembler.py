@@ -1,8 +1,8 @@
-"""Frames in, chunks out. No port, no thread, no clock: callers own those.
+"""Decoded columns in, chunks out. No port, no thread, no clock: callers own those.
 
 Rules
 -----
-- A chunk holds consecutive samples of one configuration. How frames are dealt out to `feed` decides where
+- A chunk holds consecutive samples of one configuration. How the stream is dealt out to `feed` decides where
   chunks are cut and nothing else: samples, numbers, losses, restarts and markers are the same.
 - No DATA is scaled before the INFO of its config_id is whole. Until then it is held, and all but INFO behind
   it, so that the order stays; of a board that never sends its INFO the newest `MAX_HELD` packets are kept.
@@ -12,29 +12,29 @@ Rules
   to START. After a reset (another boot id) numbers begin anew, with a restart.
 - An event becomes a marker of the chunk it arrives with. If none comes with it, it travels in a chunk of 0
   samples, so that the end of a run, behind which nothing follows, is heard.
+- DATA that follows without a gap is taken as a whole (`Flow`), however many frames it is.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bci.acquisition._flows import Flow, in_order
 from bci.acquisition._loss import LossAccount
-from bci.acquisition._scaling import samples_uv, status_words
+from bci.acquisition._pieces import Pieces
+from bci.acquisition._statistics import Statistics
+from bci.acquisition.clock import SampleClock
 from bci.acquisition.configuration import Configuration, ConfigurationBook
 from bci.chunks import Chunk, Marker, SignalInfo
 from firmware_protocol import (
-    Data,
     Event,
     EventCode,
     EventSource,
-    Fault,
-    Flag,
-    Frame,
     FrameError,
     Heartbeat,
     Info,
@@ -43,42 +43,14 @@ from firmware_protocol import (
     Status,
     Unknown,
 )
+from firmware_protocol.batch import Batch
 
 __all__ = ["Assembler", "Statistics"]
 
-FLOAT32 = 1  # sample type, SPEC 4.1
 MAX_HELD = 4096  # packets; a board repeats its INFO each second
 SOURCE_NAMES = {int(source): source.name.lower() for source in EventSource}
 DEVICE_EVENTS = {int(code): code.name.lower() for code in EventCode}
 START_RESULT_BYTES = 8
-FIRST = int(Flag.FIRST)  # a plain number: enum arithmetic would cost more than the rest of a packet
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What came and what did not, so far.
-
-    `samples_lost` is exact. `samples_lost_device` is the board's own part as of its last counters (one
-    heartbeat a second); the rest was lost on the link or, where `bytes_skipped` is not 0, by a program that
-    read too late.
-    """
-
-    bytes: int = 0
-    bytes_skipped: int = 0
-    frames: int = 0
-    faults: int = 0
-    samples: int = 0
-    samples_lost: int = 0
-    samples_lost_device: int = 0
-    repeated: int = 0
-    rejected: int = 0
-    unknown: int = 0
-    restarts: int = 0
-    resets: int = 0
-
-    @property
-    def samples_lost_link(self) -> int:
-        return max(0, self.samples_lost - self.samples_lost_device)
 
 
 class Assembler:
@@ -90,16 +62,34 @@ class Assembler:
         Names for codes of the trigger line; a code without a name is labelled with its number.
     max_samples : int, optional
         Longest chunk, in samples, rounded up to whole packets.
+    clock : SampleClock, optional
+        To go on with; by default a new one.
+    line_byte_ns : float
+        Time that a byte takes on a real serial line; 0 where that is not known.
+
+    Attributes
+    ----------
+    clock : SampleClock
+        When each sample was taken, as far as arrival times are given to `feed`.
     """
 
-    def __init__(self, *, labels: Mapping[int, str] | None = None, max_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        labels: Mapping[int, str] | None = None,
+        max_samples: int | None = None,
+        clock: SampleClock | None = None,
+        line_byte_ns: float = 0.0,
+    ) -> None:
         self.labels = dict(labels or {})
         self.info: SignalInfo | None = None
+        self.clock = SampleClock() if clock is None else clock
         self._max_samples = max_samples
+        self._line_byte_ns = line_byte_ns
         self._book = ConfigurationBook()
         self._account = LossAccount()
         self._held: deque[_Ordered] = deque()
-        self._batch: _Batch | None = None
+        self._pieces: Pieces | None = None
         self._done: list[Chunk] = []
         self._markers: list[Marker] = []
         self._start_answered = False
@@ -128,26 +118,37 @@ class Assembler:
         """64-bit number of the conversion that comes next; None until known."""
         return self._account.expected
 
-    def feed(self, events: Iterable[Frame | Fault]) -> list[Chunk]:
-        """Chunks of everything that can be scaled now."""
-        for event in events:
-            if isinstance(event, Fault):
-                self._faults += 1
-                continue
-            self._frames += 1
-            if isinstance(event, Info):
-                self._configured(event)
-            elif isinstance(event, Data | Event | Heartbeat | Response):
-                self._in_order(event)
-            elif isinstance(event, Unknown):
+    def feed(self, batch: Batch, arrived_ns: NDArray[np.int64] | None = None) -> list[Chunk]:
+        """Chunks of everything that can be scaled now.
+
+        Parameters
+        ----------
+        batch : Batch
+            Of `BulkDecoder` or a link; its arrays are not looked at again afterwards.
+        arrived_ns : ndarray, shape (n_events,), int64, optional
+            Monotonic time at which each of its events was whole.
+        """
+        n_faults = int(np.count_nonzero(batch.events["kind"]))
+        self._faults += n_faults
+        self._frames += len(batch.events) - n_faults
+        for item in in_order(batch, arrived_ns):
+            if isinstance(item, Info):
+                self._configured(item)
+            elif isinstance(item, Flow | Event | Heartbeat | Response):
+                self._in_order(item)
+            elif isinstance(item, Unknown):
                 self._unknown += 1
-        self._end_chunk()
-        chunks, self._done = self._done, []
-        return chunks
+        return self.chunks()
 
     def mark(self, marker: Marker) -> None:
         """A marker of the host's own; it comes out with the next chunk."""
         self._markers.append(marker)
+
+    def chunks(self) -> list[Chunk]:
+        """What is there now: after `mark`, the marker, if it is known of what signal."""
+        self._end_chunk()
+        chunks, self._done = self._done, []
+        return chunks
 
     def finish(self) -> None:
         """Nothing more will come: what the board had converted and never arrived is lost."""
@@ -156,11 +157,19 @@ class Assembler:
 
     # ---- what frames say ----
 
-    def _in_order(self, frame: _Ordered) -> None:
-        if self._held or not self._take(frame):
-            self._held.append(frame)
-            if len(self._held) > MAX_HELD:
-                self._rejected += isinstance(self._held.popleft(), Data)
+    def _in_order(self, item: _Ordered) -> None:
+        if not self._held and self._take(item):
+            return
+        self._held.append(item.copy() if isinstance(item, Flow) else item)
+        excess = sum(_n_frames(held) for held in self._held) - MAX_HELD
+        while excess > 0:
+            oldest = self._held.popleft()
+            n = min(_n_frames(oldest), excess)
+            if isinstance(oldest, Flow):
+                self._rejected += n
+                if n < oldest.n_frames:
+                    self._held.appendleft(oldest.without_frames(n))
+            excess -= n
 
     def _configured(self, info: Info) -> None:
         self._booted(info.boot_id)
@@ -168,10 +177,11 @@ class Assembler:
         if configuration is None:
             return
         self.info = configuration.signal
+        self.clock.configured(configuration.signal.fs_hz)
         while self._held:
-            frame = self._held.popleft()
-            if not self._take(frame):
-                self._held.appendleft(frame)
+            item = self._held.popleft()
+            if not self._take(item):
+                self._held.appendleft(item)
                 return
 
     def _answered(self, response: Response) -> None:
@@ -194,52 +204,88 @@ class Assembler:
         if self._book.booted(boot_id):
             self._end_chunk()
             self._account.booted()
+            self.clock.booted()
             self._resets += 1
-            self._rejected += sum(isinstance(frame, Data) for frame in self._held)
+            self._rejected += sum(item.n_frames for item in self._held if isinstance(item, Flow))
             self._held.clear()
             self._was_reset = True
 
-    def _take(self, frame: _Ordered) -> bool:
-        """Put a frame in its place; False if what it means is not known yet."""
-        if isinstance(frame, Data):
-            return self._take_data(frame)
-        if isinstance(frame, Event):
+    def _take(self, item: _Ordered) -> bool:
+        """Put an item in its place; False if what it means is not known yet."""
+        if isinstance(item, Flow):
+            return self._take_data(item)
+        if isinstance(item, Event):
             if self.info is None:
                 return False
-            self._markers.append(self._marker(frame))
-        elif isinstance(frame, Heartbeat):
-            self._booted(frame.boot_id)
-            self._account.counters(frame)
+            self._markers.append(self._marker(item))
+        elif isinstance(item, Heartbeat):
+            self._booted(item.boot_id)
+            self.clock.device_time(item.t_us)
+            self._account.counters(item)
         else:
-            self._answered(frame)
+            self._answered(item)
         return True
 
-    def _take_data(self, frame: Data) -> bool:
-        configuration = self._book.get(frame.config_id)
+    def _take_data(self, data: Flow) -> bool:
+        configuration = self._book.get(data.config_id)
         if configuration is None:
             return False
-        if frame.n_channels != configuration.signal.n_channels:
-            self._rejected += 1  # no scale fits it; its samples will count as lost
+        if data.samples.shape[1] != configuration.signal.n_channels:
+            self._rejected += data.n_frames  # no scale fits it; its samples will count as lost
             return True
-        span = self._account.arrived(frame.sample_index, frame.n_samples)
-        if span.repeated:
-            self._repeated += span.repeated
-            if span.repeated == frame.n_samples:
+        span = self._account.arrived(data.sample_index, data.n_samples)
+        first, repeated = span.first, span.repeated
+        if repeated:
+            self._repeated += repeated
+            n = int(np.searchsorted(data.ends, repeated, side="right"))  # frames of which nothing is new
+            if n == data.n_frames:
                 return True
-        first_after_start = bool(frame.flags & FIRST) or (self._start_answered and span.lost > 0)
+            done = int(data.ends[n - 1]) if n else 0
+            data, first, repeated = data.without_frames(n), first + done, repeated - done
+        first_after_start = data.begins_run or (self._start_answered and span.lost > 0)
         restart = first_after_start or self._was_reset
         if restart:
             self._start_answered = self._was_reset = False
             self._restarts += 1
-        if restart or span.lost or self._batch is None or not self._batch.takes(frame, configuration):
+            self.clock.run_began()
+        if data.arrived_ns is not None:
+            self._time(first, data)
+        if restart or span.lost or self._pieces is None or not self._pieces.takes(data, configuration):
             self._end_chunk()
-            self._batch = _Batch(configuration, frame, span.first + span.repeated, span.lost, restart)
-        kept = frame.n_samples - span.repeated
-        self._batch.add(frame, kept)
-        self._samples += kept
-        if self._max_samples is not None and self._batch.n_samples >= self._max_samples:
-            self._end_chunk()
+            self._pieces = Pieces(configuration, data.layout, first + repeated, span.lost, restart)
+        self._samples += data.n_samples - repeated
+        self._append(data, repeated, configuration)
         return True
+
+    def _append(self, data: Flow, begin: int, configuration: Configuration) -> None:
+        """Samples of `data` from `begin` on, in chunks that end with a packet."""
+        while self._max_samples is not None:
+            assert self._pieces is not None
+            wanted = begin + self._max_samples - self._pieces.n_samples
+            frame = int(np.searchsorted(data.ends, wanted))
+            if frame == data.n_frames:
+                break
+            end = int(data.ends[frame])
+            self._pieces.add(data, begin, end)
+            following = self._pieces.first + self._pieces.n_samples
+            self._end_chunk()
+            if end == data.n_samples:
+                return
+            self._pieces = Pieces(configuration, data.layout, following, 0, False)
+            begin = end
+        assert self._pieces is not None
+        self._pieces.add(data, begin, data.n_samples)
+
+    def _time(self, first: int, data: Flow) -> None:
+        assert data.arrived_ns is not None
+        n_samples = np.diff(data.ends, prepend=0)
+        self.clock.data(
+            first - 1 + data.ends,
+            n_samples,
+            data.t_us,
+            data.arrived_ns,
+            line_ns=int(n_samples.max()) * data.row_bytes * self._line_byte_ns,
+        )
 
     def _marker(self, event: Event) -> Marker:
         number = self._account.unwrap(event.sample_index)
@@ -256,62 +302,20 @@ class Assembler:
         if self.info is None:
             return  # markers of the host wait until it is known of what signal
         markers, self._markers = tuple(self._markers), []
-        if self._batch is not None:
-            self._done.append(self._batch.chunk(markers))
-            self._batch = None
+        if self._pieces is not None:
+            self._done.append(self._pieces.chunk(markers))
+            self._pieces = None
         elif markers:
             nothing = np.empty((self.info.n_channels, 0), dtype=np.float64, order="F")
             self._done.append(Chunk(nothing, self._account.expected or 0, markers=markers))
 
 
 #: What is held while DATA waits for its INFO: everything whose place among the samples matters.
-_Ordered: TypeAlias = Data | Event | Heartbeat | Response
+_Ordered: TypeAlias = Flow | Event | Heartbeat | Response
 
 
-class _Batch:
-    """Packets of one layout that follow each other without a gap: a chunk in the making."""
-
-    __slots__ = ("_configuration", "_frame", "_payloads", "first", "lost", "n_samples", "restart")
-
-    def __init__(
-        self, configuration: Configuration, frame: Data, first: int, lost: int, restart: bool
-    ) -> None:
-        self._configuration = configuration
-        self._frame = frame  # the first one stands for the layout of all
-        self._payloads: list[bytes] = []
-        self.first = first
-        self.lost = lost
-        self.restart = restart
-        self.n_samples = 0
-
-    def takes(self, frame: Data, configuration: Configuration) -> bool:
-        mine = self._frame
-        return (
-            configuration is self._configuration
-            and frame.sample_type == mine.sample_type
-            and frame.has_status == mine.has_status
-            and frame.channels_per_converter == mine.channels_per_converter
-        )
-
-    def add(self, frame: Data, n_last: int) -> None:
-        """Append the last `n_last` samples of a packet."""
-        row_bytes = len(frame.payload) // frame.n_samples
-        self._payloads.append(frame.payload[(frame.n_samples - n_last) * row_bytes :])
-        self.n_samples += n_last
-
-    def chunk(self, markers: tuple[Marker, ...]) -> Chunk:
-        data_uv = samples_uv(
-            self._payloads,
-            np.array(self._configuration.signal.uv_per_count),
-            as_float=self._frame.sample_type == FLOAT32,
-            has_status=self._frame.has_status,
-            channels_per_converter=self._frame.channels_per_converter,
-        )
-        frame = self._frame
-        status = None
-        if frame.has_status and frame.sample_type != FLOAT32:
-            status = status_words(self._payloads, frame.n_channels, frame.channels_per_converter)
-        return Chunk(data_uv, self.first, self.lost, self.restart, markers, status)
+def _n_frames(item: _Ordered) -> int:
+    return item.n_frames if isinstance(item, Flow) else 1
 
 
 def _counters(response: Response) -> Heartbeat | None:

@@ -4,9 +4,10 @@ Rules
 -----
 - A command is sent at most three times, 250 ms apart, with the same request id: the board acts once. Ids
   begin at a random number, so that a program started anew is not taken for the one before it.
-- Nothing that arrives during a dialogue is lost: `poll` hands on all frames and faults in wire order.
-- `start` refuses what the link cannot carry before anything is sent. While the board streams, keepalives
-  leave from the link's own thread, five within the board's watchdog.
+- Nothing that arrives during a dialogue is lost: it goes to `deliver` in wire order, whoever waits for what.
+- `start` refuses what the link cannot carry before anything is sent. While the board streams, small requests leave
+  from the link's own thread, five within the board's watchdog. Any command feeds the watchdog; these are answered
+  too, so each is a two-way probe of the board's clock.
 - The client itself reads no port and no clock but those it was given, and starts no thread.
 """
 
@@ -18,10 +19,14 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import count
+from typing import TypeAlias
+
+import numpy as np
 
 from bci.acquisition._heard import Heard
 from bci.acquisition.configuration import Configuration, ConfigurationBook
-from bci.acquisition.link import Link, Tap
+from bci.acquisition.link import Tap
+from bci.acquisition.receiver import Received, Receiver
 from bci.errors import (
     BudgetError,
     DeviceRefusedError,
@@ -30,10 +35,6 @@ from bci.errors import (
 )
 from firmware_protocol import (
     Command,
-    Data,
-    Decoder,
-    Fault,
-    Frame,
     Heartbeat,
     Info,
     LeadOff,
@@ -45,13 +46,16 @@ from firmware_protocol import (
     budget,
     encode_command,
 )
+from firmware_protocol.batch import is_data
 from firmware_protocol.layout import COMMANDS
 from firmware_protocol.limits import COMMAND_TRIES, RESPONSE_TIMEOUT_MS, WATCHDOG_DEFAULT_MS
 
-__all__ = ["BoardClient"]
+__all__ = ["BoardClient", "Settings"]
 
 TIMEOUT_NS = RESPONSE_TIMEOUT_MS * 1_000_000
-KEEPALIVES_PER_WATCHDOG = 5
+PROBES_PER_WATCHDOG = 5
+MAX_PROBE_S = 1.0
+N_PROBES = 16  # in turn, so that an answer is known from that to the one before
 ALL_CHANNELS = 255
 STATUS_NAMES = {int(status): status.name for status in Status}
 ADVICE: dict[int, str] = {
@@ -61,12 +65,31 @@ ADVICE: dict[int, str] = {
 }
 
 
+#: Settings made so far, in the order of the last time each was made: (opcode, which) -> (arguments, more).
+Settings: TypeAlias = dict[tuple[Opcode, tuple[int, ...]], tuple[tuple[int, ...], bytes]]
+Deliver = Callable[[Received], None]
+#: Leading arguments that say what is set; where a setting is made anew, the old one is forgotten.
+SETTINGS = {
+    Opcode.SET_RATE: 0,
+    Opcode.SET_CHANNEL: 1,
+    Opcode.LEAD_OFF: 0,
+    Opcode.TEST_SIGNAL: 0,
+    Opcode.WRITE_REGISTER: 2,
+}
+#: (written, device's µs at receipt, answer received); times in monotonic ns.
+Probe = Callable[[int, int, int], None]
+
+
 class BoardClient:
     """Dialogue with one board over a link. One thread at a time may use it.
 
     Parameters
     ----------
-    link : Link
+    link : Receiver
+    deliver : callable, optional
+        Is given everything that comes, once, before `poll` or a command returns.
+    probed : callable, optional
+        Is told of every command that was answered: when it was written and received, and when its answer came.
     clock_ns : callable
         Monotonic time in ns, the link's.
     first_request_id : int, optional
@@ -75,49 +98,54 @@ class BoardClient:
 
     def __init__(
         self,
-        link: Link,
+        link: Receiver,
         *,
+        deliver: Deliver = lambda received: None,
+        probed: Probe = lambda sent_ns, device_us, received_ns: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         first_request_id: int | None = None,
     ) -> None:
         self.configuration: Configuration | None = None
         self.last_data_ns = 0
-        self.bytes_read = 0
+        self.streaming = False
+        self.watchdog_ms = WATCHDOG_DEFAULT_MS
+        self.settings: Settings = {}
         self._link = link
+        self.deliver = deliver
+        self._probed = probed
         self._clock_ns = clock_ns
         self._request_ids = count(random.randrange(1 << 16) if first_request_id is None else first_request_id)
         self._link_seqs = count()
-        self._decoder = Decoder()
         self._book = ConfigurationBook()
-        self._events: list[Frame | Fault] = []
         self._answers: dict[int, Response] = {}  # the newest, by its request id
+        self._sent_ns: dict[int, int] = {}  # the request that is waited for
+        self._probe_ids: dict[int, int] = {}  # request id of a probe → its place in the turn
         self._heard = Heard()
 
     # ---- the stream ----
 
-    def poll(self, timeout_s: float) -> list[Frame | Fault]:
-        """Frames and faults since the last call, after waiting for the first bytes at most `timeout_s`.
+    def poll(self, timeout_s: float) -> bool:
+        """Deliver what came since the last call, after waiting at most `timeout_s` for the first; False: nothing.
 
         Raises
         ------
         DeviceLostError
-            If the port failed, once everything that had arrived was returned.
+            If the port failed, once everything that had arrived was delivered.
         """
-        self._pump(0.0 if self._events else timeout_s)
-        events, self._events = self._events, []
-        return events
+        return self._pump(timeout_s)
+
+    @property
+    def bytes_read(self) -> int:
+        return self._link.bytes_read
 
     @property
     def bytes_skipped(self) -> int:
         """Bytes that came and were given up because they were not polled in time."""
-        return self._link.dropped_bytes
+        return self._link.bytes_skipped
 
     def attach(self, tap: Tap | None) -> None:
-        """Begin the stream anew: from the next byte on `tap` sees what `poll` is made of."""
+        """Begin the stream anew: from the next packet on `tap` sees what is delivered."""
         self._link.attach(tap)
-        self._decoder = Decoder()
-        self._events.clear()
-        self.bytes_read = 0
 
     # ---- commands ----
 
@@ -154,13 +182,15 @@ class BoardClient:
         configuration = self.configuration or self.identify()
         self._check_budget(configuration)
         results = self.request(Opcode.START, watchdog_ms).payload
-        if watchdog_ms:
-            self._link.keepalive(self._keepalive, every_s=watchdog_ms / 1000 / KEEPALIVES_PER_WATCHDOG)
+        self.streaming, self.watchdog_ms = True, watchdog_ms
+        every_s = min(watchdog_ms / 1000 / PROBES_PER_WATCHDOG, MAX_PROBE_S) if watchdog_ms else MAX_PROBE_S
+        self._link.keep_alive(self._probes(), every_s=every_s)
         return int.from_bytes(results, "little")
 
     def stop(self) -> Heartbeat:
         """End the stream; returns the board's counters as they are once all its queued DATA is sent."""
-        self._link.keepalive(None)
+        self._link.keep_alive(())
+        self.streaming = False
         return self._counters(Opcode.STOP)
 
     def set_rate(self, rate: Fraction | int) -> Configuration:
@@ -218,15 +248,38 @@ class BoardClient:
             raise ValueError(f"{opcode.name} does not take {arguments}: {err}") from err
         request_id = next(self._request_ids) & 0xFFFF
         self._heard = Heard()
+        before = self._link.bytes_read
+        self._sent_ns = {request_id: self._clock_ns()}  # of the first try, whichever is answered
         for _ in range(COMMAND_TRIES):
             self._link.write(self._command(request_id, opcode, payload))
             if self._wait(lambda: self._answers.get(request_id) is not None):
-                return self._accepted(self._answers.pop(request_id), opcode)
+                response = self._accepted(self._answers.pop(request_id), opcode)
+                if opcode in SETTINGS:
+                    key = (opcode, arguments[: SETTINGS[opcode]])
+                    self.settings.pop(key, None)
+                    self.settings[key] = arguments, more
+                return response
             if self._heard.foreign_version:
                 break
         raise self._heard.instead_of(
-            f"the answer to {opcode.name}", port=self._link.port, baud=self._link.baud
+            f"the answer to {opcode.name}",
+            port=self._link.port,
+            baud=self._link.baud,
+            n_bytes=self._link.bytes_read - before,
+            pending=self._link.pending,
         )
+
+    def restore(self, settings: Settings) -> None:
+        """Make settings again that were made on this board before it was lost."""
+        for (opcode, _), (arguments, more) in list(settings.items()):
+            if COMMANDS[opcode].result_struct.size:
+                self._reconfigured(opcode, *arguments, more=more)
+            else:
+                self.request(opcode, *arguments, more=more)
+
+    @property
+    def port(self) -> str:
+        return self._link.port
 
     def _accepted(self, response: Response, opcode: Opcode) -> Response:
         layout = COMMANDS[opcode]
@@ -282,9 +335,12 @@ class BoardClient:
     def _command(self, request_id: int, opcode: Opcode, payload: bytes = b"") -> bytes:
         return encode_command(Command(next(self._link_seqs) & 0xFFFF, 0, request_id, opcode, payload))
 
-    def _keepalive(self) -> bytes:
-        """Called from the link's thread; `next` of a counter is safe there."""
-        return self._command(next(self._request_ids) & 0xFFFF, Opcode.KEEPALIVE)
+    def _probes(self) -> list[bytes]:
+        """Requests that change nothing, each with a number of its own; SPEC 5.2 lets the link send them for ever."""
+        ids = [next(self._request_ids) & 0xFFFF for _ in range(N_PROBES)]
+        self._probe_ids = {request_id: k for k, request_id in enumerate(ids)}
+        payload = COMMANDS[Opcode.READ_REGISTER].struct.pack(0, 0, 1)
+        return [self._command(request_id, Opcode.READ_REGISTER, payload) for request_id in ids]
 
     # ---- bytes to events ----
 
@@ -297,17 +353,34 @@ class BoardClient:
             self._pump(left_ns / 1e9)
         return True
 
-    def _pump(self, timeout_s: float) -> None:
-        for arrival in self._link.read(timeout_s):
-            self.bytes_read += len(arrival.data)
-            events = self._decoder.feed(arrival.data)
-            self._heard.take(arrival.data, events)
-            self._events += events
-            for event in events:
-                if isinstance(event, Data):
-                    self.last_data_ns = arrival.at_ns
-                elif isinstance(event, Response):
-                    self._answers = {event.request_id: event}
-                elif isinstance(event, Info):
-                    self._book.booted(event.boot_id)
-                    self._book.add(event)
+    def _pump(self, timeout_s: float) -> bool:
+        came = self._link.receive(timeout_s)
+        for received in came:
+            batch = received.batch
+            self._heard.take(batch)
+            if batch.n_data:
+                self.last_data_ns = int(received.arrived_ns[is_data(batch.events)][-1])
+            if batch.n_data < len(batch.events):
+                self._read_answers(received)
+            self.deliver(received)
+        return bool(came)
+
+    def _read_answers(self, received: Received) -> None:
+        batch = received.batch
+        rows = np.flatnonzero((batch.events["kind"] == 0) & ~is_data(batch.events))
+        for row, frame in zip(rows, batch.other_frames(), strict=True):
+            if isinstance(frame, Response):
+                self._answered(frame, int(received.arrived_ns[row]))
+            elif isinstance(frame, Info):
+                self._book.booted(frame.boot_id)
+                self._book.add(frame)
+
+    def _answered(self, response: Response, at_ns: int) -> None:
+        turn = self._probe_ids.get(response.request_id)
+        if turn is not None:
+            sent_ns = int(self._link.sent_alive()[turn])
+        else:
+            sent_ns = self._sent_ns.get(response.request_id, 0)
+            self._answers = {response.request_id: response}
+        if sent_ns:
+            self._probed(sent_ns, response.t_us, at_ns)

@@ -46,6 +46,8 @@ class Tap(Protocol):
 
     def arrived(self, data: bytes, at_ns: int) -> None: ...
     def sent(self, data: bytes, at_ns: int) -> None: ...
+    def gap(self, reason: str, at_ns: int) -> None:
+        """Bytes are missing here."""
 
 
 class Link(Protocol):

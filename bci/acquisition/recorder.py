@@ -93,9 +93,9 @@ class RecordingEncoder:
     def marked(self, marker: MarkerNote) -> bytes:
         return self._notes.encode(marker)
 
-    def left_out(self, n_bytes: int, at_ns: int) -> bytes:
-        """Wire that came until `at_ns` and is not in the recording."""
-        return self._give_up_tail() + self._notes.encode(Gap(at_ns, f"{n_bytes} bytes: the disk took nothing"))
+    def gap(self, reason: str, at_ns: int) -> bytes:
+        """The wire misses something here."""
+        return self._give_up_tail() + self._notes.encode(Gap(at_ns, reason))
 
     def tick(self, now_ns: int) -> bytes:
         """What must not wait any longer at `now_ns`."""
@@ -194,12 +194,16 @@ class RecordingWriter:
             return
         if self._left_out_bytes:
             n_bytes, self._left_out_bytes = self._left_out_bytes, 0
-            self._queue.put(lambda: self._encoder.left_out(n_bytes, at_ns))
+            self.gap(f"{n_bytes} bytes left out: the disk took nothing for too long", at_ns)
         self._put_bytes += len(data)
         self._queue.put(lambda: self._encode(data, at_ns))
 
     def sent(self, data: bytes, at_ns: int) -> None:
         self._queue.put(lambda: self._encoder.sent(data, at_ns))
+
+    def gap(self, reason: str, at_ns: int) -> None:
+        """Wire is missing here: the port was lost, for example."""
+        self._queue.put(lambda: self._encoder.gap(reason, at_ns))
 
     def marked(self, marker: MarkerNote) -> None:
         packet = self._encoder.marked(marker)  # here, so that a value out of range is the caller's error

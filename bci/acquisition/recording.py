@@ -6,24 +6,29 @@ Rules
   live path, so samples, losses, restarts and markers are the same bit for bit.
 - A file that was cut off (power, `kill -9`) gives all its whole packets; `cut_bytes` is what is left of the last.
   A file without a START is no recording and is refused, with its reason.
-- Nothing is loaded before it is asked for, and no more than a block at a time, so gigabytes are fine. A file that
-  another process still writes can be read; each look goes as far as it is then.
+- Nothing is read before it is asked for, and no more than a block at a time from a mapped file, so gigabytes take
+  no memory. What was played once is entered again in the middle: every few megabytes the player is remembered.
+- A file that another process still writes can be read; each look goes as far as it is then.
 """
 
 from __future__ import annotations
 
+import mmap
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bci.acquisition.assembler import Assembler, Statistics
+from bci.acquisition._player import Placed, Player, wire_in
+from bci.acquisition._statistics import Statistics
+from bci.acquisition._stretch import Stretch
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import RecordingError
-from firmware_protocol import Arrivals, Decoder, Dialect, Gap, MarkerNote, Note, Raw, Splitter, Start
+from firmware_protocol import Arrivals, Gap, Note, Splitter, Start
 from firmware_protocol.limits import MAX_CODED
 
 if TYPE_CHECKING:
@@ -33,55 +38,26 @@ __all__ = ["Player", "Recording"]
 
 BLOCK_BYTES = 1 << 18
 HEAD_BYTES = 1 << 16  # START lies within this: 100 packets of notes
+ENTRY_BYTES = 4 << 20  # between two places where the file can be entered
 
 
-class Player:
-    """The live path over the bytes of a file: blocks in, chunks out.
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The player as it was at a byte of the file."""
 
-    Keeps count while it plays; `finish` once the last block is in.
-    """
-
-    def __init__(self, *, nonce: int, labels: dict[int, str], max_samples: int | None = None) -> None:
-        self.gaps: list[Gap] = []
-        self._splitter = Splitter(nonce)
-        self._decoder = Decoder()
-        self._assembler = Assembler(labels=labels, max_samples=max_samples)
-        self._unfinished = 0  # bytes behind the last delimiter
-
-    @property
-    def info(self) -> SignalInfo | None:
-        return self._assembler.info
-
-    @property
-    def statistics(self) -> Statistics:
-        return replace(self._assembler.statistics, bytes=self._decoder.offset)
-
-    def feed(self, block: bytes) -> list[Chunk]:
-        end = block.rfind(b"\0") + 1
-        self._unfinished = len(block) - end + (0 if end else self._unfinished)
-        chunks: list[Chunk] = []
-        for piece in self._splitter.feed(block):
-            if isinstance(piece, MarkerNote):
-                self._assembler.mark(Marker(piece.sample_index, piece.label, piece.code, piece.value, "host"))
-                chunks += self._assembler.feed(())
-            elif isinstance(piece, Gap):
-                self.gaps.append(piece)
-            elif (wire := _wire_in(piece)) is not None:
-                chunks += self._assembler.feed(self._decoder.feed(wire))
-        return chunks
-
-    def finish(self) -> int:
-        """The file ends here; returns the bytes of a packet that was cut off."""
-        self._assembler.finish()
-        return self._unfinished
+    at: int
+    player: Player
 
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
     """What one pass over the whole file tells."""
 
+    size: int
     statistics: Statistics
     markers: tuple[Marker, ...]
+    gaps: tuple[Gap, ...]
+    duration_s: float
     cut_bytes: int
 
 
@@ -95,6 +71,8 @@ class Recording:
     Attributes
     ----------
     path : Path
+    facts : dict
+        What START says: software, port, labels, notes.
     notes : dict
         What was noted when it was made: free text, lists, numbers.
     labels : dict of int to str
@@ -110,16 +88,22 @@ class Recording:
     Examples
     --------
     >>> recording = Recording("session.bfp")                                        # doctest: +SKIP
+    >>> recording[10:20].signal_uv().shape                                          # doctest: +SKIP
+    (8, 2500)
     >>> for chunk in recording.chunks(max_samples=250):                             # doctest: +SKIP
     ...     print(chunk.first_sample, chunk.data_uv.std(axis=1))
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._nonce, facts = _read_start(self.path)
-        self.started = str(facts.get("wall_clock", ""))
-        self.notes = _mapping(facts.get("notes"))
-        self.labels = {int(k): str(v) for k, v in _mapping(facts.get("labels")).items() if str(k).isdigit()}
+        self._nonce, self.facts = _read_start(self.path)
+        self.started = str(self.facts.get("wall_clock", ""))
+        self.notes = _mapping(self.facts.get("notes"))
+        self.labels = {
+            int(k): str(v) for k, v in _mapping(self.facts.get("labels")).items() if str(k).isdigit()
+        }
+        self._entries = [_Entry(0, self.player())]
+        self._summed: _Summary | None = None
 
     # ---- what it holds ----
 
@@ -142,14 +126,40 @@ class Recording:
         player = self.player(max_samples=max_samples)
         for block in self.blocks():
             yield from player.feed(block)
+        player.finish()
+        yield from player.last_chunks
 
     def __iter__(self) -> Iterator[Chunk]:
         return self.chunks()
+
+    def between(self, start_s: float = 0.0, stop_s: float = float("inf")) -> Stretch:
+        """From one second to another; nothing is read before the stretch is asked.
+
+        Raises
+        ------
+        ValueError
+            If the seconds are negative or not in order.
+        """
+        if not 0 <= start_s <= stop_s:
+            raise ValueError(f"expected 0 <= start <= stop in seconds, got {start_s:g} and {stop_s:g}")
+        return Stretch(self, start_s, stop_s)
+
+    def __getitem__(self, seconds: slice) -> Stretch:
+        """`recording[10:20]`: the same as `recording.between(10, 20)`."""
+        if not isinstance(seconds, slice) or seconds.step is not None:
+            raise TypeError(f"expected seconds as recording[10:20], got recording[{seconds!r}]")
+        start_s = 0.0 if seconds.start is None else float(seconds.start)
+        return self.between(start_s, float("inf") if seconds.stop is None else float(seconds.stop))
 
     @property
     def markers(self) -> tuple[Marker, ...]:
         """Cues, triggers and notes, in order of arrival."""
         return self._summary.markers
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Where the recording itself misses something: the port was lost, or the disk took nothing."""
+        return self._summary.gaps
 
     @property
     def statistics(self) -> Statistics:
@@ -159,8 +169,7 @@ class Recording:
     @property
     def duration_s(self) -> float:
         """Seconds of signal by the nominal rate, lost samples included."""
-        statistics = self.statistics
-        return (statistics.samples + statistics.samples_lost) / self.info.fs_hz
+        return self._summary.duration_s
 
     @property
     def cut_bytes(self) -> int:
@@ -170,7 +179,7 @@ class Recording:
     def wire(self) -> Iterator[bytes]:
         """The wire, bit for bit, in blocks."""
         for piece in self._pieces():
-            if (wire := _wire_in(piece)) is not None:
+            if (wire := wire_in(piece)) is not None:
                 yield wire
 
     def arrivals(self) -> Iterator[tuple[int, int]]:
@@ -181,35 +190,71 @@ class Recording:
 
     # ---- how it is read ----
 
-    def blocks(self) -> Generator[bytes]:
-        """The file's bytes."""
+    def blocks(self, start: int = 0) -> Generator[bytes]:
+        """The file's bytes, from byte `start` to where it ends now."""
         try:
             with self.path.open("rb") as file:
-                while block := file.read(BLOCK_BYTES):
-                    yield block
+                size = file.seek(0, 2)
+                if size > start:
+                    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+                        for at in range(start, size, BLOCK_BYTES):
+                            yield mapped[at : at + BLOCK_BYTES]
+                            _forget(mapped, at)
         except OSError as err:
             raise _unreadable(self.path, err) from err
 
-    def player(self, *, labels: dict[int, str] | None = None, max_samples: int | None = None) -> Player:
+    def player(self, *, labels: Mapping[int, str] | None = None, max_samples: int | None = None) -> Player:
         """A live path for this recording's bytes; `labels` instead of its own."""
         return Player(
-            nonce=self._nonce, labels=self.labels if labels is None else labels, max_samples=max_samples
+            nonce=self._nonce,
+            labels=self.labels if labels is None else labels,
+            facts=self.facts,
+            max_samples=max_samples,
         )
+
+    def walk(self, start_s: float = 0.0) -> Iterator[Placed]:
+        """Chunks with their place in time, from a little before `start_s` on."""
+        entry = self._entries[max(bisect_right(self._entries, start_s, key=lambda e: e.player.now_s) - 1, 0)]
+        player = (entry.player.copy() if entry.at else None) or self.player()
+        at = entry.at
+        for block in self.blocks(at):
+            if at - self._entries[-1].at >= ENTRY_BYTES:
+                whole = block.rfind(b"\0") + 1
+                yield from player.place(player.feed(block[:whole]))
+                if (as_it_is := player.copy()) is not None:
+                    self._entries.append(_Entry(at + whole, as_it_is))
+                yield from player.place(player.feed(block[whole:]))
+            else:
+                yield from player.place(player.feed(block))
+            at += len(block)
+        player.finish()
+        yield from player.place(player.last_chunks)
 
     def _pieces(self) -> Iterator[bytes | Note]:
         splitter = Splitter(self._nonce)
         for block in self.blocks():
             yield from splitter.feed(block)
 
-    @cached_property
+    @property
     def _summary(self) -> _Summary:
-        player = self.player()
-        markers: list[Marker] = []
-        for block in self.blocks():
-            for chunk in player.feed(block):
-                markers += chunk.markers
-        cut_bytes = player.finish()
-        return _Summary(player.statistics, tuple(markers), cut_bytes)
+        size = self.path.stat().st_size
+        if self._summed is None or self._summed.size != size:
+            player = self.player()
+            markers: list[Marker] = []
+            for block in self.blocks():
+                for placed in player.place(player.feed(block)):
+                    markers += placed.chunk.markers
+            cut_bytes = player.finish()
+            for placed in player.place(player.last_chunks):
+                markers += placed.chunk.markers
+            statistics = player.statistics
+            at_end_s = (
+                (statistics.samples_lost - player.lost_placed) / self.info.fs_hz if player.info else 0.0
+            )
+            self._summed = _Summary(
+                size, statistics, tuple(markers), tuple(player.gaps), player.now_s + at_end_s, cut_bytes
+            )
+        return self._summed
 
     # ---- for people ----
 
@@ -231,6 +276,10 @@ class Recording:
             "markers": ", ".join(f"{label} × {n}" for label, n in labels.items()) or "none",
             **{key: str(value) for key, value in self.notes.items()},
         }
+        if self.cut_bytes:
+            rows["end"] = (
+                f"cut off within a packet; `bci recover {self.path}` takes {self.cut_bytes} bytes off"
+            )
         cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
         return f"<table>{cells}</table>"
 
@@ -246,16 +295,14 @@ class Recording:
         -------
         figure : matplotlib Figure
         """
-        from bci.acquisition._plot import plot_chunks
-
-        return plot_chunks(self.info, self.chunks(), start_s=start_s, duration_s=duration_s)
+        return self.between(start_s, start_s + duration_s).plot()
 
 
-def _wire_in(piece: bytes | Note) -> bytes | None:
-    """Wire bytes of this project's own dialect; None if the piece holds none."""
-    if isinstance(piece, Raw):
-        return piece.data if piece.dialect == Dialect.BFP else None
-    return piece if isinstance(piece, bytes) else None
+def _forget(mapped: mmap.mmap, at: int) -> None:
+    """Let the system take back the pages of a block that is done with, where it can be told so."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        begin = at & -mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_DONTNEED, begin, min(BLOCK_BYTES, len(mapped) - begin))
 
 
 def _mapping(value: object) -> dict[Any, Any]:

@@ -66,7 +66,8 @@ class RecordingSource(Source):
             if not block:
                 self._player.finish()
                 self._ended = True
-            elif chunks := self._player.feed(block):
+                return self._player.last_chunks
+            if chunks := self._player.feed(block):
                 return chunks
         return []
 

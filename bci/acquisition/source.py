@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ __all__ = ["Source", "open_source"]
 
 SERIAL_SCHEMES = ("socket", "rfc2217", "loop", "spy", "hwgrep")  # pyserial's
 GROUP = "bci.sources"
+OWN_SCHEMES = {"cyton": "bci.acquisition.cyton.source:CytonSource"}
 WAIT_S = 1.0
 
 
@@ -105,8 +107,8 @@ def open_source(
     Parameters
     ----------
     url : str or path
-        A device path (`/dev/ttyUSB0`), a name (`COM3`), `socket://127.0.0.1:5555`, a recording (`x.bfp`), or a
-        scheme that another package has registered.
+        A device path (`/dev/ttyUSB0`), a name (`COM3`), `socket://127.0.0.1:5555`, an OpenBCI Cyton
+        (`cyton:///dev/ttyUSB0`), a recording (`x.bfp`), or a scheme that another package has registered.
     baud : int
         Speed of the serial line, which the link budget counts with.
     labels : mapping of int to str, optional
@@ -154,10 +156,14 @@ def open_source(
 
 
 def _registered(scheme: str, url: str) -> Callable[..., Source]:
+    if scheme in OWN_SCHEMES:
+        module, name = OWN_SCHEMES[scheme].split(":")
+        own: Callable[..., Source] = getattr(import_module(module), name)
+        return own
     for entry in entry_points(group=GROUP, name=scheme):
         factory: Callable[..., Source] = entry.load()
         return factory
-    known = sorted({*SERIAL_SCHEMES[:1], *(entry.name for entry in entry_points(group=GROUP))})
+    known = sorted({*SERIAL_SCHEMES[:1], *OWN_SCHEMES, *(entry.name for entry in entry_points(group=GROUP))})
     raise DeviceNotFoundError(
         f"{url}: no source is registered for {scheme}://. Known: {', '.join(known)}; a serial port is named "
         "without a scheme (/dev/ttyUSB0, COM3)",

@@ -97,9 +97,10 @@ class Bench:
 
     def _millisecond(self) -> bytes:
         now_us = self.now_ns // 1000
-        if self.device.streaming and self.streams_hz:
+        if self.device.streaming and (self.streams_hz or self.device.pattern):
             first = self.device.next_sample
-            self.device.push_samples(counts(first, self.streams_hz // 1000), now_us)
+            n_channels = len(self.device.uv_per_count)
+            self.device.push_samples(counts(first, max(self.streams_hz // 1000, 1), n_channels), now_us)
         noise, self.noise = self.noise, b""
         own = self.device.poll(now_us)
         return b"" if self.mute else noise if self.silent else noise + own

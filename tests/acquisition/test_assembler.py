@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -18,12 +19,17 @@ from firmware_protocol import (
     Decoder,
     Event,
     EventSource,
+    Fault,
     Flag,
+    Frame,
     Heartbeat,
     Info,
     Opcode,
+    encode,
     encode_command,
 )
+from firmware_protocol.batch import Batch
+from firmware_protocol.bulk import BulkDecoder
 from firmware_protocol.device import DeviceConfig, ReferenceDevice
 from tests.acquisition.boards import CONFIG, counts, expected_uv, stream
 
@@ -47,9 +53,14 @@ def packets(wire: bytes) -> list[bytes]:
 
 def assembled(wire: bytes, **options: object) -> tuple[list[Chunk], Assembler]:
     assembler = Assembler(**options)  # type: ignore[arg-type]
-    chunks = assembler.feed(Decoder().feed(wire))
+    chunks = assembler.feed(BulkDecoder().feed(wire))
     assembler.finish()
     return chunks, assembler
+
+
+def columns(frames: Iterable[Frame | Fault]) -> Batch:
+    """Frames as the decoder of columns gives them."""
+    return BulkDecoder().feed(b"".join(encode(f) for f in frames if not isinstance(f, Fault)))
 
 
 def flat(chunks: list[Chunk]) -> tuple[list[object], bytes]:
@@ -89,7 +100,7 @@ def test_float32_samples_of_a_transcode_are_scaled_alike() -> None:
     info = replace(ReferenceDevice(CONFIG).info()[0], sample_type=1)
     values = np.array([[1.5, -2.25, 0, 0, 0, 0, 0, 1e6], [3, 4, 5, 6, 7, 8, 9, 10]], dtype="<f4")
     frame = Data(0, 0, 7, 0, 8, 2, info.config_id, values.tobytes(), sample_type=1)
-    (chunk,) = Assembler().feed([info, frame])
+    (chunk,) = Assembler().feed(columns([info, frame]))
     np.testing.assert_array_equal(chunk.data_uv, values.T.astype(float) * info.uv_per_count[0])
 
 
@@ -125,7 +136,7 @@ def test_the_same_samples_come_out_for_any_cut_of_the_bytes(sizes: list[int], no
     wire += stream(device, 90, events={10: 2, 33: 1}) + b"\x55" * noise + b"\0"
     wire += b"".join(packets(stream(device, 60, at_us=360_000))[3:])
     whole, _ = assembled(wire)
-    assembler, decoder, chunks, at = Assembler(), Decoder(), [], 0
+    assembler, decoder, chunks, at = Assembler(), BulkDecoder(), [], 0
     for size in [*sizes, len(wire)]:
         chunks += assembler.feed(decoder.feed(wire[at : at + size]))
         at += size
@@ -158,7 +169,7 @@ def test_a_packet_that_partly_repeats_gives_its_new_samples_only() -> None:
         raw = (counts(first, 4) & 0xFFFFFF).astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()
         return Data(0, 0, first, 0, 8, 4, 0, raw)
 
-    chunks = Assembler().feed([info, data(8), data(10)])
+    chunks = Assembler().feed(columns([info, data(8), data(10)]))
     np.testing.assert_array_equal(np.concatenate([c.data_uv for c in chunks], axis=1), expected_uv(8, 6))
 
 
@@ -205,8 +216,8 @@ def test_data_waits_for_the_info_that_says_what_it_means() -> None:
     late = [e for i, e in enumerate(events) if i != first_info and not (isinstance(e, Info) and i < 30)]
     assembler = Assembler()
     second_info = next(i for i, e in enumerate(late) if isinstance(e, Info))
-    assert assembler.feed(late[:second_info]) == []
-    assert flat(assembler.feed(late[second_info:])) == flat(assembled(wire)[0])
+    assert assembler.feed(columns(late[:second_info])) == []
+    assert flat(assembler.feed(columns(late[second_info:]))) == flat(assembled(wire)[0])
     assert assembler.statistics.samples_lost == 0
 
 
@@ -232,7 +243,7 @@ def test_info_in_pages_is_used_once_all_pages_agree() -> None:
     assert assembler.info.channels == labels
     np.testing.assert_allclose(chunks[0].data_uv, expected_uv(0, 6, 40), rtol=1e-15)
     events = [e for e in Decoder().feed(wire) if not (isinstance(e, Info) and e.page == 1)]
-    assert Assembler().feed(events) == []
+    assert Assembler().feed(columns(events)) == []
 
 
 def test_every_start_is_a_restart_and_the_sample_number_goes_on() -> None:
@@ -284,7 +295,7 @@ def test_markers_carry_names_codes_and_64_bit_sample_numbers() -> None:
 
 def test_the_end_of_a_run_arrives_although_no_sample_follows() -> None:
     device, wire = started()
-    assembler, decoder = Assembler(), Decoder()
+    assembler, decoder = Assembler(), BulkDecoder()
     assembler.feed(decoder.feed(wire + stream(device, 8)))
     device.end_run(40_000)
     (chunk,) = assembler.feed(decoder.feed(device.poll(40_000)))
@@ -296,7 +307,7 @@ def test_the_end_of_a_run_arrives_although_no_sample_follows() -> None:
 def test_events_of_unknown_sources_are_markers_with_a_plain_name() -> None:
     info = ReferenceDevice(CONFIG).info()[0]
     events = [Event(0, 0, 3, 0, source, 5, 1) for source in (9, EventSource.BUTTON)]
-    (chunk,) = Assembler(labels={5: "rest"}).feed([info, *events])
+    (chunk,) = Assembler(labels={5: "rest"}).feed(columns([info, *events]))
     found = [(m.label, m.source) for m in chunk.markers]
     assert found == [("source 9 5", "source 9"), ("button 5", "button")]
 
@@ -305,7 +316,7 @@ def test_a_heartbeat_tells_the_upper_half_of_the_sample_number_before_the_first_
     info = ReferenceDevice(CONFIG).info()[0]
     heartbeat = Heartbeat(0, 0, info.boot_id, 0, 5 * 2**32 + 10, 0, 0)
     frame = Data(0, 0, 14, 0, 8, 1, 0, bytes(24))
-    (chunk,) = Assembler().feed([info, heartbeat, frame])
+    (chunk,) = Assembler().feed(columns([info, heartbeat, frame]))
     assert (chunk.first_sample, chunk.lost_before) == (5 * 2**32 + 14, 4)
 
 
@@ -313,7 +324,7 @@ def test_packets_no_scale_fits_are_lost_samples_and_not_an_exception() -> None:
     info = ReferenceDevice(CONFIG).info()[0]
     frames = [Data(0, 0, k, 0, n, 1, 0, bytes(3 * n)) for k, n in ((0, 8), (1, 5), (2, 8))]
     assembler = Assembler()
-    chunks = assembler.feed([info, *frames])
+    chunks = assembler.feed(columns([info, *frames]))
     assert [c.lost_before for c in chunks] == [0, 1]
     assert assembler.statistics.rejected == 1
 
@@ -322,6 +333,6 @@ def test_packets_no_scale_fits_are_lost_samples_and_not_an_exception() -> None:
 def test_the_rate_is_the_fraction_the_board_states(rate: Fraction) -> None:
     info = ReferenceDevice(replace(CONFIG, rate=rate)).info()[0]
     assembler = Assembler()
-    assembler.feed([info])
+    assembler.feed(columns([info]))
     assert assembler.info is not None
     assert assembler.info.rate == rate

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from bci.acquisition.client import BoardClient
+from bci.acquisition.receiver import DecodedLink
 from bci.errors import (
     BudgetError,
     DeviceRefusedError,
@@ -20,6 +22,7 @@ from firmware_protocol import (
     Decoder,
     DeviceState,
     Fault,
+    Frame,
     LeadOff,
     Log,
     Opcode,
@@ -32,9 +35,9 @@ from firmware_protocol.device import ReferenceDevice
 from tests.acquisition.boards import CHANNELS, CONFIG, Bench
 
 
-def dialogue(bench: Bench | None = None, **options: int) -> tuple[BoardClient, Bench]:
+def dialogue(bench: Bench | None = None, **options: Any) -> tuple[BoardClient, Bench]:
     bench = bench or Bench()
-    return BoardClient(bench, clock_ns=bench.clock_ns, **options), bench
+    return BoardClient(DecodedLink(bench, clock_ns=bench.clock_ns), clock_ns=bench.clock_ns, **options), bench
 
 
 def commands(bench: Bench) -> list[Command]:
@@ -124,7 +127,7 @@ def test_an_unknown_protocol_version_is_unsupported_at_once() -> None:
     assert bench.now_ns < 0.4e9
 
 
-def test_start_sets_the_watchdog_and_keepalives_five_times_as_often() -> None:
+def test_start_sets_the_watchdog_and_probes_five_times_as_often() -> None:
     client, bench = dialogue()
     client.identify()
     assert client.start() == 0
@@ -132,8 +135,11 @@ def test_start_sets_the_watchdog_and_keepalives_five_times_as_often() -> None:
     assert bench.keepalive_s == 1.0
     client.stop()
     assert bench.keepalive_s == 0
+    client.start(watchdog_ms=500)
+    assert bench.keepalive_s == 0.1
+    client.stop()
     client.start(watchdog_ms=0)
-    assert bench.keepalive_s == 0
+    assert bench.keepalive_s == 1.0, "the clock is probed all the same"
 
 
 def test_starting_twice_is_refused_as_busy() -> None:
@@ -155,13 +161,14 @@ def test_what_the_link_cannot_carry_is_refused_before_anything_is_sent() -> None
 
 
 def test_frames_that_arrive_during_a_dialogue_are_kept_in_order() -> None:
-    client, bench = dialogue()
+    events: list[Frame | Fault] = []
+    client, bench = dialogue(deliver=lambda received: events.extend(received.batch.unpack()))
     client.identify()
     client.start()
     bench.streams_hz = 1000
     for _ in range(20):
         client.read_registers(0)
-    events = client.poll(0.0)
+    client.poll(0.0)
     data = [e for e in events if isinstance(e, Data)]
     assert [d.sample_index for d in data] == list(range(0, 4 * len(data), 4))
     assert len(data) > 3
@@ -219,6 +226,38 @@ def test_stop_returns_the_counters_after_all_queued_data() -> None:
 
 
 def test_text_of_the_board_is_handed_on_like_any_frame() -> None:
-    client, bench = dialogue()
+    heard: list[Frame | Fault] = []
+    client, bench = dialogue(deliver=lambda received: heard.extend(received.batch.unpack()))
     bench.noise = encode(Log(0, 0, 0, 1, "hello"))
-    assert any(isinstance(e, Log) and e.text == "hello" for e in client.poll(0.0))
+    assert client.poll(0.0)
+    assert any(isinstance(e, Log) and e.text == "hello" for e in heard)
+
+
+def test_every_answered_command_probes_the_boards_clock_even_if_it_was_repeated() -> None:
+    probes: list[tuple[int, int, int]] = []
+    client, bench = dialogue(probed=lambda *times: probes.append(times))
+    bench.now_ns = 7_000_000_000
+    bench.deaf = 1
+    client.identify()
+    ((sent_ns, device_us, received_ns),) = probes
+    assert sent_ns == 7_000_000_000, "of the first try: the board cannot have heard it before that"
+    assert sent_ns <= device_us * 1000 <= received_ns == bench.now_ns
+
+
+def test_settings_can_be_made_again_on_a_board_that_has_forgotten_them() -> None:
+    client, _ = dialogue()
+    client.set_rate(500)
+    client.set_channel(None, gain=12)
+    client.set_channel(3, gain=6)
+    client.set_channel(3, gain=8)
+    client.set_lead_off(LeadOff.DC)
+    client.write_registers(0x14, b"\x0a")
+    configured = client.configuration
+    again, fresh = dialogue()
+    again.restore(client.settings)
+    assert configured is not None
+    assert again.configuration is not None
+    assert again.configuration.signal == configured.signal
+    assert fresh.device.lead_off == LeadOff.DC
+    assert again.read_registers(0x14) == b"\x0a"
+    assert again.settings == client.settings

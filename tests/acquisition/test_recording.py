@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import subprocess
@@ -131,7 +132,7 @@ def test_cut_at_any_byte_all_whole_packets_are_kept(tmp_path: Path) -> None:
         part = whole[:cut]
         keep = max(end for end in ends if end <= cut)
         recovery = recover(part)
-        assert recovery.data == whole[:keep]
+        assert recovery.kept_bytes == keep
         assert recovery.cut_bytes == cut - keep
         assert recovery.was_whole == (cut == keep)
     for cut in range(len(whole) - 3000, len(whole), 97):
@@ -149,9 +150,8 @@ def test_zeros_that_a_power_cut_left_are_taken_off(zeros: int) -> None:
     for cut in (len(whole), len(whole) - 1, len(whole) - 40):
         recovery = recover(whole[:cut] + bytes(zeros))
         assert not recovery.was_whole
-        assert whole.startswith(recovery.data)
-        assert len(whole) - len(recovery.data) <= 800
-        assert recover(recovery.data).was_whole
+        assert len(whole) - recovery.kept_bytes <= 800
+        assert recover((whole[:cut] + bytes(zeros))[: recovery.kept_bytes]).was_whole
 
 
 def test_a_long_recording_is_read_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +309,239 @@ def test_a_full_disk_ends_the_recording_after_its_last_whole_write(
     assert recording.cut_bytes == 0
     assert wire.startswith(b"".join(recording.wire()))
     assert path.stat().st_size <= 20_000 + 1000
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_write_keeps_the_whole_packets_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, wire = tmp_path / "x.bfp", signal(400)
+    write, room = os.write, [5000]
+
+    def small_disk(fd: int, data: memoryview) -> int:
+        n = min(len(data), room[0])
+        if n == 0:
+            raise OSError(28, "No space left on device")
+        room[0] -= n
+        return write(fd, data[:n])
+
+    w = writer(path)
+    monkeypatch.setattr(recorder.os, "write", small_disk)
+    w.arrived(wire, 0)  # one write of all of it
+    w.close()
+    assert path.stat().st_size > 5000 - 700
+    assert Recording(path).cut_bytes == 0
+    assert wire.startswith(b"".join(Recording(path).wire()))
+
+
+def test_the_alarm_comes_a_block_ahead_of_a_full_disk_and_goes_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_ns, room = [0], [10 * recorder.BLOCK_BYTES]
+    looked = threading.Condition()
+    look = RecordingWriter._look_ahead
+
+    def look_and_tell(self: RecordingWriter) -> None:
+        look(self)
+        with looked:
+            looked.notify_all()
+
+    monkeypatch.setattr(recorder, "room_bytes", lambda path, written: room[0])
+    monkeypatch.setattr(RecordingWriter, "_look_ahead", look_and_tell)
+    w = writer(tmp_path / "x.bfp", clock_ns=lambda: now_ns[0])
+
+    def next_second() -> str:
+        with looked:
+            now_ns[0] += 1_000_000_000
+            w.arrived(b"wire\0", now_ns[0])
+            assert looked.wait(20)
+        return w.alarm
+
+    assert w.alarm == ""
+    assert next_second() == ""
+    room[0] = recorder.BLOCK_BYTES - 1
+    assert "has room for 1.0 MB more" in next_second()
+    assert "has room" in next_second()
+    assert len([r for r in caplog.records if "has room" in r.message]) == 1
+    room[0] = 10 * recorder.BLOCK_BYTES
+    assert next_second() == ""
+    assert w.error is None
+    w.close()
+
+
+def test_a_fast_stream_raises_the_alarm_ten_minutes_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = [0]
+    monkeypatch.setattr(recorder, "room_bytes", lambda path, written: 50_000_000)
+    w = writer(tmp_path / "x.bfp", clock_ns=lambda: now_ns[0])
+    w.arrived(bytes(1_000_000), 0)
+    now_ns[0] = 2_000_000_000
+    w.arrived(bytes(100), now_ns[0])
+    w.close()
+    now_ns[0] = 2_000_000_000
+    w._look_ahead()
+    assert "about 2 minutes" in w.alarm
+
+
+def test_a_disk_that_takes_nothing_leaves_a_gap_and_memory_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, wire = tmp_path / "x.bfp", signal(400)
+    stuck, stands = threading.Event(), threading.Event()
+    write = os.write
+
+    def hang(fd: int, data: memoryview) -> int:
+        stands.set()
+        assert stuck.wait(20)
+        return write(fd, data)
+
+    w = writer(path)
+    monkeypatch.setattr(recorder, "MAX_WAITING_BYTES", 2000)
+    monkeypatch.setattr(recorder.os, "write", hang)
+    w.arrived(wire[:500], 1)
+    assert stands.wait(20)
+    for at in range(500, 8000, 500):
+        w.arrived(wire[at : at + 500], at)
+    assert w._put_bytes <= 3500
+    stuck.set()
+    while w._taken_bytes < w._put_bytes:
+        stands.wait(0.01)
+    w.arrived(wire[8000:], 8000)
+    w.close()
+    recording = Recording(path)
+    (gap,) = recording.gaps
+    assert "left out" in gap.reason
+    kept = b"".join(recording.wire())
+    assert kept == wire[: len(kept) - len(wire[8000:])] + wire[8000:]
+    assert recording.statistics.samples_lost > 0
+
+
+def test_a_slow_disk_delays_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed program had written is in the file: synchronising happens beside, not before it."""
+    path, wire = tmp_path / "x.bfp", signal(400)
+    now_ns = [0]
+    hangs, go_on = threading.Event(), threading.Event()
+
+    def slow(fd: int) -> None:
+        hangs.set()
+        assert go_on.wait(20)
+
+    w = writer(path, clock_ns=lambda: now_ns[0])
+    monkeypatch.setattr(recorder, "_sync_to_disk", slow)
+    now_ns[0] = 1_000_000_000
+    w.arrived(wire[:1000], 1)
+    assert hangs.wait(20)
+    w.arrived(wire[1000:], 2)
+    for _ in range(2000):
+        if Recording(path).statistics.samples == 400:
+            break
+    assert Recording(path).statistics.samples == 400
+    go_on.set()
+    w.close()
+
+
+def test_hours_left_follow_from_rate_and_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bci.acquisition import _room
+    from bci.acquisition.configuration import ConfigurationBook
+
+    book = ConfigurationBook()
+    configuration = [book.add(page) for page in ReferenceDevice(CONFIG).info()][-1]
+    assert configuration is not None
+    rate = _room.recording_bytes_per_s(configuration)
+    device, wire = started()
+    wire += stream(device, 2500)
+    assert rate == pytest.approx(len(recorded(wire, block=120, step_ns=16_000_000)) / 10, rel=0.1)
+    monkeypatch.setattr(_room, "room_bytes", lambda path: 3600 * 1000)
+    assert _room.hours_left(tmp_path / "x.bfp", 500.0) == 2.0
+
+
+# ---- stretches of time ----
+
+
+def test_a_stretch_is_cut_by_time_to_the_sample(tmp_path: Path) -> None:
+    recording = saved(tmp_path / "x.bfp", recorded(signal(500)))
+    np.testing.assert_array_equal(recording[0.1:0.3].signal_uv(), expected_uv(25, 50))
+    np.testing.assert_array_equal(recording.between(1.5).signal_uv(), expected_uv(375, 125))
+    np.testing.assert_array_equal(recording[:].signal_uv(), expected_uv(0, 500))
+    assert recording[0.1:0.3].signal_uv().flags.f_contiguous
+    assert [m.label for m in recording[0.1:0.3].markers] == ["left"]
+    assert recording[0.1:0.3].marker_times()[0][0] == pytest.approx(50 / 250)
+    assert [m.label for m in recording[0.3:].markers] == ["1"]
+    assert recording[7:9].signal_uv().shape == (8, 0)
+    assert "0.1 s to 0.3 s" in repr(recording[0.1:0.3])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 499), min_size=1, max_size=8, unique=True))
+def test_stretches_side_by_side_are_the_whole_recording(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "stretches.bfp"
+    if not path.exists():
+        device, wire = started()
+        wire += stream(device, 200, events={20: 2, 199: 1})
+        wire += b"".join(packets(stream(device, 300, at_us=800_000))[6:])
+        path.write_bytes(recorded(wire))
+    recording = Recording(path)
+    edges = [0, *sorted(cuts), 500]
+    stretches = [recording[a / 250 : b / 250] for a, b in itertools.pairwise(edges)]
+    np.testing.assert_array_equal(
+        np.hstack([stretch.signal_uv() for stretch in stretches]), recording[:].signal_uv()
+    )
+    chunks = [chunk for stretch in stretches for chunk in stretch]
+    assert sum(chunk.lost_before for chunk in chunks) == recording.statistics.samples_lost
+    assert [m for stretch in stretches for m in stretch.markers] == list(recording.markers)
+
+
+def test_a_gap_is_time_and_nan(tmp_path: Path) -> None:
+    device, wire = started()
+    wire += stream(device, 100)
+    wire += b"".join(packets(stream(device, 100, at_us=400_000))[4:])
+    recording = saved(tmp_path / "x.bfp", recorded(wire))
+    signal_uv = recording[:].signal_uv()
+    lost = recording.statistics.samples_lost
+    assert lost > 0
+    assert signal_uv.shape[1] == 200
+    assert np.isnan(signal_uv).all(axis=0).sum() == lost
+    np.testing.assert_array_equal(signal_uv[:, 150:], expected_uv(150, 50))
+
+
+def test_a_long_recording_is_entered_in_its_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bci.acquisition.recording.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("bci.acquisition.recording.ENTRY_BYTES", 20_000)
+    recording = saved(tmp_path / "x.bfp", recorded(signal(5000)))
+    np.testing.assert_array_equal(recording[18:19].signal_uv(), expected_uv(4500, 250))
+    read: list[int] = []
+    blocks = Recording.blocks
+
+    def counted(self: Recording, start: int = 0):  # type: ignore[no-untyped-def]
+        for block in blocks(self, start):
+            read.append(len(block))
+            yield block
+
+    monkeypatch.setattr(Recording, "blocks", counted)
+    np.testing.assert_array_equal(recording[18:19].signal_uv(), expected_uv(4500, 250))
+    np.testing.assert_array_equal(recording[3:4].signal_uv(), expected_uv(750, 250))
+    assert 0 < sum(read) < 2 * 60_000 < recording.path.stat().st_size
+
+
+@pytest.mark.parametrize("wrong", [slice(3, 1), slice(-2, 5), slice(0, 4, 2)])
+def test_seconds_that_make_no_stretch_are_refused(tmp_path: Path, wrong: slice) -> None:
+    recording = saved(tmp_path / "x.bfp", recorded(signal()))
+    with pytest.raises((ValueError, TypeError), match="expected"):
+        recording[wrong]
+    with pytest.raises(TypeError, match="expected seconds"):
+        recording[3]  # type: ignore[index]
+
+
+def test_a_recording_that_grows_is_counted_anew(tmp_path: Path) -> None:
+    path, wire = tmp_path / "x.bfp", signal(400)
+    whole = recorded(wire)
+    half = whole.rfind(b"\0", 0, len(whole) // 2) + 1
+    recording = saved(path, whole[:half])
+    before = recording.statistics.samples
+    path.write_bytes(whole)
+    assert 0 < before < recording.statistics.samples == 400
 
 
 # ---- for people ----

@@ -15,11 +15,9 @@ more
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -29,24 +27,25 @@ from numpy.typing import NDArray
 
 from bci.acquisition.simulator._clock import BoardClock
 from bci.acquisition.simulator._config import BoardConfig, Synthetic
+from bci.acquisition.simulator._devices import Device, device_kind
+from bci.acquisition.simulator._excitation import Excitation
 from bci.acquisition.simulator._faults import SIGNAL_FAULTS, WIRE_FAULTS, SignalFaults, WireFaults
 from bci.acquisition.simulator._outlets import Outlet
 from bci.acquisition.simulator._signals import Signal, quantise
-from firmware_protocol import Command, EventSource, Opcode, encode_command
-from firmware_protocol.device import DeviceConfig, ReferenceDevice
-from firmware_protocol.limits import CRC_SIZE, MAX_LABEL, MAX_PACKET
+from bci.chunks import F64
+from firmware_protocol import EventSource, LeadOff, Pattern
+from firmware_protocol.limits import MAX_PACKET
 
 __all__ = ["Board"]
 
-_HEADER = 16  # bytes of DATA before its samples
-_FRAMES_HZ = 40  # DATA packets a second: each is at most 25 ms old when it is full
+_ENDLESS = 1 << 62  # samples
 _BITS_PER_BYTE = 10  # 8N1
 _AHEAD_US = 5000  # real time for which the UART is given packets: longer than this program oversleeps
 _BACKLOG = 16_384  # bytes that may wait for the host at speed 0
 _IDLE_S = 0.25
 _SHORTEST_SLEEP_S = 0.001
 _HOST_ALIVE_S = 5.0
-_KEEPALIVE = encode_command(Command(0, 0, 0, Opcode.KEEPALIVE))
+_WRAP = 1 << 32
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -66,13 +65,15 @@ class Board:
     """
 
     # what a boot sets
-    _device: ReferenceDevice
+    _device: Device
     _clock: BoardClock
     _cues: dict[int, int]  # sample of the present run → code
     _line: deque[tuple[float, bytes]]  # (device time at which its last bit is out, packet)
     _line_free_us: float
     _outgoing: bytearray  # off the line, not yet taken by the port
     _half_heard: bytes
+    _told_dropped: int  # of the device's conversions, in the truth already
+    _told_lead_off: LeadOff
     _scale_of: int  # config_id of `_uv_per_count`
 
     def __init__(
@@ -96,7 +97,11 @@ class Board:
         seed = config.signal.seed if isinstance(config.signal, Synthetic) else 0
         self._line_faults = WireFaults(report, seed=seed)
         self._electrode_faults = SignalFaults(signal.channels, report, seed=seed)
-        self._device_config = _device_config(config, signal)
+        self._excitation = Excitation(
+            len(signal.channels), signal.rate, seed=seed, impedance_kohm=config.impedance_kohm
+        )
+        self._kind = device_kind(config, signal)
+        self._plug_at_ns: int | None = None
         self._run = -1
         self._later: tuple[int, int, float] | None = None  # (run, its sample, speed from there on)
         self._boot(config.first_sample, config.first_t_us)
@@ -109,6 +114,8 @@ class Board:
 
     def step(self) -> float:
         """Do all that is due; seconds until something is due again, if the host stays silent till then."""
+        if self._plug_at_ns is not None and self._monotonic_ns() >= self._plug_at_ns:
+            self.plug()
         self._hear()
         self._clock.set_pace(self._pace())
         self._convert()
@@ -129,24 +136,26 @@ class Board:
         data = self.outlet.read() if self.outlet is not None else b""
         if data:
             self._heard_ns = self._monotonic_ns()
-        *packets, self._half_heard = (self._half_heard + data).split(b"\x00")
-        if len(self._half_heard) > MAX_PACKET:  # noise: the device counts it
-            packets, self._half_heard = [*packets, self._half_heard], b""
+        packets, self._half_heard = self._kind.split(self._half_heard + data)
         for packet in packets:
             before = self._device.streaming
             now_us = self._clock.now_us()
-            self._device.receive(packet + b"\x00", now_us)
+            self._device.receive(packet, now_us)
             if self._device.streaming and not before:
                 self._begin_run(now_us)
 
     def _begin_run(self, now_us: int) -> None:
+        self._run_over = False
+        self._at = 0
+        self._run_us = now_us
+        self._checking = self._device.pattern != Pattern.OFF
+        if self._checking:  # a host that checks its line; no run of the signal is used up
+            self._run_length, self._cues = _ENDLESS, {}
+            return
         self._run += 1
         there = self._signal.n_runs is None or self._run < self._signal.n_runs
         self._run_length = self._signal.run_samples(self._run) if there else 0
         self._cues = dict(self._signal.cues(self._run)) if there else {}
-        self._run_over = False
-        self._at = 0
-        self._run_us = now_us
         self._report({"run": self._run, "sample": self._device.next_sample, "n_samples": self._run_length})
 
     # ---- samples -------------------------------------------------------------------------------------------
@@ -159,7 +168,7 @@ class Board:
         if not self._converting:
             return
         until = self._run_length
-        if self._later is not None and self._later[0] == self._run:
+        if self._later is not None and self._later[0] == self._run and not self._checking:
             if self._at >= self._later[1]:
                 self.set_speed(self._later[2])
             else:
@@ -189,9 +198,13 @@ class Board:
         """Convert the next `n` samples of the run, cut where the trigger line or a comparator changes."""
         if self._speed != 1.0 and self._monotonic_ns() - self._heard_ns < _HOST_ALIVE_S * 1e9:
             # The watchdog is there for hosts that died. One that lives cannot keep up with a faster clock.
-            self._device.receive(_KEEPALIVE, self._clock.now_us())
+            self._device.receive(self._kind.keepalive, self._clock.now_us())
         start, first = self._at, self._device.next_sample
-        counts = quantise(self._signal.read(self._run, start, n), self._scale()).T
+        if self._checking:  # what lies at the inputs does not matter
+            self._push(np.zeros((n, len(self._signal.channels)), dtype=np.int32))
+            return
+        uv = self._excited(self._signal.read(self._run, start, n), first)
+        counts = quantise(uv, self._scale()).T
         self._electrode_faults.pass_on(counts, first)
         cuts = {0, n} | {at - first for at in self._electrode_faults.lead_off_edges(first, first + n)}
         for cue in self._cues.keys() & range(start, start + n):
@@ -212,8 +225,23 @@ class Board:
             self._report(entry if sent else {**entry, "lost": "queue full"})
         lead_off = self._electrode_faults.lead_off_bits(device.next_sample)
         self._at += device.push_samples(counts, times_us, trigger=code is not None, lead_off_p=lead_off)
+        if device.dropped != self._told_dropped:
+            self._report({"dropped": device.dropped - self._told_dropped, "sample": device.next_sample})
+            self._told_dropped = device.dropped
         if not self._speed:
             self._clock.advance(times_us[-1])
+
+    def _excited(self, uv: F64, first: int) -> F64:
+        mode = self._device.lead_off
+        if mode != self._told_lead_off:
+            self._told_lead_off = mode
+            entry = {"lead_off": mode.name.lower(), "sample": first}
+            if mode in (LeadOff.AC_31_25_HZ, LeadOff.AC_QUARTER_RATE):
+                kohm = dict(zip(self._signal.channels, self._excitation.impedance_kohm.tolist(), strict=True))
+                entry |= {"impedance_kohm": kohm, "current_na": self._excitation.current_na}
+            self._report(entry)
+        off = self._electrode_faults.off_columns(first, first + uv.shape[1])
+        return self._excitation.add_to(uv, mode, first, off)
 
     def _scale(self) -> NDArray[np.float64]:
         if self._scale_of != self._device.config_id:
@@ -261,7 +289,7 @@ class Board:
         if self._line and not self._outgoing:
             due.append(self._clock.seconds_until(self._line[0][0]))
         if self._converting:
-            frame = self._device_config.samples_per_frame
+            frame = self._kind.frame_samples
             last = min((self._at // frame + 1) * frame, self._run_length) - 1
             due.append(self._clock.seconds_until(self._data_ready_us(last)))
         return max(min([*due, _IDLE_S]), _SHORTEST_SLEEP_S)
@@ -287,6 +315,8 @@ class Board:
             "stall": self._stall,
             "drift": self._drift_by,
             "reset": self._reset,
+            "wrap": self._wrap,
+            "unplug": self._unplug_for,
         }
         if kind not in set_by:
             raise ValueError(f"no fault {kind!r}; there are {', '.join(set_by)}")
@@ -310,8 +340,10 @@ class Board:
 
     def plug(self) -> str:
         """The port, which is a new one if the board was unplugged."""
+        self._plug_at_ns = None
         if self.outlet is None:
             self.outlet = self._plug()
+            self._report({"plug": self.outlet.url, "sample": self._device.next_sample})
         return self.outlet.url
 
     def _electrode_fault(
@@ -339,14 +371,23 @@ class Board:
         self._report({"fault": "reset", "sample": self._device.next_sample})
         self._boot(0, 0)
 
+    def _wrap(self, *, samples: int = 500) -> None:
+        self._report({"fault": "wrap", "sample": self._device.next_sample, "first_sample": _WRAP - samples})
+        self._boot(_WRAP - samples, _WRAP - samples * self._us_num // self._us_den)
+
+    def _unplug_for(self, *, seconds: float | None = 1.0) -> None:
+        self.unplug()
+        self._plug_at_ns = None if seconds is None else self._monotonic_ns() + int(seconds * 1e9)
+
     def _boot(self, first_sample: int, first_t_us: int) -> None:
-        boot_id = int.from_bytes(os.urandom(4))
-        config = replace(self._device_config, boot_id=boot_id, sample_index=first_sample)
-        self._device = ReferenceDevice(config)
+        self._device = self._kind.boot(first_sample)
+        self._told_dropped = 0
+        self._told_lead_off = LeadOff.OFF
         self._clock = BoardClock(self._monotonic_ns, start_us=first_t_us)
-        self._batch = _samples_within(config.queue_bytes * 3 // 4, config)
+        self._batch = self._kind.batch_samples
         self._scale_of = -1
         self._at = self._run_length = self._run_us = 0
+        self._checking = False
         self._cues = {}
         self._run_over = True
         self._half_heard = b""
@@ -355,36 +396,3 @@ class Board:
         self._line_free_us = first_t_us
         self._silent_until_ns = 0
         self._outgoing = bytearray()
-
-
-def _sample_bytes(config: DeviceConfig) -> int:
-    n_channels = len(config.labels)
-    return 3 * n_channels + (3 * n_channels // config.channels_per_converter if config.has_status else 0)
-
-
-def _samples_within(n_bytes: int, config: DeviceConfig) -> int:
-    """Whole DATA packets that `n_bytes` surely hold, in samples."""
-    frame = config.samples_per_frame
-    packet = _HEADER + frame * _sample_bytes(config) + CRC_SIZE + 4  # COBS and delimiter
-    return max(n_bytes // packet, 1) * frame
-
-
-def _device_config(config: BoardConfig, signal: Signal) -> DeviceConfig:
-    labels = tuple(name.encode()[:MAX_LABEL].decode(errors="ignore") for name in signal.channels)
-    has_status = len(labels) % 8 == 0
-    plain = DeviceConfig(
-        labels=labels,
-        rate=signal.rate,
-        rates=frozenset({signal.rate}),  # a signal has the rate it was recorded at
-        has_status=has_status,
-        samples_per_frame=1,  # of any number of channels; the real one follows below
-        device_id="simulated board",
-        firmware="1.0",
-    )
-    fitting = min(32, (MAX_PACKET - _HEADER - CRC_SIZE) // _sample_bytes(plain))
-    frame = config.samples_per_frame or min(max(1, int(signal.rate / _FRAMES_HZ)), fitting)
-    if not 1 <= frame <= fitting:
-        raise ValueError(
-            f"{frame} samples of {len(labels)} channels do not fit a packet; at most {fitting} do"
-        )
-    return replace(plain, samples_per_frame=frame)

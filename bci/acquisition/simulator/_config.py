@@ -19,6 +19,9 @@ DEFAULT_MONTAGE = (
     "F3", "Fz", "F4", "FC5", "FC1", "FC2", "FC6", "C3", "Cz", "C4", "CP5", "CP1", "CP2", "CP6", "O1", "O2",
 )  # fmt: skip
 
+#: Usual speed of the line of each dialect.
+BAUDS: Mapping[str, int] = {"bfp": 921_600, "cyton": 115_200}
+
 Movement = Literal["executed", "intended"]
 
 
@@ -112,11 +115,14 @@ class BoardConfig:
     ----------
     signal : Synthetic or Played
     baud : int
-        Speed of its serial line, 8N1: real-time pacing lets `baud / 10` bytes per second out.
+        Speed of its serial line, 8N1: real-time pacing lets `baud / 10` bytes per second out. 0: what is usual, 921600
+        or, for a Cyton, 115200.
     samples_per_frame : int, optional
         DATA frame length; by default what one 1/60 s holds, within the frame's and the line's limits.
     speed : float
         1 real time, other positive factors scale clock and baud alike, 0 as fast as the reader takes it.
+    dialect : {"bfp", "cyton"}
+        This project's protocol, or that of an OpenBCI Cyton; 16 channels are one with a Daisy.
     transport : {"auto", "pty", "socket"}
         "auto" is a raw pseudo-terminal where the system has them, else `socket://127.0.0.1`.
     drift_ppm : float
@@ -125,22 +131,30 @@ class BoardConfig:
         Where its counters stand at power-on; near 2**32 they wrap soon.
     truth_path : str, optional
         File to which the board writes what it did to its signal, one JSON object a line.
+    impedance_kohm : tuple of float, optional
+        Of each electrode, seen by lead-off current; by default drawn from the wearer's seed.
     faults : tuple of mapping
         Faults set before the first byte, each as `SimulatedBoard.fault` takes them (with "kind").
     """
 
     signal: Synthetic | Played = field(default_factory=Synthetic)
-    baud: int = 921_600
+    baud: int = 0
     samples_per_frame: int | None = None
     speed: float = 1.0
+    dialect: Literal["bfp", "cyton"] = "bfp"
     transport: Literal["auto", "pty", "socket"] = "auto"
     drift_ppm: float = 0.0
     first_sample: int = 0
     first_t_us: int = 0
     truth_path: str | None = None
+    impedance_kohm: tuple[float, ...] | None = None
     faults: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.dialect not in BAUDS:
+            raise ValueError(f"dialect is one of {', '.join(BAUDS)}, not {self.dialect!r}")
+        if self.baud == 0:
+            object.__setattr__(self, "baud", BAUDS[self.dialect])
         if self.baud <= 0 or self.speed < 0:
             raise ValueError(
                 f"baud must be positive and speed not negative, got {self.baud} and {self.speed}"
@@ -160,6 +174,8 @@ class BoardConfig:
         signal = dict(fields.pop("signal"))
         kind = signal.pop("kind")
         fields["faults"] = tuple(fields.get("faults", ()))
+        if fields.get("impedance_kohm") is not None:
+            fields["impedance_kohm"] = tuple(fields["impedance_kohm"])
         if kind == "played":
             return cls(signal=Played(**signal), **fields)
         runs = tuple(CuedRun(**{**run, "classes": tuple(run["classes"])}) for run in signal.pop("runs"))

@@ -190,6 +190,15 @@ class SignalFaults:
         off = [f for f in self._faults if f.kind == "lead_off" and f.first <= sample < f.stop]
         return sum(1 << channel for channel in {c for fault in off for c in fault.channels})
 
+    def off_columns(self, first: int, stop: int) -> dict[int, slice]:
+        """Which columns of conversions `first` to `stop` each channel's electrode is off in."""
+        return {
+            channel: slice(max(f.first, first) - first, min(f.stop, stop) - first)
+            for f in self._faults
+            if f.kind == "lead_off" and f.first < stop and first < f.stop
+            for channel in f.channels
+        }
+
     def _noise(self, first: int, stop: int) -> NDArray[np.int32]:
         """Noise of conversions `first` to `stop`, drawn in fixed pages so that any cut gives the same."""
         pages = range(first // _NOISE_PAGE, (stop - 1) // _NOISE_PAGE + 1)

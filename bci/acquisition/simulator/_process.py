@@ -40,13 +40,16 @@ class SimulatedBoard:
     ----------
     signal : Synthetic or Played, optional
         What it plays; each START begins the next run. Default: `Synthetic()`.
-    baud, samples_per_frame, speed, transport, drift_ppm, first_sample, first_t_us, truth_path, faults
+    baud, samples_per_frame, speed, dialect, transport, drift_ppm, first_sample, first_t_us, truth_path
+        As in `BoardConfig`.
+    impedance_kohm, faults
         As in `BoardConfig`.
 
     Attributes
     ----------
     port : str
-        What to open: a pseudo-terminal's path, or `socket://127.0.0.1:PORT`.
+        What to open: a pseudo-terminal's path, or `socket://127.0.0.1:PORT`. A Cyton's is opened as
+        `"cyton://" + port`.
     channels : tuple of str
     rate : Fraction
     labels : dict of int to str
@@ -73,14 +76,16 @@ class SimulatedBoard:
         self,
         signal: Synthetic | Played | None = None,
         *,
-        baud: int = 921_600,
+        baud: int = 0,
         samples_per_frame: int | None = None,
         speed: float = 1.0,
+        dialect: Literal["bfp", "cyton"] = "bfp",
         transport: Literal["auto", "pty", "socket"] = "auto",
         drift_ppm: float = 0.0,
         first_sample: int = 0,
         first_t_us: int = 0,
         truth_path: str | os.PathLike[str] | None = None,
+        impedance_kohm: Sequence[float] | None = None,
         faults: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         config = BoardConfig(
@@ -88,11 +93,13 @@ class SimulatedBoard:
             baud=baud,
             samples_per_frame=samples_per_frame,
             speed=speed,
+            dialect=dialect,
             transport=transport,
             drift_ppm=drift_ppm,
             first_sample=first_sample,
             first_t_us=first_t_us,
             truth_path=None if truth_path is None else os.fspath(truth_path),
+            impedance_kohm=None if impedance_kohm is None else tuple(impedance_kohm),
             faults=tuple(faults),
         )
         self.truth_path = None if truth_path is None else Path(truth_path)
@@ -151,6 +158,8 @@ class SimulatedBoard:
         - `stall`: the line is silent for `seconds` (default 1) while the converter goes on.
         - `drift`: the crystal runs `ppm` fast from now on.
         - `reset`: the board boots anew, counters at 0, another boot_id, idle.
+        - `wrap`: as `reset`, but its counters wrap after `samples` (default 500) conversions.
+        - `unplug`: the cable is pulled, and put in again after `seconds` (default 1; None for good).
 
         Raises
         ------
