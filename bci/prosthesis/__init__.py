@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from bci.prosthesis.hand_simulator import HandSimulator
     from bci.prosthesis.monitor import SafetyMonitor, Snapshot
     from bci.prosthesis.operating_point import PolicyChoice, choose_policy
-    from bci.prosthesis.policy import IntentPolicy, PolicyParameters, Sequences
-    from bci.prosthesis.replay import Replay, logged_intents, replay_intents, replay_log
+    from bci.prosthesis.policy import IntentPolicy, PolicyParameters
+    from bci.prosthesis.replay import Replay, logged_intents, logged_profile, replay_intents, replay_log
     from bci.prosthesis.rh56 import Rh56Hand
+    from bci.prosthesis.sequences import Sequences
     from bci.prosthesis.simulated import SimulatedHand
+    from bci.prosthesis.stop_lines import send_stop
     from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile, Signal, read_profile
 
 __all__ = [
@@ -52,10 +54,12 @@ __all__ = [
     "hand_lines",
     "hand_svg",
     "logged_intents",
+    "logged_profile",
     "read_profile",
     "replay_intents",
     "replay_log",
     "run_drill",
+    "send_stop",
 ]
 
 _HOME = {
@@ -67,11 +71,13 @@ _HOME = {
     "hand_simulator": ("HandSimulator",),
     "monitor": ("SafetyMonitor", "Snapshot"),
     "operating_point": ("PolicyChoice", "choose_policy"),
-    "policy": ("IntentPolicy", "PolicyParameters", "Sequences"),
+    "policy": ("IntentPolicy", "PolicyParameters"),
     "user_profile": ("Grip", "Limits", "Opening", "Profile", "Signal", "read_profile"),
-    "replay": ("Replay", "logged_intents", "replay_intents", "replay_log"),
+    "replay": ("Replay", "logged_intents", "logged_profile", "replay_intents", "replay_log"),
     "rh56": ("Rh56Hand",),
+    "sequences": ("Sequences",),
     "simulated": ("SimulatedHand",),
+    "stop_lines": ("send_stop",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

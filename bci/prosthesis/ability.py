@@ -8,6 +8,7 @@ Command: address 50, opcode, data, checksum (the two's complement of the sum of 
 | 10 + reply mode | six int16 positions, 32767 = 150° (index, middle, ring, little, thumb flexor, thumb rotator) |
 | 20 + reply mode | six int16 velocities, 32767 = 3000 °/s |
 | 1D | grip number, speed 0–255 |
+| A0 + reply mode | none: asks where the hand is |
 
 Reply of mode 2: a byte whose low nibble is 2, six pairs of int16 position and current (620.606 counts per A), six int16
 velocities (32767 = 750 °/s), one byte of temperature flags, checksum. Degrees become counts by truncation towards zero.
@@ -23,13 +24,14 @@ import struct
 from collections.abc import Sequence
 
 from bci.prosthesis.hand import Closures, Command, Reply
-from bci.prosthesis.links import Link
+from bci.prosthesis.links import Link, read_answer
 
 __all__ = [
     "BAUD",
     "AbilityHand",
     "Unstuffer",
     "grip_frame",
+    "look_frame",
     "parse_reply",
     "position_frame",
     "stuff",
@@ -39,6 +41,7 @@ __all__ = [
 BAUD = 460_800
 ADDRESS = 0x50
 REPLY_MODE = 2
+LOOK = 0xA0 + REPLY_MODE
 FLAG, ESCAPE, MASK = 0x7E, 0x7D, 0x20
 
 COUNTS_PER_DEGREE = 32767 / 150
@@ -90,6 +93,11 @@ def grip_frame(grip: int, *, speed: int = 255) -> bytes:
     if not (0 <= grip <= 255 and 0 <= speed <= 255):
         raise ValueError(f"expected grip and speed of 0…255, got {grip} and {speed}")
     return _frame(0x1D, bytes((grip, speed)))
+
+
+def look_frame() -> bytes:
+    """Say where you are, and do not move."""
+    return _frame(LOOK, b"")
 
 
 def _frame(opcode: int, data: bytes) -> bytes:
@@ -157,19 +165,32 @@ def parse_reply(packet: bytes) -> Reply | None:
 
 
 class AbilityHand:
-    """The Ability Hand on an open link; satisfies `Hand`. Each answer is handed on with the next frame."""
+    """The Ability Hand on an open link; satisfies `Hand`. Each answer is handed on with the next frame.
+
+    Parameters
+    ----------
+    link : Link
+        Open link.
+    """
 
     name = "ability"
+    baud = BAUD
+    #: How long to wait for the answer to the frame just sent, s; see `links.read_answer`.
+    answer_s = 0.0
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._unstuffer = Unstuffer()
 
     def exchange(self, command: Command) -> Reply | None:
-        """Send the set points now; give the newest answer to earlier ones."""
-        self._link.write(position_frame(_degrees(command.setpoint)))
+        """Send the set points now; give the newest answer that is there."""
+        look = command.kind == "look"
+        self._link.write(look_frame() if look else position_frame(_degrees(command.setpoint)))
+        return read_answer(self._link, self._take, self.answer_s)
+
+    def _take(self, data: bytes) -> Reply | None:
         newest = None
-        for packet in self._unstuffer.feed(self._link.read(0.0)):
+        for packet in self._unstuffer.feed(data):
             newest = parse_reply(packet) or newest
         return newest
 

@@ -70,6 +70,7 @@ class Asked:
     sample_index: int
     expires_sample: int
     probability: float
+    probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

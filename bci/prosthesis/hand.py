@@ -29,8 +29,8 @@ class Command:
     t_us : int
         Monitor time at which it was decided.
     kind : str
-        "hold" (keep these set points), "move" (an accepted intent) or "open" (the slow opening after a
-        fault).
+        "hold" (keep these set points), "move" (an accepted intent), "open" (the slow opening after a fault) or "look"
+        (ask where the hand is and do not move it: it has just come up, or come back, and stands who knows where).
     setpoint : tuple of 6 float
         Closures, 0–1.
     """
@@ -71,7 +71,11 @@ class Reply:
 
 class Hand(Protocol):
     """One hand on one link. Entry point group `bci.hands`: a callable taking the link, returning one of
-    these."""
+    these.
+
+    A hand that hands on each answer with the next frame may have an attribute `answer_s`, 0 by default: how long
+    `exchange` waits for the answer to its own frame. Accelerated sessions set it, so that they repeat exactly.
+    """
 
     name: str
 

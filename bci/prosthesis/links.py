@@ -1,4 +1,4 @@
-"""Byte links to a hand, opened inside the monitor's process: `open_link`.
+"""Byte links to a hand, opened inside the monitor's process: `open_link`, and `ReopeningLink`, which comes back.
 
 This room imports no serial library. ``socket://HOST:PORT`` is opened here; for anything else the session names an
 opener, a callable ``opener(port, baud=…)`` as "module:name", that returns an object with the three methods of `Link`.
@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-__all__ = ["Link", "open_link"]
+__all__ = ["Link", "ReopeningLink", "open_link", "read_answer"]
 
 CONNECT_S = 2.0
+
+#: A lost link is tried again so often.
+RETRY_S = 0.5
+
+T = TypeVar("T")
 
 
 class Link(Protocol):
@@ -45,6 +54,78 @@ def open_link(port: str, *, baud: int, opener: str = "") -> Link:
     module, _, name = opener.partition(":")
     link: Link = getattr(import_module(module), name)(port, baud=baud)
     return link
+
+
+def read_answer(link: Link, take: Callable[[bytes], T | None], answer_s: float) -> T | None:
+    """What `take` makes of the bytes that are there, waiting for them no longer than `answer_s`.
+
+    In real time nothing is waited for: an answer is handed on with the next frame. In an accelerated session time
+    stands still meanwhile, so there each frame waits for its own answer, and a session is the same on every run.
+    """
+    until = time.monotonic() + answer_s
+    newest = take(link.read(0.0))
+    while newest is None and (left_s := until - time.monotonic()) > 0.0:
+        newest = take(link.read(left_s))
+    return newest
+
+
+class ReopeningLink:
+    """A link that opens itself again when it was lost, in the background; meanwhile every use is an OSError.
+
+    Parameters
+    ----------
+    opener : callable
+        Opens the link, or raises OSError.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened the first time.
+    """
+
+    def __init__(self, opener: Callable[[], Link]) -> None:
+        self._opener = opener
+        self._closing = threading.Event()
+        self._link: Link | None = opener()
+
+    def read(self, timeout_s: float) -> bytes:
+        link = self._there()
+        try:
+            return link.read(timeout_s)
+        except OSError:
+            self._lost(link)
+            raise
+
+    def write(self, data: bytes) -> None:
+        link = self._there()
+        try:
+            link.write(data)
+        except OSError:
+            self._lost(link)
+            raise
+
+    def close(self) -> None:
+        """Close for good. Twice is fine."""
+        self._closing.set()
+        if self._link is not None:
+            self._link.close()
+
+    def _there(self) -> Link:
+        if self._link is None:
+            raise ConnectionError("the link was lost and is not open again yet")
+        return self._link
+
+    def _lost(self, link: Link) -> None:
+        self._link = None
+        with suppress(OSError):
+            link.close()
+        threading.Thread(target=self._reopen, name="reopen", daemon=True).start()
+
+    def _reopen(self) -> None:
+        while not self._closing.wait(RETRY_S):
+            with suppress(OSError):
+                self._link = self._opener()
+                return
 
 
 class _SocketLink:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -41,12 +41,14 @@ AHEAD_US = 2_000_000
 class Snapshot:
     """How things stood when the monitor last said so; at most about 40 ms old while it runs.
 
-    `mode` is one of disarmed, idle, armed, moving, hold, fault; `cause` says in words why it holds. Positions
+    `mode` is one of disarmed, idle, armed, moving, hold, fault; `cause` says in words why it holds,
+    `stopped` that a STOP is among the reasons. Positions
     are closures, 0 open … 1 closed, in the order of `DOFS`.
     """
 
     mode: str = "disarmed"
     cause: str = ""
+    stopped: bool = False
     t_us: int = 0
     sample: int = -1
     grip: str = ""
@@ -68,7 +70,9 @@ class SafetyMonitor:
     certificate : Certificate or None
         Without a valid one the hand cannot be armed.
     hand : str or mapping
-        "simulated", or a mapping with "name" and that hand's options (JSON values).
+        "simulated", or a mapping with "name" and that hand's options (JSON values); see `known_hands.make_hand`.
+    stop_buttons : sequence of mapping
+        Lines on which every byte is STOP; see `stop_lines.StopButton`. They are read by the monitor's process.
     clock : str
         "monotonic", or "driven" for accelerated replays into a simulated hand: time is then what `signal` and
         `advance` say, in device time.
@@ -90,6 +94,7 @@ class SafetyMonitor:
         log_path: str | Path,
         certificate: Certificate | None,
         hand: str | Mapping[str, Any] = "simulated",
+        stop_buttons: Sequence[Mapping[str, Any]] = (),
         clock: str = "monotonic",
         model: str = "",
         channels: tuple[str, ...] = (),
@@ -98,7 +103,7 @@ class SafetyMonitor:
         spec = {"name": hand} if isinstance(hand, str) else dict(hand)
         if clock not in ("monotonic", "driven"):
             raise MonitorError(f"clock = {clock!r}: expected 'monotonic' or 'driven'")
-        if clock == "driven" and spec["name"] != "simulated":
+        if clock == "driven" and not (spec.get("by_frames") or spec["name"] == "simulated"):
             raise MonitorError(f"a real hand ({spec['name']}) moves in real time: clock must be 'monotonic'")
         now_s = time.time()
         if certificate is None:
@@ -131,6 +136,7 @@ class SafetyMonitor:
                 "refusal": refusal,
                 "armable_until_us": int(max(left_s, 0.0) * 1e6) if math.isfinite(left_s) else 0,
                 "hand": spec,
+                "stop_buttons": [dict(button) for button in stop_buttons],
                 "clock": clock,
                 "log_path": str(self.log_path),
                 "notes": {
@@ -143,6 +149,8 @@ class SafetyMonitor:
         if self._first["is"] != "ready":
             self.close()
             raise MonitorError(f"the safety monitor refused to start: {self._first.get('reason')}")
+        #: Where `send_stop` reaches this monitor from any process of this machine, "" if it cannot be reached.
+        self.stop_address = str(self._first["stop_address"])
 
     @property
     def pid(self) -> int:

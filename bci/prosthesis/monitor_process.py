@@ -27,10 +27,11 @@ from typing import Any, BinaryIO
 from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Disarm, Heard, Rebased, Stop, Tick, Trouble
-from bci.prosthesis.hand import Hand
+from bci.prosthesis.known_hands import make_hand
 from bci.prosthesis.monitor_state import Mode, Rules
 from bci.prosthesis.runner import Runner
 from bci.prosthesis.safety import TICK_US
+from bci.prosthesis.stop_lines import StopButton, StopListener
 from bci.prosthesis.user_profile import Profile, from_table
 
 __all__ = ["main"]
@@ -102,6 +103,11 @@ class _Inbox(threading.Thread):
             self.messages.put({"do": "trouble", "cause": "decoder", "detail": str(err)})
         self.messages.put(None)
 
+    def press(self, source: str) -> None:
+        """STOP from a line of this process's own."""
+        self.stops.append({"source": source})
+        self.messages.put({"do": "stop"})
+
 
 class Monitor:
     """The loop. `now_ns` is the machine's monotonic clock, injected; time 0 of the session is at `zero_ns`."""
@@ -120,6 +126,8 @@ class Monitor:
         self._inbox = inbox
         self._outbox = outbox
         self._driven = driven
+        runner.due_ns = self._due_ns
+        runner.wait_for_answers(driven=driven)
         self._now_ns = now_ns
         self._clock_us = 0  # driven: the time; monotonic: the time at `_zero_ns`
         self._zero_ns = zero_ns
@@ -177,6 +185,10 @@ class Monitor:
             return self._clock_us
         return self._clock_us + (self._now_ns() - self._zero_ns) // 1000
 
+    def _due_ns(self, t_us: int) -> int | None:
+        """A moment of the session on the machine's clock; None while time is driven."""
+        return None if self._driven else self._zero_ns + (t_us - self._clock_us) * 1000
+
     def _tick_now(self) -> None:
         now = self._us()
         late = now - self._tick_us
@@ -213,6 +225,7 @@ class Monitor:
         self._zero_ns = self._now_ns()
         self._device_zero_us = None
         self._driven = driven
+        self._runner.wait_for_answers(driven=driven)
         self._tick_us = self._clock_us + TICK_US
         self._runner.feed(Rebased(self._clock_us))
 
@@ -251,6 +264,7 @@ class Monitor:
                     int(message["sample_index"]),
                     int(message["expires_sample"]),
                     float(message["probability"]),
+                    tuple(map(float, message.get("probabilities", ()))),
                 ),
                 message.get("last_byte_ns"),
             )
@@ -301,44 +315,6 @@ class Monitor:
         self._deadline_us = now + int((opening.delay_s + opening_s) * 1e6)
 
 
-def make_hand(spec: dict[str, Any]) -> Hand:
-    """The hand that `spec` names: {"name": …, "port": …, "opener": …, and options of that hand}.
-
-    Other names are looked up in the entry point group `bci.hands`: callables that take the open link and the options,
-    with an attribute `baud`.
-    """
-    options = dict(spec)
-    name = options.pop("name")
-    if name == "simulated":
-        from bci.prosthesis.simulated import SimulatedHand
-
-        return SimulatedHand(**{key: tuple(value) for key, value in options.items()})
-    port, opener = str(options.pop("port", "")), str(options.pop("opener", ""))
-    adapter: Callable[..., Hand]
-    if name == "ability":
-        from bci.prosthesis import ability
-
-        adapter, baud = ability.AbilityHand, ability.BAUD
-    elif name == "rh56":
-        from bci.prosthesis import rh56
-
-        adapter, baud = rh56.Rh56Hand, rh56.BAUD
-    else:
-        from importlib.metadata import entry_points
-
-        found = entry_points(group="bci.hands", name=name)
-        if not found:
-            raise ValueError(
-                f"no hand is called {name!r}: expected simulated, ability, rh56 or one of bci.hands"
-            )
-        adapter = next(iter(found)).load()
-        baud = int(getattr(adapter, "baud", 115_200))
-    from bci.prosthesis.links import open_link
-
-    link = open_link(port, baud=int(options.pop("baud", baud)), opener=opener)
-    return adapter(link, **options)
-
-
 def main() -> int:
     """Entry point of the process. The first message opens the session, the last one closes it."""
     out = sys.stdout.buffer
@@ -352,6 +328,7 @@ def main() -> int:
     try:
         profile = from_table(Profile, first["profile"])
         rules = Rules(profile, str(first["refusal"]), int(first["armable_until_us"]))
+        buttons = [StopButton(spec, inbox.press) for spec in first["stop_buttons"]]
         hand = make_hand(first["hand"])
         header = {
             key: first[key] for key in ("profile", "refusal", "armable_until_us", "hand", "clock", "notes")
@@ -370,13 +347,22 @@ def main() -> int:
     gc.freeze()
     gc.disable()  # states are tuples of numbers without cycles, and no collection may delay a frame
     runner = Runner(rules, hand, log)
-    outbox.answer({"is": "ready"})
+    lines: list[StopButton | StopListener] = list(buttons)
+    stop_address = ""
+    with contextlib.suppress(OSError):  # a machine that allows no sockets has its other ways to STOP
+        lines.append(listener := StopListener(inbox.press))
+        stop_address = listener.address
+    for line in lines:
+        line.start()
+    outbox.answer({"is": "ready", "stop_address": stop_address})
     driven = first["clock"] == "driven"
     monitor = Monitor(runner, inbox, outbox, driven=driven, zero_ns=zero_ns, now_ns=time.monotonic_ns)
     try:
         summary = monitor.run()
     finally:
         runner.close()
+        for line in lines:
+            line.close()
     summary["log_complete"] = runner.summary()["log_complete"]
     outbox.answer({"is": "summary", **summary})
     outbox.finish()

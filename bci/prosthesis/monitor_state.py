@@ -8,7 +8,7 @@ from enum import StrEnum
 from bci.prosthesis.hand import Closures
 from bci.prosthesis.user_profile import Profile
 
-__all__ = ["CAUSES", "HAND", "LASTING", "PASSING", "SIGNAL", "Mode", "Rules", "State"]
+__all__ = ["CAUSES", "GONE", "HAND", "LASTING", "PASSING", "SIGNAL", "Mode", "Rules", "State"]
 
 
 class Mode(StrEnum):
@@ -50,6 +50,9 @@ HAND = frozenset({"hand-link", "hand-fault", "hand-limit"})
 #: Doubts that the operator cannot acknowledge away.
 LASTING = frozenset({"gone", "internal", "log", "hand-link"}) | SIGNAL
 
+#: After so many unanswered frames, half a second, nobody knows where the hand stands.
+GONE = 25
+
 ZERO: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 FREE = (False, False, False, False, False, False)
 
@@ -85,7 +88,7 @@ class State:
     lag_us: int | None = None  # smallest distance to the board's clock, slowly forgotten
     lost_milli: int = 0  # leaky bucket of lost samples, in thousandths
     # the hand
-    answered: int = 0  # frames sent when it last answered
+    answered: int = -GONE  # frames sent when it last answered
     actual: Closures = ZERO
     contact: tuple[bool, bool, bool, bool, bool, bool] = FREE
     setpoint: Closures = ZERO
@@ -97,6 +100,11 @@ class State:
     pace: float = 1.0  # share of the rate limit
     live_until: int = 0  # proportional control: sample after which the intent has faded
     moving_us: int = 0  # when this movement began
+
+    @property
+    def lost_sight(self) -> bool:
+        """The hand has not answered for so long that its set points mean nothing any more."""
+        return self.frames - self.answered >= GONE
 
     @property
     def cause(self) -> str:

@@ -1,16 +1,22 @@
 """From predictions to intents: `IntentPolicy`. Time is the sample number; nothing here reads a clock.
 
-1. Artefact freeze: an invalid or outlying prediction wipes the evidence, and for `freeze_s` after it none is
-taken. 2. Evidence: per class the log-odds of its probability, clipped, then averaged over the last `smooth_s`
-("mean"), or by
-   a leaky integrator of that time constant ("leaky"). Overlapping windows make neighbouring predictions say
-   much the same twice; the mean takes that out without adding more delay than its length.
-3. Hysteresis: a class fires at `threshold`, and may fire again only after its evidence has fallen below
-`release`. 4. Dwell: the evidence must stay above the threshold for `dwell_s`.
+1. Artefact freeze: an invalid or outlying prediction wipes the evidence, and for `freeze_s` after it none is taken.
+2. Evidence: per class the log-odds of its probability, clipped, then averaged over the last `smooth_s` ("mean"), or by
+   a leaky integrator of that time constant ("leaky"). Overlapping windows make neighbouring predictions say much the
+   same twice; the mean takes that out without adding more delay than its length.
+3. Hysteresis: a class fires at `threshold`, and may fire again only after its evidence has fallen below `release`.
+4. Dwell: the evidence must stay above the threshold for `dwell_s`.
 5. Refractory: after an intent nothing fires for `refractory_s`.
 
-A class named "rest" moves nothing. On doubt (NaN, sums that are not 1, samples that go backwards) nothing
-fires.
+A class named "rest" moves nothing. On doubt (NaN, sums that are not 1, samples that go backwards) nothing fires.
+
+| control | intents |
+| --- | --- |
+| switch | one when a class fires; the profile says which grip it means, or that it toggles |
+| hold | one when a class fires, and one named "release" when its evidence has fallen below `release` |
+| proportional | one at every prediction from firing to release; its probability sets the speed |
+
+With `Sequences` a switch reaches more grips than there are classes.
 """
 
 from __future__ import annotations
@@ -18,13 +24,15 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bci.decisions import Intent, Prediction
 from bci.errors import DesignError
+from bci.prosthesis.sequences import Sequences
+from bci.prosthesis.user_profile import CONTROLS, RELEASE, Profile
 
-__all__ = ["REST", "IntentPolicy", "PolicyParameters", "Sequences"]
+__all__ = ["REST", "IntentPolicy", "PolicyParameters"]
 
 REST = "rest"
 
@@ -48,8 +56,7 @@ class PolicyParameters:
     smoothing : str
         "mean" or "leaky".
     control : str
-        "switch": one intent when a class fires. "proportional": while it stays above `release`, an intent at
-        every prediction, whose probability sets the speed.
+        "switch", "hold" or "proportional": see the module's table.
     """
 
     threshold: float = 1.5
@@ -72,8 +79,8 @@ class PolicyParameters:
                 raise DesignError(f"{name} = {getattr(self, name)!r}: expected 0 to 60 s")
         if self.smoothing not in ("mean", "leaky"):
             raise DesignError(f"smoothing = {self.smoothing!r}: expected 'mean' or 'leaky'")
-        if self.control not in ("switch", "proportional"):
-            raise DesignError(f"control = {self.control!r}: expected 'switch' or 'proportional'")
+        if self.control not in CONTROLS:
+            raise DesignError(f"control = {self.control!r}: expected one of {', '.join(CONTROLS)}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; `PolicyParameters(**d)` is the inverse."""
@@ -170,21 +177,45 @@ class IntentPolicy:
         Sampling rate that sample numbers count.
     actions : mapping, optional
         Class name → action, where they differ.
+    sequences : Sequences, optional
+        Codes for more grips than classes; only with control "switch".
+
+    Raises
+    ------
+    DesignError
+        No rate, or sequences with another control than "switch".
     """
 
     def __init__(
-        self, parameters: PolicyParameters, *, fs_hz: float, actions: Mapping[str, str] | None = None
+        self,
+        parameters: PolicyParameters,
+        *,
+        fs_hz: float,
+        actions: Mapping[str, str] | None = None,
+        sequences: Sequences | None = None,
     ) -> None:
         if not fs_hz > 0.0:
             raise DesignError(f"fs_hz = {fs_hz}: expected a positive rate")
+        if sequences is not None and parameters.control != "switch":
+            raise DesignError(f"sequences are made of single intents: control is {parameters.control!r}")
         self.parameters = parameters
         self._fs_hz = fs_hz
         self._actions = dict(actions or {})
+        self._sequences = sequences
         self._expiry = round(parameters.expiry_s * fs_hz)
         self._number = 0
         self._classes: tuple[str, ...] = ()
         self._moving: tuple[int, ...] = ()
         self.reset()
+
+    @classmethod
+    def for_profile(cls, parameters: PolicyParameters, profile: Profile, *, fs_hz: float) -> IntentPolicy:
+        """The policy of one user: operating point from the training, control and sequences from the profile."""
+        sequences = None
+        if profile.sequences:
+            meanings = {tuple(words.split()): words for words in profile.sequences}
+            sequences = Sequences(meanings, within_s=profile.sequence_within_s, fs_hz=fs_hz)
+        return cls(replace(parameters, control=profile.control), fs_hz=fs_hz, sequences=sequences)
 
     def reset(self) -> None:
         """Forget all evidence. Numbers go on counting: the monitor refuses those it has seen."""
@@ -192,6 +223,8 @@ class IntentPolicy:
         self._firing = Firing(self.parameters, fs_hz=self._fs_hz)
         #: Newest evidence per class, None while frozen; for displays.
         self.evidence: dict[str, float] | None = None
+        if self._sequences is not None:
+            self._sequences.reset()
 
     def update(self, prediction: Prediction) -> Intent | None:
         """Take the next prediction.
@@ -206,19 +239,36 @@ class IntentPolicy:
         sample = prediction.sample_index
         evidence = self._evidence.update(prediction)
         self.evidence = None if evidence is None else dict(zip(self._classes, evidence, strict=True))
+        before = self._firing.active
         fired = self._firing.update(sample, evidence, self._moving)
-        if fired < 0 and self.parameters.control == "proportional" and evidence is not None:
-            fired = self._firing.active
-        if fired < 0 or evidence is None:
+        intent = None if evidence is None else self._intent(sample, evidence, before, fired)
+        if self._sequences is None:
+            return intent
+        if evidence is None:  # half a sequence before an artefact and half after it are no sequence
+            self._sequences.reset()
+        return self._sequences.update(sample, intent)
+
+    def _intent(self, sample: int, evidence: tuple[float, ...], before: int, fired: int) -> Intent | None:
+        """What this control makes of a class that fired, goes on or was released; -1 is none."""
+        active = self._firing.active
+        if fired < 0 and self.parameters.control == "proportional":
+            fired = active
+        released = self.parameters.control == "hold" and before >= 0 and active < 0
+        if fired < 0 and not released:
             return None
+        probabilities = tuple(1.0 / (1.0 + math.exp(-x)) for x in evidence)
+        if fired >= 0:
+            action, probability = self._classes[fired], probabilities[fired]
+        else:
+            action, probability = RELEASE, 1.0 - probabilities[before]
         self._number += 1
-        name = self._classes[fired]
         return Intent(
             number=self._number,
-            action=self._actions.get(name, name),
+            action=self._actions.get(action, action),
             sample_index=sample,
             expires_sample=sample + self._expiry,
-            probability=1.0 / (1.0 + math.exp(-evidence[fired])),
+            probability=probability,
+            probabilities=probabilities,
         )
 
     def _adopt(self, classes: tuple[str, ...]) -> None:
@@ -228,53 +278,6 @@ class IntentPolicy:
         self._moving = tuple(i for i, name in enumerate(classes) if name != REST)
         if not self._moving:
             raise DesignError(f"classes {classes}: none of them moves anything")
-
-
-class Sequences:
-    """More grips than classes: short sequences of intents stand for actions.
-
-    Intents that follow each other within `within_s` belong together. A sequence that is the beginning of a
-    longer one waits for it; one that is in no list is dropped, because a misheard sequence must not move
-    anything.
-
-    Parameters
-    ----------
-    meanings : mapping
-        Tuple of actions → action, e.g. ``{("left",): "open", ("left", "right"): "pinch"}``.
-    within_s, fs_hz : float
-        Longest pause within a sequence, and the rate that sample numbers count.
-    """
-
-    def __init__(self, meanings: Mapping[tuple[str, ...], str], *, within_s: float, fs_hz: float) -> None:
-        if not meanings or () in meanings:
-            raise DesignError("expected at least one sequence of at least one action")
-        self._meanings = dict(meanings)
-        self._beginnings = {key[:n] for key in meanings for n in range(1, len(key))}
-        self._within = round(within_s * fs_hz)
-        self._heard: tuple[str, ...] = ()
-        self._last: Intent | None = None
-        self._number = 0
-
-    def update(self, sample_index: int, intent: Intent | None) -> Intent | None:
-        """Call at every decision, with or without an intent; time passes by `sample_index`."""
-        meant = None
-        if self._last is not None and sample_index - self._last.sample_index > self._within:
-            meant = self._finish(sample_index, self._last)
-        if intent is not None:
-            self._heard = (*self._heard, intent.action)
-            self._last = intent
-            if self._heard not in self._beginnings:
-                meant = self._finish(sample_index, intent)
-        return meant
-
-    def _finish(self, sample_index: int, last: Intent) -> Intent | None:
-        action = self._meanings.get(self._heard)
-        self._heard, self._last = (), None
-        if action is None:
-            return None
-        self._number += 1
-        expires = sample_index + (last.expires_sample - last.sample_index)
-        return Intent(self._number, action, sample_index, expires, last.probability)
 
 
 def _log_odds(p: float) -> float:

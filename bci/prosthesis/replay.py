@@ -22,7 +22,7 @@ from bci.prosthesis.policy import IntentPolicy
 from bci.prosthesis.safety import step
 from bci.prosthesis.user_profile import Profile, from_table
 
-__all__ = ["Replay", "logged_intents", "replay_intents", "replay_log"]
+__all__ = ["Replay", "logged_intents", "logged_profile", "replay_intents", "replay_log"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,31 @@ def replay_log(path: str | Path) -> Replay:
     return Replay(events, commands, True)
 
 
+def logged_profile(path: str | Path) -> Profile:
+    """The user's profile that was in force.
+
+    Raises
+    ------
+    RecordingError
+        The log is missing, foreign or damaged.
+    """
+    for item in read_log(path):
+        if isinstance(item, dict):
+            return from_table(Profile, item["profile"])
+    raise RecordingError(f"{path}: holds no header", path=path)
+
+
 def logged_intents(path: str | Path) -> list[Intent]:
     """All intents that reached the monitor, accepted or not."""
     return [
-        Intent(item.number, item.action, item.sample_index, item.expires_sample, item.probability)
+        Intent(
+            item.number,
+            item.action,
+            item.sample_index,
+            item.expires_sample,
+            item.probability,
+            item.probabilities,
+        )
         for item in read_log(path)
         if isinstance(item, Asked)
     ]

@@ -10,13 +10,16 @@ rotation; 0 is closed, 1000 is open, −1 (sent as FFFF) keeps what was.
 | 1522 | SPEED_SET | 0…1000 |
 | 1546 | ANGLE_ACT | 0…1000 |
 | 1582 | FORCE_ACT | g |
+| 1594 | CURRENT | mA |
 | 1606 | ERROR | three registers, six bytes, low byte first: one per degree of freedom, 0 is none |
 | 1612 | STATUS | the same form: 3 force reached, 5 current protection, 6 blocked, 7 actuator fault |
+| 1618 | TEMP | the same form, °C |
 
 Limits of force and speed are set at every connection, before the first set point. A transaction that is not answered
 within 30 ms is given up and never repeated: a client that retried blocked for 12 s. Each exchange writes first and
-reads once, so a STOP waits for one transaction at most. No watchdog of the hand itself is known: what ends a movement
-when the monitor dies is that no set point lies more than 100 ms of motion ahead.
+reads one group, so a STOP waits for one transaction at most; no read spans two groups, because what lies between them
+is not documented. No watchdog of the hand itself is known: what ends a movement when the monitor dies is that no set
+point lies more than 100 ms of motion ahead.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ BAUD = 115_200
 TIMEOUT_S = 0.03
 
 ANGLE_SET, FORCE_SET, SPEED_SET = 1486, 1498, 1522
-ANGLE_ACT, FORCE_ACT, ERROR, STATUS = 1546, 1582, 1606, 1612
+ANGLE_ACT, FORCE_ACT, CURRENT, ERROR, STATUS, TEMP = 1546, 1582, 1594, 1606, 1612, 1618
 OPEN = 1000
 N_PER_G = 9.80665e-3
 
@@ -45,10 +48,21 @@ N_PER_G = 9.80665e-3
 ORDER = (4, 3, 2, 1, 0, 5)
 
 PRESSES = (3, 6)
-FAILS = {5: "current protection", 7: "actuator fault"}
+FAILS: dict[float, str] = {5: "current protection", 7: "actuator fault"}
 
-#: What the read of each exchange asks for: register and number of registers.
-READS = ((ANGLE_ACT, 6), (FORCE_ACT, 6), (ANGLE_ACT, 6), (ERROR, 9))
+#: What the exchanges ask for in turn: angles every second time, force every 80 ms, the slow ones every half second.
+READS = tuple(
+    register
+    for other in (
+        *(FORCE_ACT, STATUS, FORCE_ACT, ERROR),
+        *(FORCE_ACT, STATUS, FORCE_ACT, CURRENT),
+        *(FORCE_ACT, STATUS, FORCE_ACT, TEMP),
+    )
+    for register in (ANGLE_ACT, other)
+)
+
+#: Groups of six bytes in three registers; all others are six registers.
+BYTES = (ERROR, STATUS, TEMP)
 
 
 class Rh56Hand:
@@ -72,6 +86,9 @@ class Rh56Hand:
     """
 
     name = "rh56"
+    baud = BAUD
+    #: How long a transaction may take, s; see `links.read_answer`.
+    answer_s = TIMEOUT_S
 
     def __init__(
         self,
@@ -95,49 +112,58 @@ class Rh56Hand:
         self._clock = clock
         self._limited = False
         self._turn = 0
-        self._angles: Closures | None = None
-        self._forces: Closures = (0.0,) * 6
-        self._contact = (False,) * 6
-        self._error = ""
+        self._told: dict[int, Closures] = {}
         self.timeouts = 0
 
     def exchange(self, command: Command) -> Reply | None:
         """Write the set points, read one group of registers; None if either was not answered."""
-        if not self._limited:
-            self._limited = all(self._write(register, [value] * 6) for register, value in self._limits)
-            if not self._limited:
+        try:
+            if not self._set(command):
+                self._forget()
                 return None
-        angles = [round(OPEN * (1.0 - command.setpoint[dof])) for dof in ORDER]
-        if not self._write(ANGLE_SET, angles):
-            self._limited = False  # it may have been switched off: its limits are set again
-            return None
-        register, count = READS[self._turn % len(READS)]
-        values = self._read(register, count)
+            register = READS[self._turn % len(READS)]
+            values = self._read(register, 3 if register in BYTES else 6)
+        except OSError:
+            self._forget()
+            raise
         if values is None:
             return None
         self._turn += 1
-        self._take(register, values)
-        if self._angles is None:
-            return None
-        return Reply(self._angles, (0.0,) * 6, self._forces, self._contact, 0.0, self._error)
+        self._told[register] = _closures(_six_bytes(values) if register in BYTES else values)
+        return self._reply()
 
     def close(self) -> None:
         self._link.close()
 
-    def _take(self, register: int, values: Sequence[int]) -> None:
-        if register == ANGLE_ACT:
-            self._angles = _closures([1.0 - value / OPEN for value in values])
-        elif register == FORCE_ACT:
-            self._forces = _closures([value * N_PER_G for value in values])
-        else:
-            codes, states = _six_bytes(values[:3]), _six_bytes(values[STATUS - ERROR :])
-            told = [f"{DOFS[dof]}: error {code:#04x}" for dof, code in zip(ORDER, codes, strict=True) if code]
-            told += [f"{DOFS[dof]}: {FAILS[s]}" for dof, s in zip(ORDER, states, strict=True) if s in FAILS]
-            self._error = ", ".join(told)
-            contact = [False] * 6
-            for dof, state in zip(ORDER, states, strict=True):
-                contact[dof] = state in PRESSES
-            self._contact = tuple(contact)  # type: ignore[assignment]
+    def _forget(self) -> None:
+        """It may have been switched off: what it said is old, and its limits are set again."""
+        self._limited, self._turn, self._told = False, 0, {}
+
+    def _set(self, command: Command) -> bool:
+        """Limits, where they are not set yet, and set points; whether the hand confirmed them."""
+        if not self._limited:
+            self._limited = all(self._write(register, [value] * 6) for register, value in self._limits)
+        if not self._limited or command.kind == "look":
+            return self._limited
+        return self._write(ANGLE_SET, [round(OPEN * (1.0 - command.setpoint[dof])) for dof in ORDER])
+
+    def _reply(self) -> Reply:
+        """All that is known, in closures, newtons and amperes. Angles are always the first to be read."""
+        nothing = (0.0,) * 6
+        forces, currents, states, errors, temperatures = (
+            self._told.get(group, nothing) for group in (FORCE_ACT, CURRENT, STATUS, ERROR, TEMP)
+        )
+        told = [f"{DOFS[dof]}: error {int(errors[dof]):#04x}" for dof in ORDER if errors[dof]] + [
+            f"{DOFS[dof]}: {FAILS[states[dof]]}" for dof in ORDER if states[dof] in FAILS
+        ]
+        return Reply(
+            position=tuple(1.0 - x / OPEN for x in self._told[ANGLE_ACT]),  # type: ignore[arg-type]
+            current_a=tuple(x / 1000.0 for x in currents),  # type: ignore[arg-type]
+            force_n=tuple(x * N_PER_G for x in forces),  # type: ignore[arg-type]
+            contact=tuple(x in PRESSES for x in states),  # type: ignore[arg-type]
+            temperature_c=max(temperatures),
+            error=", ".join(told),
+        )
 
     # ---- one transaction, once
 
@@ -164,7 +190,7 @@ class Rh56Hand:
         self._link.read(0.0)  # what comes too late for its time-out answers nothing any more
         self._link.write(self._framer.buildFrame(request))
         pending = b""
-        until = self._clock() + TIMEOUT_S
+        until = self._clock() + self.answer_s
         while (left_s := until - self._clock()) > 0.0:
             pending += self._link.read(left_s)
             try:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Entered, Event, HandLost, Heard, Refused, Replied, Trouble
 from bci.prosthesis.hand import Command, Hand
+from bci.prosthesis.known_hands import wait_for_answers
 from bci.prosthesis.monitor_state import Mode, Rules, State
 from bci.prosthesis.safety import step
 
@@ -42,6 +44,10 @@ class Runner:
         self.causes: Counter[str] = Counter()
         self.movements: list[dict[str, Any]] = []
         self.byte_to_command_ms: list[float] = []
+        #: When a moment of the session was on the machine's monotonic clock; None where that has no meaning.
+        self.due_ns: Callable[[int], int | None] = lambda t_us: None
+        #: From the moment of each doubt to the frame that holds having been handed to the hand.
+        self.hold_frame_ms: list[float] = []
         self._hand = hand
         self._log = log
         self._logging = True
@@ -68,12 +74,17 @@ class Runner:
                 self._log.flush()
         except OSError as err:
             self._log_failed(err)
+        entered = False
         for action in actions:
             if isinstance(action, Command):
                 if self.command is None or action.number > self.command.number:
                     self._act(action)  # else a failing log has just made a newer frame, and that one holds
-            elif changed:
-                self._count(event, action)
+                if entered and (due_ns := self.due_ns(action.t_us)) is not None:
+                    self.hold_frame_ms.append((time.monotonic_ns() - due_ns) * 1e-6)
+            else:
+                entered = isinstance(action, Entered) and action.mode == Mode.HOLD != action.before
+                if changed:
+                    self._count(event, action)
 
     def heard(self, event: Heard | Asked, last_byte_ns: int | None = None) -> None:
         """Signal or intent, with the monotonic time of the newest byte it rests on: the next frame to the hand
@@ -81,6 +92,10 @@ class Runner:
         if last_byte_ns is not None:
             self._last_byte_ns = last_byte_ns
         self.feed(event)
+
+    def wait_for_answers(self, *, driven: bool) -> None:
+        """Whether each frame waits for its own answer, as in accelerated time."""
+        wait_for_answers(self._hand, driven=driven)
 
     def idle(self) -> None:
         """Nothing is waiting: hand written lines to the operating system."""
@@ -140,6 +155,7 @@ class Runner:
         return {
             "mode": s.mode.value,
             "cause": s.cause,
+            "stopped": "stop" in s.doubts,
             "t_us": s.t_us,
             "sample": s.sample,
             "grip": s.grip,
@@ -159,6 +175,7 @@ class Runner:
             "holds": dict(self.causes),
             "movements": self.movements,
             "byte_to_command_ms": self.byte_to_command_ms,
+            "hold_frame_ms": self.hold_frame_ms,
             "final": self.snapshot(),
         }
 

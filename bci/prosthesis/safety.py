@@ -14,6 +14,8 @@ What may follow what is `TABLE` below, and nothing else changes the mode. In wor
 
 STOP leads to HOLD from every mode, is never passing, and only disarming and arming again leads to a movement.
 A frame is decided anew at each tick and HOLD is commanded explicitly; entering HOLD sends its frame at once.
+A hand that has not answered for half a second may have been moved or switched off meanwhile: it is only looked
+at, and once it answers it is held where it stands.
 Arming, intents and replies that are malformed, late or old are refused or doubted, never obeyed: on doubt the
 hand holds.
 """
@@ -43,8 +45,8 @@ from bci.prosthesis.events import (
     Trouble,
 )
 from bci.prosthesis.hand import Closures, Command, Reply
-from bci.prosthesis.monitor_state import FREE, HAND, LASTING, SIGNAL, ZERO, Mode, State
-from bci.prosthesis.motion import LOOK_AHEAD_S, advance, hold_at
+from bci.prosthesis.monitor_state import FREE, GONE, HAND, LASTING, SIGNAL, ZERO, Mode, State
+from bci.prosthesis.motion import advance, hold_at, reach_of
 from bci.prosthesis.user_profile import TOGGLE, Limits
 
 __all__ = ["TABLE", "TICK_US", "UNANSWERED", "Trigger", "step"]
@@ -143,7 +145,7 @@ def _tick(s: State, _: Tick, t: int) -> Result:
     elif doubts and ("late" in doubts or "time-limit" in doubts):  # nothing moves any more
         doubts = doubts - {"late", "time-limit"}
     dt_s = min(t - s.ticked_us, TICK_US) * 1e-6  # a late tick never makes a longer stride
-    setpoint, speed, kind, done = s.setpoint, ZERO, "hold", False
+    setpoint, speed, kind, done = s.setpoint, ZERO, _resting(s), False
 
     trigger = _standing(s, doubts, t)
     if trigger is None and dt_s > 0.0:
@@ -160,23 +162,23 @@ def _tick(s: State, _: Tick, t: int) -> Result:
                     s.target,
                     s.actual,
                     s.contact,
-                    rate=limits.rate_per_s * s.pace,
-                    slew=limits.slew_per_s2,
-                    reach=limits.rate_per_s * LOOK_AHEAD_S,
+                    rate=tuple(rate * s.pace for rate in limits.rates),  # type: ignore[arg-type]
+                    slew=limits.slews,
+                    reach=reach_of(limits.rates),
                     dt_s=dt_s,
                 )
         elif s.mode is Mode.FAULT and profile.opening.allowed and not doubts & HAND:
             kind = "open"
-            rate = profile.opening.rate_per_s
+            rates = profile.opening.rates
             setpoint, speed, _done = advance(
                 setpoint,
                 s.speed,
                 _opened(setpoint, limits.lowest),
                 s.actual,
                 FREE,
-                rate=rate,
-                slew=limits.slew_per_s2,
-                reach=rate * LOOK_AHEAD_S,
+                rate=rates,
+                slew=limits.slews,
+                reach=reach_of(rates),
                 dt_s=dt_s,
             )
     after = replace(
@@ -227,14 +229,19 @@ def _fire(s: State, trigger: Trigger, cause: str = "") -> Result:
     mode = TABLE[s.mode][trigger]
     setpoint = s.setpoint
     if s.mode is Mode.MOVING and trigger in (Trigger.DOUBT, Trigger.STOP, Trigger.DISARM):
-        reach = s.rules.profile.limits.rate_per_s * LOOK_AHEAD_S
+        reach = reach_of(s.rules.profile.limits.rates)
         setpoint = hold_at(setpoint, s.actual, s.contact, reach=reach)
     entered = Entered(s.t_us, s.mode.value, mode.value, cause or s.cause or trigger.value)
     after = replace(s, mode=mode, setpoint=setpoint, speed=ZERO if mode is not Mode.MOVING else s.speed)
     if mode is not Mode.HOLD:
         return after, [entered]
     after = replace(after, held_us=s.t_us, frames=s.frames + 1)
-    return after, [entered, Command(after.frames, s.t_us, "hold", setpoint)]
+    return after, [entered, Command(after.frames, s.t_us, _resting(s), setpoint)]
+
+
+def _resting(s: State) -> str:
+    """The kind of a frame that moves nothing."""
+    return "look" if s.lost_sight else "hold"
 
 
 def _with_doubts(s: State, doubts: frozenset[str], t: int, **changes: Any) -> Result:
@@ -287,13 +294,14 @@ def _asked(s: State, e: Asked, t: int) -> Result:
     if e.number <= s.intent:
         return replace(s, t_us=t), [Refused(t, what, f"number not above {s.intent}")]
     s = replace(s, t_us=t, intent=e.number)
-    if not (math.isfinite(e.probability) and 0.0 <= e.probability <= 1.0):
+    stated = (e.probability, *e.probabilities)
+    if not all(0.0 <= p <= 1.0 for p in stated):  # a comparison with NaN is false
         after, actions = _with_doubts(s, s.doubts | {"nan"}, t)
-        return after, [Refused(t, what, f"probability {e.probability!r}"), *actions]
+        return after, [Refused(t, what, f"probabilities {stated!r}"), *actions]
     reason = ""
     if s.mode not in (Mode.ARMED, Mode.MOVING):
         reason = f"not armed ({s.mode.value})"
-    elif e.action not in profile.intents:
+    elif e.action not in profile.actions:
         reason = f"the profile maps no grip to {e.action!r}"
     elif e.sample_index > s.sample:
         reason = f"rests on sample {e.sample_index}, the newest known is {s.sample}"
@@ -302,7 +310,7 @@ def _asked(s: State, e: Asked, t: int) -> Result:
     if reason:
         return s, [Refused(t, what, reason)]
 
-    grip = profile.intents[e.action]
+    grip = profile.actions[e.action]
     if grip == TOGGLE:
         grip = "open" if _rather_closed(s.setpoint, limits) else profile.closing
     target = [
@@ -370,7 +378,7 @@ def _replied(s: State, e: Replied, t: int) -> Result:
     ):
         doubts = doubts | {"hand-limit"}
     changes: dict[str, Any] = {"answered": s.frames, "actual": reply.position, "contact": reply.contact}
-    if at_rest and "hand-link" in s.doubts:  # a hand that has just come up is held where it is
+    if s.lost_sight or (at_rest and "hand-link" in s.doubts):  # it has come up, or back: held where it is
         changes["setpoint"] = tuple(min(max(x, 0.0), 1.0) for x in reply.position)
     if doubts is s.doubts or doubts == s.doubts:
         return replace(s, t_us=t, **changes), []
@@ -388,7 +396,7 @@ def _plausible(reply: Reply) -> bool:
 
 
 def _hand_lost(s: State, _: HandLost, t: int) -> Result:
-    return _with_doubts(s, s.doubts | {"hand-link"}, t)
+    return _with_doubts(replace(s, answered=s.frames - GONE), s.doubts | {"hand-link"}, t)
 
 
 def _trouble(s: State, e: Trouble, t: int) -> Result:

@@ -62,7 +62,8 @@ class SimulatedHand:
         """Live until the command's time with the set points of the one before, then take the new ones."""
         self.advance(command.t_us)
         self._fed_us = command.t_us
-        self._goal = list(command.setpoint)
+        if command.kind != "look":
+            self._goal = list(command.setpoint)
         return self.reply()
 
     def advance(self, t_us: int) -> None:

@@ -19,21 +19,36 @@ __all__ = ["Grip", "Limits", "Opening", "Profile", "Signal", "from_table", "read
 
 TOGGLE = "toggle"
 
+#: The action of the intent that ends a held one.
+RELEASE = "release"
+
+#: How intents steer the hand; the table in `bci.prosthesis.policy` says what each does.
+CONTROLS = ("switch", "hold", "proportional")
+
 
 def _check(owner: object, ranges: Mapping[str, tuple[float, float, str]]) -> None:
     for name, (low, high, unit) in ranges.items():
         value = getattr(owner, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        if not _within(value, low, high):
             wanted = f"a number from {low:g} to {high:g} {unit}".rstrip()
             raise ProfileError(f"{name} = {value!r}: expected {wanted}")
 
 
+def _within(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _each_dof(name: str, value: object, limits: tuple[float, float, str]) -> None:
+    """One number for all degrees of freedom, or one for each."""
+    low, high, unit = limits
+    values = value if isinstance(value, tuple) else (value,)
+    if len(values) not in (1, len(DOFS)) or not all(_within(x, low, high) for x in values):
+        wanted = f"a number from {low:g} to {high:g} {unit}, or six ({', '.join(DOFS)})"
+        raise ProfileError(f"{name} = {value!r}: expected {wanted}")
+
+
 def _closures(name: str, values: object) -> None:
-    if not (
-        isinstance(values, tuple)
-        and len(values) == len(DOFS)
-        and all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in values)
-    ):
+    if not (isinstance(values, tuple) and len(values) == len(DOFS) and all(_within(v, 0, 1) for v in values)):
         raise ProfileError(f"{name} = {values!r}: expected six closures from 0 to 1 ({', '.join(DOFS)})")
 
 
@@ -42,13 +57,13 @@ class Limits:
     """How far and how fast the hand may go, and what it may feel.
 
     `rate_per_s` is in closures per second, `slew_per_s2` bounds the growth of speed (stopping is never
-    delayed).
+    delayed); each is one number for all, or six in the order of `DOFS`.
     """
 
     lowest: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     highest: Closures = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    rate_per_s: float = 0.8
-    slew_per_s2: float = 4.0
+    rate_per_s: float | Closures = 0.8
+    slew_per_s2: float | Closures = 4.0
     movement_s: float = 10.0
     current_a: float = 1.5
     force_n: float = 15.0
@@ -58,19 +73,31 @@ class Limits:
         _check(
             self,
             {
-                "rate_per_s": (0.01, 3.0, "closures/s"),
-                "slew_per_s2": (0.1, 100.0, "closures/s²"),
                 "movement_s": (0.5, 60.0, "s"),
                 "current_a": (0.05, 10.0, "A"),
                 "force_n": (0.1, 100.0, "N"),
                 "temperature_c": (30.0, 90.0, "°C"),
             },
         )
+        _each_dof("rate_per_s", self.rate_per_s, (0.01, 3.0, "closures/s"))
+        _each_dof("slew_per_s2", self.slew_per_s2, (0.1, 100.0, "closures/s²"))
         _closures("lowest", self.lowest)
         _closures("highest", self.highest)
         for dof, low, high in zip(DOFS, self.lowest, self.highest, strict=True):
             if low > high:
                 raise ProfileError(f"lowest {dof} {low:g} lies above highest {high:g}")
+
+    @property
+    def rates(self) -> Closures:
+        """`rate_per_s` of every degree of freedom."""
+        rate = self.rate_per_s
+        return rate if isinstance(rate, tuple) else (rate,) * 6
+
+    @property
+    def slews(self) -> Closures:
+        """`slew_per_s2` of every degree of freedom."""
+        slew = self.slew_per_s2
+        return slew if isinstance(slew, tuple) else (slew,) * 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +116,11 @@ class Opening:
         _check(self, {"delay_s": (0.5, 60.0, "s"), "rate_per_s": (0.01, 1.0, "closures/s")})
         if not isinstance(self.allowed, bool):
             raise ProfileError(f"allowed = {self.allowed!r}: expected true or false")
+
+    @property
+    def rates(self) -> Closures:
+        """`rate_per_s` for every degree of freedom."""
+        return (self.rate_per_s,) * 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +158,7 @@ class Grip:
     def __post_init__(self) -> None:
         for dof in DOFS:
             value = getattr(self, dof)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and 0.0 <= value <= 1.0):
+            if value is not None and not _within(value, 0, 1):
                 raise ProfileError(f"{dof} = {value!r}: expected a closure from 0 (open) to 1 (closed)")
 
     @property
@@ -152,14 +183,20 @@ class Profile:
     ----------
     user : str
         Pseudonym.
+    control : str
+        "switch": an accepted intent runs to its grip. "hold": so it does, and when the intent is over, an intent
+        named "release" follows. "proportional": the hand moves only while intents keep coming, the faster the surer
+        they are.
     intents : dict
         What the decoder may ask for → the name of a grip, or "toggle": `closing` if the hand is rather open,
         "open" if it is rather closed.
+    sequences : dict
+        For more grips than classes: actions separated by blanks, e.g. "right left", → the name of a grip. Where there
+        are any, single intents move nothing unless they are sequences of one. Only with "switch".
+    sequence_within_s : float
+        Longest pause within a sequence.
     grips : dict
         Postures by name; "open" must be among them.
-    control : str
-        "switch": an accepted intent runs to its grip. "proportional": the hand moves only while intents keep
-        coming, the faster the surer they are.
     budget_per_min : float
         False activations per minute the user accepts; `choose_policy` finds the operating point for it.
     """
@@ -169,33 +206,71 @@ class Profile:
     budget_per_min: float = 1.0
     closing: str = "power"
     intents: Mapping[str, str] = field(
-        default_factory=lambda: {"close": "power", "open": "open", "grasp": TOGGLE}
+        default_factory=lambda: {"close": "power", "open": "open", "grasp": TOGGLE, RELEASE: "open"}
     )
+    sequences: Mapping[str, str] = field(default_factory=dict)
+    sequence_within_s: float = 2.0
     grips: Mapping[str, Grip] = field(default_factory=lambda: dict(GRIPS))
     limits: Limits = Limits()
     opening: Opening = Opening()
     signal: Signal = Signal()
 
     def __post_init__(self) -> None:
-        _check(self, {"budget_per_min": (0.05, 20.0, "false activations per minute")})
-        if self.control not in ("switch", "proportional"):
-            raise ProfileError(f"control = {self.control!r}: expected 'switch' or 'proportional'")
-        for name, kind in (("user", str), ("closing", str), ("intents", Mapping), ("grips", Mapping)):
+        _check(
+            self,
+            {
+                "budget_per_min": (0.05, 20.0, "false activations per minute"),
+                "sequence_within_s": (0.2, 10.0, "s"),
+            },
+        )
+        if self.control not in CONTROLS:
+            raise ProfileError(f"control = {self.control!r}: expected one of {', '.join(CONTROLS)}")
+        for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 wanted = "a text" if kind is str else "a table"
                 raise ProfileError(f"{name} = {getattr(self, name)!r}: expected {wanted}")
         if "open" not in self.grips:
             raise ProfileError("grips lacks 'open': without it a hand could close and never be asked to open")
         known = [*self.grips, TOGGLE]
-        for action, grip in [*self.intents.items(), ("closing", self.closing)]:
+        for action, grip in [*self.intents.items(), *self.sequences.items(), ("closing", self.closing)]:
             if not isinstance(grip, str) or grip not in known:
                 raise ProfileError(f"{action} = {grip!r}: expected one of {', '.join(known)}")
+        if self.closing == TOGGLE:
+            raise ProfileError(f"closing = {TOGGLE!r}: expected the name of a grip")
+        for words in self.sequences:
+            if not words or words != " ".join(words.split()):
+                raise ProfileError(f"sequence {words!r}: expected actions with one blank between them")
+        if self.sequences and self.control != "switch":
+            raise ProfileError(f"sequences need control = 'switch', got {self.control!r}")
+
+    def require(self, classes: Iterable[str]) -> None:
+        """See that a decoder of these classes can move the hand.
+
+        Raises
+        ------
+        ProfileError
+            A class that is neither an intent nor part of a sequence, or a sequence of something else.
+        """
+        moving = {name for name in classes if name != "rest"}
+        words = {word for key in self.sequences for word in key.split()} or set(self.intents)
+        if strange := sorted(moving - words):
+            raise ProfileError(
+                f"the profile maps nothing to {', '.join(strange)}, which the decoder may say: add it to "
+                f"{'sequences' if self.sequences else 'intents'} (there: {', '.join(sorted(words)) or 'nothing'})"
+            )
+        if self.sequences and (silent := sorted(words - moving)):
+            raise ProfileError(f"a sequence needs {', '.join(silent)}, which the decoder never says")
+
+    @property
+    def actions(self) -> Mapping[str, str]:
+        """What may be asked of the monitor → the name of a grip."""
+        return self.sequences or self.intents
 
     @classmethod
     def for_classes(cls, classes: Iterable[str], *, user: str = "") -> Profile:
         """The default profile for a decoder's classes: one moves as a toggle, of two or more the first opens.
 
-        "rest" moves nothing; the last class closes into the power grip, others take the remaining grips in
+        "rest" moves nothing; the second class closes into the power grip, others take the remaining grips in
         turn.
         """
         moving = [name for name in classes if name != "rest"]
@@ -234,6 +309,8 @@ def read_profile(path: str | Path) -> Profile:
     except ProfileError as err:
         raise ProfileError(f"{path}: {err}; the profile in force is kept", path=path) from err
 
+
+_KINDS = {"user": str, "closing": str, "intents": Mapping, "sequences": Mapping, "grips": Mapping}
 
 T = TypeVar("T")
 

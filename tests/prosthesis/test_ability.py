@@ -20,7 +20,7 @@ from bci.prosthesis.ability import (
     velocity_frame,
 )
 from bci.prosthesis.hand import Command
-from bci.prosthesis.hand_simulator import AbilityDialect
+from bci.prosthesis.hand_dialects import AbilityDialect
 from bci.prosthesis.simulated import SimulatedHand
 
 

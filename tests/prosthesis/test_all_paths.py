@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from bci.prosthesis.events import Arm, Disarm, Event, HandLost, Heard, Replied, Stop, Tick, Trouble
-from bci.prosthesis.monitor_state import CAUSES, Mode, State
+from bci.prosthesis.monitor_state import CAUSES, GONE, Mode, State
 from bci.prosthesis.safety import UNANSWERED, step
 from bci.prosthesis.user_profile import Grip
 
@@ -73,7 +73,7 @@ def canonical(s: State) -> State:
         heard_us=age(s.heard_us, profile.signal.stale_s),
         moving_us=age(s.moving_us, profile.limits.movement_s) if s.mode is Mode.MOVING else 0,
         frames=0,
-        answered=-min(s.frames - s.answered, UNANSWERED),
+        answered=-GONE if s.lost_sight else -min(s.frames - s.answered, UNANSWERED),
         sample=0,
         intent=0,
         live_until=0,

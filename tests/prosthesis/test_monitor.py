@@ -20,6 +20,7 @@ from bci.prosthesis._pipe import LONGEST, MessageReader, PipeError, pack
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Entered, Trouble
 from bci.prosthesis.hand import Command
+from bci.prosthesis.known_hands import BUILT_IN, make_hand
 
 SLOW = Profile(
     limits=Limits(rate_per_s=0.2),
@@ -341,8 +342,6 @@ def test_close_twice_is_fine_and_calls_after_it_say_so(tmp_path):
 def test_a_hand_of_ones_own_is_found_by_its_entry_point(monkeypatch):
     import importlib.metadata
 
-    from bci.prosthesis import monitor_process
-
     class Mine:
         baud = 9600
 
@@ -357,8 +356,8 @@ def test_a_hand_of_ones_own_is_found_by_its_entry_point(monkeypatch):
         importlib.metadata, "entry_points", lambda group, name: [Point()] if name == "mine" else []
     )
     spec = {"name": "mine", "port": "anywhere", "opener": "tests.prosthesis.test_monitor:Opened", "gain": 3}
-    hand = monitor_process.make_hand(spec)
-    assert (hand.gain, hand.link.port, hand.link.baud) == (3, "anywhere", 9600)
+    hand = make_hand(spec)
+    assert (hand.gain, hand.link._link.port, hand.link._link.baud) == (3, "anywhere", 9600)
 
 
 class Opened:

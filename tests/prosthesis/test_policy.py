@@ -42,8 +42,9 @@ def test_an_intent_comes_after_smoothing_and_dwell_and_says_what_it_rests_on():
     intents = run(IntentPolicy(PLAIN, fs_hz=FS), [0.9] * 20)
     assert fired(intents) == [8]
     intent = intents[8]
-    assert intent == Intent(1, "grasp", 80, 130, intent.probability)
+    assert intent == Intent(1, "grasp", 80, 130, intent.probability, intent.probabilities)
     assert intent.probability == pytest.approx(0.9)
+    assert intent.probabilities == pytest.approx((0.1, 0.9))
 
 
 def test_it_does_not_fire_again_before_the_evidence_was_released():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.prosthesis.hand import Command
-from bci.prosthesis.hand_simulator import Rh56Dialect, crc16
+from bci.prosthesis.hand_dialects import Rh56Dialect, crc16
 from bci.prosthesis.simulated import SimulatedHand
 
 pytest.importorskip("pymodbus")
@@ -108,7 +108,7 @@ def test_limits_are_written_again_after_the_hand_was_away():
 def test_errors_come_from_three_registers_as_six_bytes_low_byte_first():
     wire, hand = connected()
     wire.dialect.error = [0, 2, 0, 0, 4, 0]  # ring and thumb bend in the hand's order
-    reply = drive(wire, hand, (0.0,) * 6, 8)
+    reply = drive(wire, hand, (0.0,) * 6, len(READS))
     assert reply.error == "ring: error 0x02, thumb: error 0x04"
 
 
@@ -166,7 +166,8 @@ def test_a_hand_whose_motor_fails_says_so_and_closing_closes_the_link():
     drive(wire, hand, (0.0,) * 6, 4)
     answer = wire.dialect._value
     wire.dialect._value = lambda register: 0x0705 if register == 1612 else answer(register)
-    assert drive(wire, hand, (0.0,) * 6, 4).error == "little: current protection, ring: actuator fault"
+    reply = drive(wire, hand, (0.0,) * 6, len(READS))
+    assert reply.error == "ring: actuator fault, little: current protection"
     hand.close()
     assert wire.mute
 

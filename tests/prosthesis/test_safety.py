@@ -21,7 +21,7 @@ from bci.prosthesis.events import (
     Trouble,
 )
 from bci.prosthesis.hand import Command
-from bci.prosthesis.monitor_state import CAUSES, PASSING, Mode, State
+from bci.prosthesis.monitor_state import CAUSES, GONE, PASSING, Mode, State
 from bci.prosthesis.safety import TABLE, TICK_US, Trigger, step
 from bci.prosthesis.user_profile import Limits, Opening, Profile
 
@@ -55,7 +55,8 @@ def test_every_mode_of_the_table_can_be_reached_and_stop_leads_to_hold_from_each
     for mode, make in EVERY_MODE.items():
         state, actions = step(make(), Stop(make().t_us, "key"))
         assert state.mode is Mode.HOLD, mode
-        assert [c.kind for c in commands(actions)] == ["hold"]
+        nobody_saw_it = mode is Mode.DISARMED  # no hand has answered yet
+        assert [c.kind for c in commands(actions)] == ["look" if nobody_saw_it else "hold"]
 
 
 def test_stop_stays_until_the_operator_disarms_and_arms_again():
@@ -111,7 +112,7 @@ def test_every_fault_leads_to_hold_in_one_step_and_sends_its_frame_at_once(make,
     assert cause in state.doubts
     assert CAUSES[cause] in state.cause
     assert len(commands(actions)) == 1
-    assert commands(actions)[0].kind == "hold"
+    assert commands(actions)[0].kind == ("look" if isinstance(event(before), HandLost) else "hold")
     assert all(new <= old for new, old in zip(state.setpoint, before.setpoint, strict=True))
     check(before, event(before), state, actions)
 
@@ -468,3 +469,91 @@ def test_time_never_goes_back():
 
 def test_every_trigger_stands_in_the_table():
     assert {trigger for row in TABLE.values() for trigger in row} == set(Trigger)
+
+
+def test_rate_and_slew_hold_for_each_degree_of_freedom():
+    rates, slews = (0.2, 0.4, 0.6, 0.8, 1.0, 0.1), (1.0, 2.0, 3.0, 4.0, 5.0, 50.0)
+    profile = Profile(limits=Limits(rate_per_s=rates, slew_per_s2=slews))
+    state = moving(profile, ticks=1)
+    assert state.speed[:5] == pytest.approx([slew * 0.02 for slew in slews[:5]])
+    for _ in range(20):
+        state = beat(state)
+    assert state.speed[:5] == pytest.approx(rates[:5])
+
+
+def test_each_finger_runs_ahead_by_a_tenth_of_a_second_of_its_own_rate():
+    rates = (0.2, 0.4, 0.6, 0.8, 1.0, 0.1)
+    state = moving(Profile(limits=Limits(rate_per_s=rates)))
+    for _ in range(100):
+        t = state.t_us + TICK_US
+        state, _ = after(state, Heard(t, state.sample + 5, t), Replied(t, answer(ZERO)), Tick(t))
+    assert state.setpoint[:5] == pytest.approx([rate * 0.1 for rate in rates[:5]])
+
+
+@pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1])
+def test_every_probability_of_an_intent_is_checked(bad):
+    state, actions = step(armed(), ask(armed(), probabilities=(0.1, bad)))
+    assert state.mode is Mode.HOLD
+    assert state.doubts == {"nan"}
+    assert "probabilities" in actions[0].reason
+
+
+def test_with_sequences_only_they_move_the_hand():
+    profile = Profile(intents={}, sequences={"left right": "power"})
+    before = armed(profile)
+    assert step(before, ask(before, "left"))[0].mode is Mode.ARMED
+    state, _ = step(before, ask(before, "left right"))
+    assert (state.mode, state.grip) == (Mode.MOVING, "power")
+
+
+# ---- a hand that was away
+
+
+def unanswered(state, frames):
+    """Ticks that nothing answers, with a fresh signal; the kinds of the frames."""
+    kinds = []
+    for _ in range(frames):
+        t = state.t_us + TICK_US
+        state, _ = step(state, Heard(t, state.sample + 5, t))
+        state, actions = step(state, Tick(t))
+        kinds += [c.kind for c in commands(actions)]
+    return state, kinds
+
+
+def test_until_a_hand_has_answered_it_is_only_looked_at():
+    state, kinds = unanswered(disarmed(), 3)
+    assert kinds == ["look"] * 3
+    state, _ = step(state, Replied(state.t_us, answer((0.7,) * 6)))
+    state, actions = step(state, Tick(state.t_us + TICK_US))
+    assert commands(actions)[0].kind == "hold"
+    assert commands(actions)[0].setpoint == (0.7,) * 6
+
+
+def test_a_hand_silent_for_half_a_second_is_held_explicitly_and_then_only_looked_at():
+    _, kinds = unanswered(held(), GONE + 5)
+    assert kinds[: GONE - 1] == ["hold"] * (GONE - 1)
+    assert set(kinds[GONE:]) == {"look"}
+
+
+@pytest.mark.parametrize("where", [0.0, 0.5, 1.0])
+def test_a_hand_that_comes_back_is_held_where_it_stands_and_never_driven_to_where_it_was(where):
+    state, _ = step(moving(), HandLost(moving().t_us))
+    state, kinds = unanswered(state, 3)
+    assert kinds == ["look"] * 3
+    state, _ = step(state, Replied(state.t_us, answer((where,) * 6)))
+    assert state.mode is Mode.HOLD
+    assert state.setpoint == (where,) * 6
+    state, actions = step(state, Tick(state.t_us + TICK_US))
+    assert [(c.kind, c.setpoint) for c in commands(actions)] == [("hold", (where,) * 6)]
+
+
+def test_a_hand_that_comes_back_waits_for_the_operator():
+    state, _ = step(moving(), HandLost(moving().t_us))
+    for _ in range(10):
+        state = beat(state)
+    assert state.mode is Mode.HOLD
+    state, _ = step(state, Disarm(state.t_us))
+    state = beat(beat(state))
+    assert state.mode is Mode.IDLE
+    state, _ = step(state, Arm(state.t_us))
+    assert state.mode is Mode.ARMED
