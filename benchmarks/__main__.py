@@ -1,4 +1,4 @@
-"""Run one set of benchmarks: `python -m benchmarks NAME [--json FILE] [--plot FILE] [--quick]`.
+"""Run one set of benchmarks: `python -m benchmarks NAME [--quick] [--json FILE] [--plot FILE] [--page FILE]`.
 
 NAME is a module of this folder with a function `run(quick: bool) -> list[Row]`; a module that also has
 `plot(path: Path) -> None` makes its picture with --plot. Results are asserted equal before anything is timed; ours and
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks._measure import machine, table, to_json
+from benchmarks._measure import Row, load, machine, table, to_json
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,19 +24,49 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
     parser.add_argument("name", choices=names)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows and the machine")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the picture of this set")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter recordings")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="rows and machine (default: bci-output/benchmarks/NAME.json)",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the picture of this set")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="put the table between the two `<!-- NAME -->` of a page"
+    )
     args = parser.parse_args(argv)
     module = import_module(f"benchmarks.{args.name}")
+    before = load()
     rows = module.run(quick=args.quick)
     print(table(rows))
-    if args.json:
-        content = {"machine": machine(), "rows": [to_json(r) for r in rows]}
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    path = args.json or Path("bci-output", "benchmarks", f"{args.name}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"machine": machine() | {"load before": before}, "rows": [to_json(r) for r in rows]}
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if args.page:
+        _into_page(args.page, args.name, rows, before)
     if args.plot:
+        args.plot.parent.mkdir(parents=True, exist_ok=True)
         module.plot(args.plot)
     return 0 if all(r.reached for r in rows) else 1
+
+
+def _into_page(page: Path, name: str, rows: list[Row], load_before: str) -> None:
+    mark = f"<!-- {name} -->"
+    text = page.read_text(encoding="utf-8")
+    if text.count(mark) != 2:
+        raise SystemExit(f"{page} needs the line `{mark}` twice, where the table begins and ends")
+    m = machine()
+    told = (
+        f"Measured on {date.today().isoformat()}: {m['processor']}, {m['cores']} cores, {m['system']}; "
+        f"Python {m['python']}, numpy {m['numpy']}, scipy {m['scipy']}, numba {m['numba']}. "
+        f"Load average (1/5/15 min) {load_before} before the run, {m['load average']} after it."
+    )
+    body = f"{mark}\n{told}\n\n{table(rows)}\n{mark}"
+    page.write_text(
+        re.sub(f"{mark}.*{mark}", lambda _: body, text, flags=re.DOTALL), encoding="utf-8", newline="\n"
+    )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 Parity first: results are compared before anything is timed. Then short rounds in which ours and the rival take turns;
 noise that lasts longer than a round hits both. Of each round comes one ratio, and the median of the ratios is the
 figure. Work on one thread is timed by that thread's processor clock, which other programs on the machine do not
-advance, whole processes by the processor time they took; only work on several threads by the wall clock. Limits of the
-machine are measured in the same run: the peak of fused multiply-adds and the bandwidth of memory.
+advance, whole processes by the processor time they took. Work on several threads is timed by the processor time of the
+process, shared between them: what the wall clock shows where each has a core to itself. Limits of the machine are
+measured in the same run: the peak of fused multiply-adds and the bandwidth of memory.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 Work = Callable[[], Any]
 Clock = Callable[[], float]
+Share = tuple[float, str]  # how much of which limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,7 @@ class Row:
     ratio: float
     target: float
     at_most: bool = False  # the target is an upper bound of ours/rival, not a lower one of rival/ours
-    share: float = math.nan
-    limit: str = ""
+    shares: tuple[Share, ...] = ()
     note: str = ""
     p99_s: float = math.nan
     extra: dict[str, Any] = field(default_factory=dict)
@@ -57,15 +58,16 @@ def compare(
     equal: Callable[[Any, Any], None] | None,
     rounds: int = 15,
     round_s: float = 0.02,
-    share: Callable[[float], tuple[float, str]] | None = None,
+    share: Callable[[float], Share | tuple[Share, ...]] | None = None,
     note: str = "",
     clock: Clock = time.thread_time,
+    threads: int = 1,
 ) -> Row:
     """Assert that both give the same, then time them in turns.
 
     `equal(ours(), rival())` raises AssertionError where they differ; None where the caller has asserted it already.
-    `share(seconds)` turns the median time of ours into (share, name of the limit). `clock` is `time.thread_time`,
-    `time.perf_counter` where either side uses several threads, or `children_time`.
+    `share(seconds)` turns the median time of ours into (share, name of the limit), or several of them. `clock` is
+    `time.thread_time`, `time.process_time` with the number of `threads` of ours, `time.perf_counter` or `children_time`.
     """
     a, b = ours(), rival()  # also compiles, loads and warms up
     if equal is not None:
@@ -73,11 +75,11 @@ def compare(
     n_ours, n_rival = _repeats(ours, round_s), _repeats(rival, round_s)
     ours_s, rival_s = [], []
     for _ in range(rounds):
-        ours_s.append(_mean_time(ours, n_ours, clock))
+        ours_s.append(_mean_time(ours, n_ours, clock) / threads)
         rival_s.append(_mean_time(rival, n_rival, clock))
     ratio = float(np.median(np.array(rival_s) / np.array(ours_s)))
     mine = float(np.median(ours_s))
-    part, limit = share(mine) if share else (math.nan, "")
+    parts = share(mine) if share else ()
     return Row(
         work=work,
         rival=rival_name,
@@ -85,8 +87,7 @@ def compare(
         rival_s=float(np.median(rival_s)),
         ratio=ratio,
         target=target,
-        share=part,
-        limit=limit,
+        shares=(parts,) if parts and isinstance(parts[1], str) else parts,  # type: ignore[arg-type]
         note=note,
         p99_s=_percentile_99(ours) if mine < 1e-3 else math.nan,
     )
@@ -124,7 +125,10 @@ def fma_peak(dtype: type = np.float64) -> float:
 
 
 def bandwidth(n_threads: int = 1) -> float:
-    """Measured bytes a second, read and written, of copying arrays far larger than the caches' second level."""
+    """Measured bytes a second, read and written, of copying arrays far larger than the caches' second level.
+
+    By the processor time of the threads, like the work that is compared with it.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     sources = [np.zeros(16_000_000) for _ in range(n_threads)]
@@ -132,9 +136,9 @@ def bandwidth(n_threads: int = 1) -> float:
     best = math.inf
     with ThreadPoolExecutor(n_threads) as pool:
         for _ in range(7):
-            start = time.perf_counter()
+            start = time.process_time()
             list(pool.map(np.copyto, targets, sources))
-            best = min(best, time.perf_counter() - start)
+            best = min(best, (time.process_time() - start) / n_threads)
     return n_threads * 2 * sources[0].nbytes / best
 
 
@@ -154,12 +158,18 @@ def machine() -> dict[str, str | int]:
     return {
         "processor": model,
         "cores": os.cpu_count() or 1,
+        "load average": load(),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "numba": numba.__version__,
     }
+
+
+def load() -> str:
+    """How busy the machine was in the last 1, 5 and 15 minutes, this run included."""
+    return "/".join(f"{v:.1f}" for v in os.getloadavg()) if hasattr(os, "getloadavg") else "not told"
 
 
 def table(rows: list[Row]) -> str:
@@ -170,7 +180,7 @@ def table(rows: list[Row]) -> str:
     ]
     for r in rows:
         target = "" if math.isnan(r.target) else f"{'≤' if r.at_most else '≥'} {r.target:g}"
-        share = "" if math.isnan(r.share) else f"{100 * r.share:.0f} % {r.limit}"
+        share = ", ".join(f"{100 * part:.0f} % {limit}" for part, limit in r.shares)
         verdict = "" if math.isnan(r.target) else "reached" if r.reached else "**missed**"
         note = f" {r.note}" if r.note else ""
         lines.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,3 +98,189 @@ def cancel_line(
 def crossing_directions(cov: F64, thresholds: F64) -> bool:
     """Does any direction's variance reach the squared length of the threshold matrix applied to it?"""
     return bool(np.linalg.eigvalsh(thresholds.T @ thresholds - cov)[0] <= 0)
+
+
+def zero_phase(sos: F64, x: F64, pad: int) -> F64:
+    """Forwards, backwards, over odd reflections of both ends."""
+    before, after = 2 * x[:, :1] - x[:, pad:0:-1], 2 * x[:, -1:] - x[:, -2 : -pad - 2 : -1]
+    there = sosfilt(sos, np.concatenate([before, x, after], axis=1))
+    return sosfilt(sos, there[:, ::-1])[:, ::-1][:, pad:-pad]
+
+
+def jacobi_eigenvalues(a: F64, sweeps: int = 30) -> F64:
+    """Rotate one off-diagonal element after another to zero."""
+    a = np.array(a)
+    for _ in range(sweeps):
+        for i in range(len(a)):
+            for j in range(i + 1, len(a)):
+                angle = 0.5 * np.arctan2(2 * a[i, j], a[j, j] - a[i, i])
+                turn = np.eye(len(a))
+                turn[i, i] = turn[j, j] = np.cos(angle)
+                turn[i, j], turn[j, i] = np.sin(angle), -np.sin(angle)
+                a = turn.T @ a @ turn
+    return np.sort(np.diag(a))
+
+
+def shrunk_oas(cov: F64, n_samples: int) -> F64:
+    """Chen et al. 2010, equation 23, in the form without the terms of order 1/n that scikit-learn has too."""
+    n = len(cov)
+    trace = sum(cov[i, i] for i in range(n))
+    trace_of_square = sum(cov[i, j] * cov[j, i] for i in range(n) for j in range(n))
+    above = trace_of_square / n**2 + (trace / n) ** 2
+    below = (n_samples + 1) * (trace_of_square / n**2 - (trace / n) ** 2 / n)
+    alpha = min(1.0, above / below)
+    return (1 - alpha) * cov + alpha * trace / n * np.eye(n)
+
+
+def spectrum(segment: F64, tapers: F64, fs_hz: float) -> F64:
+    """One-sided density of one channel by the sum that defines the Fourier transform, averaged over tapers."""
+    n = len(segment)
+    centred = segment - segment.mean()
+    out = np.zeros(n // 2 + 1)
+    for k in range(n // 2 + 1):
+        wave = np.exp(-2j * np.pi * k * np.arange(n) / n)
+        power = np.mean([abs(np.sum(t * centred * wave)) ** 2 / np.sum(t**2) for t in tapers]) / fs_hz
+        out[k] = power if k == 0 or 2 * k == n else 2 * power
+    return out
+
+
+def hjorth(row: F64) -> tuple[float, float, float]:
+    def variance(v: F64) -> float:
+        return float(sum((a - sum(v) / len(v)) ** 2 for a in v) / len(v))
+
+    slope = np.array([b - a for a, b in pairwise(row)])
+    bend = np.array([b - a for a, b in pairwise(slope)])
+    mobility = np.sqrt(variance(slope) / variance(row))
+    return variance(row), mobility, np.sqrt(variance(bend) / variance(slope)) / mobility
+
+
+def log_variance(window: F64) -> F64:
+    powers = [sum((v - row.mean()) ** 2 for v in row) for row in window]
+    return np.log([p / sum(powers) for p in powers])
+
+
+def log_band_power(sos: F64, x: F64, time_constant: float) -> F64:
+    """Every past square weighted by exp(-age / time constant)."""
+    y = sosfilt(sos, x)
+    weight = np.exp(-np.arange(y.shape[1])[::-1] / time_constant)
+    return np.log([sum(weight * row**2) / sum(weight) for row in y])
+
+
+def erd(power: F64, baseline: F64) -> F64:
+    out = np.empty(power.shape[1:])
+    for c in range(power.shape[1]):
+        reference = np.mean([baseline[k, c, t] for k in range(len(power)) for t in range(baseline.shape[2])])
+        for t in range(power.shape[2]):
+            out[c, t] = 100 * (np.mean([p[c, t] for p in power]) - reference) / reference
+    return out
+
+
+def coherence(windows: F64, k: int, i: int, j: int) -> float:
+    """Magnitude-squared coherence of channels i and j at bin k."""
+    n = windows.shape[2]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+    wave = hann * np.exp(-2j * np.pi * k * np.arange(n) / n)
+    a, b = ([np.sum((w[c] - w[c].mean()) * wave) for w in windows] for c in (i, j))
+    cross = sum(p * q.conjugate() for p, q in zip(a, b, strict=True))
+    return float(abs(cross) ** 2 / (sum(abs(p) ** 2 for p in a) * sum(abs(q) ** 2 for q in b)))
+
+
+def phase_locking(windows: F64, i: int, j: int) -> float:
+    """Length of the mean of unit phasors of the phase difference; phases from the Hilbert transform."""
+    n = windows.shape[2]
+    total, count = 0j, 0
+    for w in windows:
+        phases = []
+        for row in (w[i], w[j]):
+            spectrum_ = np.fft.fft(row)
+            spectrum_[(n // 2 + 1) if n % 2 == 0 else (n + 1) // 2 :] = 0
+            spectrum_[1 : (n + 1) // 2] *= 2
+            phases.append(np.angle(np.fft.ifft(spectrum_)))
+        total += np.sum(np.exp(1j * (phases[0] - phases[1])))
+        count += n
+    return float(abs(total) / count)
+
+
+def regress_eyes(x: F64, eog: list[int]) -> F64:
+    """Each channel minus its least-squares fit by the EOG channels; those stay."""
+    centred = x - x.mean(axis=1, keepdims=True)
+    y = np.array(x)
+    for c in range(len(x)):
+        if c not in eog:
+            weights = np.linalg.lstsq(centred[eog].T, centred[c], rcond=None)[0]
+            y[c] = x[c] - weights @ x[eog]
+    return y
+
+
+def asr(
+    x: F64, mixing: F64, thresholds: F64, sos: F64, *, step: int, n_blocks: int, max_removed: float = 0.66
+) -> F64:
+    """Artifact subspace reconstruction as its paper has it, by eigenvectors and a pseudo-inverse at every step."""
+    n, lag = len(x), n_blocks * step // 2
+    weighted = sosfilt(sos, x)
+    delayed = np.concatenate([np.zeros((n, lag)), x], axis=1)
+    out, last = [], np.eye(n)
+    for end in range(step, x.shape[1] + 1, step):
+        window = weighted[:, max(0, end - n_blocks * step) : end]
+        value, vector = np.linalg.eigh(window @ window.T / window.shape[1])
+        keep = value < ((thresholds @ vector) ** 2).sum(axis=0)
+        keep |= np.arange(n) < n - round(n * max_removed) - 1
+        now = (
+            mixing @ np.linalg.pinv(keep[:, None] * (vector.T @ mixing)) @ vector.T
+            if not keep.all()
+            else np.eye(n)
+        )
+        for t in range(step):
+            share = (1 - np.cos(np.pi * (t + 1) / step)) / 2
+            out.append((share * now + (1 - share) * last) @ delayed[:, end - step + t])
+        last = now
+    return np.array(out).T
+
+
+def riemannian_distance(a: F64, b: F64) -> float:
+    """Root of the summed squared logarithms of the generalised eigenvalues."""
+    values = np.linalg.eigvals(np.linalg.solve(a, b)).real
+    return float(np.sqrt(sum(np.log(v) ** 2 for v in values)))
+
+
+def artefact_kinds(x: F64, muscle: F64, limits: object, start: int, stop: int) -> set[tuple[str, int]]:
+    """(kind, channel) of the block [start, stop) of a whole signal and its part above the muscle frequency."""
+    found = set()
+    for c in range(len(x)):
+        block, before = x[c, start:stop], x[c, max(0, start - 1) : stop]
+        swing = max(block) - min(block)
+        saturated = max(abs(v) for v in block) >= limits.saturation_uv  # type: ignore[attr-defined]
+        verdicts = {
+            "saturation": saturated,
+            "flat": swing < limits.flat_uv and not saturated,  # type: ignore[attr-defined]
+            "step": max((abs(b - a) for a, b in pairwise(before)), default=0.0) > limits.step_uv,  # type: ignore[attr-defined]
+            "amplitude": swing > limits.peak_to_peak_uv,  # type: ignore[attr-defined]
+            "muscle": np.sqrt(np.mean(muscle[c, start:stop] ** 2)) > limits.muscle_uv,  # type: ignore[attr-defined]
+        }
+        found |= {(kind, c) for kind, yes in verdicts.items() if yes}
+    return found
+
+
+def held(x: F64) -> F64:
+    """What is not finite takes the value before it, 0 at the start."""
+    y = np.array(x)
+    for c in range(len(y)):
+        for t in range(y.shape[1]):
+            if not np.isfinite(y[c, t]):
+                y[c, t] = y[c, t - 1] if t else 0.0
+    return y
+
+
+def line_ratio(row: F64, fs_hz: float, line_hz: float) -> float:
+    """Power within 1 Hz of the line over that of 2 to 4 Hz beside it, from one Hann periodogram per 2 s, half apart."""
+    n = int(2 * fs_hz)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+    total = sum(spectrum(row[s : s + n], hann[None], fs_hz) for s in range(0, len(row) - n + 1, n // 2))
+    freqs = np.arange(n // 2 + 1) * fs_hz / n
+    away = np.abs(freqs - line_hz)
+    beside = ((freqs >= line_hz - 4) & (freqs < line_hz - 2)) | (
+        (freqs >= line_hz + 2) & (freqs < line_hz + 4)
+    )
+    return float(
+        2 * total[(freqs >= line_hz - 1) & (freqs < line_hz + 1)].sum() / total[beside & (away <= 4)].sum()
+    )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         design_lowpass,
         design_notch,
     )
-    from bci.dsp.eyes import blink_projection, eye_regression
+    from bci.dsp.eyes import EyeFilter, blink_projection, eye_regression, find_blinks
     from bci.dsp.features import (
         ExponentialCovariance,
         LogBandPower,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bci.dsp.mains import LineCanceller, remove_line_spatially
     from bci.dsp.marks import Mark, Marks
     from bci.dsp.potato import RiemannianPotato
-    from bci.dsp.quality import ChannelQuality, assess_quality
+    from bci.dsp.quality import ChannelQuality, QualityWatch, assess_quality
     from bci.dsp.resample import Resampler
     from bci.dsp.spatial import SpatialFilter, bipolar, common_average, find_bad_channels
     from bci.dsp.spectrum import StreamingPsd, band_power, psd
@@ -68,7 +68,7 @@ _HOMES = {
         "design_notch",
     ),
     "taps": ("design_fir", "fir_delay", "minimum_phase"),
-    "eyes": ("blink_projection", "eye_regression"),
+    "eyes": ("EyeFilter", "blink_projection", "eye_regression", "find_blinks"),
     "features": (
         "ExponentialCovariance",
         "LogBandPower",
@@ -90,7 +90,7 @@ _HOMES = {
     "mains": ("LineCanceller", "remove_line_spatially"),
     "marks": ("Mark", "Marks"),
     "potato": ("RiemannianPotato",),
-    "quality": ("ChannelQuality", "assess_quality"),
+    "quality": ("ChannelQuality", "QualityWatch", "assess_quality"),
     "resample": ("Resampler",),
     "spatial": ("SpatialFilter", "bipolar", "common_average", "find_bad_channels"),
     "spectrum": ("StreamingPsd", "band_power", "psd"),
@@ -104,6 +104,7 @@ __all__ = [
     "AsrModel",
     "ChannelQuality",
     "ExponentialCovariance",
+    "EyeFilter",
     "FilterBank",
     "FirFilter",
     "GapPolicy",
@@ -112,6 +113,7 @@ __all__ = [
     "Mark",
     "Marks",
     "Patched",
+    "QualityWatch",
     "Resampler",
     "RiemannianPotato",
     "SlidingCovariance",
@@ -141,6 +143,7 @@ __all__ = [
     "eye_regression",
     "filter_recording",
     "find_bad_channels",
+    "find_blinks",
     "fir_delay",
     "fir_recording",
     "hjorth",

@@ -21,7 +21,7 @@ MAX_SWEEPS = 60
 def eigh_rows(a: Any, values: Any, rows: Any, work: Any) -> Any:
     """Eigenvalues (n,), in no order, and eigenvectors as rows (n, n) of a symmetric a (n, n), which is overwritten.
 
-    work: (n, n) + two vectors, i.e. (n + 2, n). Returns False where QL did not converge (NaN in a).
+    work: (n, n) + two vectors, i.e. (n + 2, n). Returns False if a holds NaN or infinity.
 
     References
     ----------
@@ -29,6 +29,12 @@ def eigh_rows(a: Any, values: Any, rows: Any, work: Any) -> Any:
     """
     n = a.shape[0]
     q, off, p = work[:n], work[n], work[n + 1]
+    finite = 0.0
+    for i in range(n):
+        for k in range(n):
+            finite += a[i, k] * 0.0
+    if finite != 0.0:
+        return False
     for i in range(n - 1, 0, -1):
         v = a[i]
         h = 0.0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.dsp._simd import Lanes, array_type, compiled, move, plain
-from bci.jit import kernel
+from bci.jit import bare_kernel
 
 __all__ = ["PAIR", "runner", "spectrum_of", "twiddles"]
 
@@ -113,7 +113,7 @@ def _pass(typingctx: Any, data: Any, base: Any, quarter: Any, tw: Any, stride: A
     return types.void(data, base, quarter, tw, stride, direction), generate
 
 
-@kernel
+@bare_kernel
 def convolve(x: Any, y: Any, spectrum: Any, tw: Any, data: Any) -> Any:
     """Circular convolution of x (n_channels, n <= size) by `size` points; y gets the last y.shape[1] of the first n.
 

@@ -18,9 +18,9 @@ from numba.extending import intrinsic
 
 from bci.chunks import F64
 from bci.dsp._simd import Lanes, aligned, array_type, compiled, move, not_finite, plain
-from bci.jit import kernel
+from bci.jit import bare_kernel, kernel
 
-__all__ = ["GROUP", "pack", "runner", "start"]
+__all__ = ["GROUP", "pack", "runner", "same_taps", "start"]
 
 HEAD = 2
 W = 8
@@ -55,6 +55,12 @@ def start(packed: F64, first: F64) -> None:
     packed[0] = n_taps - 1
 
 
+def same_taps(packed: F64, other: F64) -> bool:
+    """Are these arrays of `pack` of the same filter?"""
+    n_taps = int(packed[1])
+    return np.array_equal(packed[1 : HEAD + n_taps], other[1 : HEAD + n_taps])
+
+
 def _line_at(n_taps: int) -> int:
     """Where the line starts: at a whole vector."""
     return (HEAD + n_taps + W - 1) // W * W
@@ -86,7 +92,7 @@ def _dot(typingctx: Any, packed: Any, at: Any, pitch: Any, y: Any, y_at: Any, y_
     return types.void(packed, at, pitch, y, y_at, y_step, group), generate
 
 
-@kernel
+@bare_kernel
 def fir_run(x: Any, y: Any, packed: Any) -> Any:
     """x, y: (n_channels, n_samples), any strides. Returns 0, 1 if x is not finite, 2 if y has another shape."""
     n_channels, n = x.shape

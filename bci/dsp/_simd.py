@@ -38,7 +38,6 @@ __all__ = [
     "move",
     "not_finite",
     "plain",
-    "prefetch",
 ]
 
 VECTOR_BYTES = 64
@@ -131,22 +130,6 @@ def move(typingctx: Any, source: Any, at: Any, target: Any, to: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
-    """Ask for the cache line of `array[at]`; harmless at any address."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = Lanes(builder, array.dtype).pointer(context, signature.args[0], args[0])
-        address = builder.bitcast(builder.gep(address, [args[1]]), ir.IntType(8).as_pointer())
-        i32 = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address.type, i32, i32, i32])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(ask, [address, i32(0), i32(3), i32(1)])  # for reading, into the first level, data
-        return context.get_dummy_value()
-
-    return types.void(array, at), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def not_finite(typingctx: Any, array: Any, at: Any) -> Any:
     """1 where the vector `array[at …]` holds NaN or infinity, else 0."""
 
@@ -196,6 +179,14 @@ class Lanes:
         return self.builder.shuffle_vector(
             first, self.zero, ir.Constant(ir.VectorType(ir.IntType(32), self.width), None)
         )
+
+    def fetch(self, base: Any, offset: Any, *, for_writing: bool) -> None:
+        """Ask for the cache line of `base[offset]` without waiting for it; harmless at any address."""
+        address = self.builder.bitcast(self.builder.gep(base, [offset]), ir.IntType(8).as_pointer())
+        i32 = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, i32, i32, i32])
+        ask = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(ask, [address, i32(int(for_writing)), i32(3), i32(1)])  # into the first level, data
 
     def add(self, a: Any, b: Any) -> Any:
         return self.builder.fadd(a, b, flags=_FLAGS)

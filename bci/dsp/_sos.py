@@ -10,7 +10,12 @@ Rules:
   which is cheaper than a scalar tail. Fewer than W channels, or channels that do not lie side by side, go through
   the scratch tile. So y may be x itself where channels are whole blocks, or fewer than one; else they lie apart.
 - States are read from the valid area and written to the other one; the areas swap only if every state is finite. So a
-  chunk with NaN is refused without a pass of its own over the input, and the filter goes on as if it never came.
+  chunk with NaN is refused without a pass of its own over the input, and the filter goes on as if it never came. (What
+  was NaN or infinite once makes its state NaN ever after, so a look at the last states is enough.)
+- Long chunks go in tiles that stay in the first-level cache while the blocks pass over them. Where x and y are too
+  large for the caches, the loop asks with every vector for one line of the next tile, of x to read and of y to write,
+  in the order in which they lie in memory. Then arithmetic and memory work at the same time, which halves the time;
+  asking for a whole tile at once fills the queue of requests and gains nothing.
 """
 
 from __future__ import annotations
@@ -24,16 +29,25 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from bci.chunks import F64
-from bci.dsp._simd import VECTOR_BYTES, Lanes, aligned, array_type, compiled, element, lanes_of, plain, prefetch
-from bci.jit import kernel
+from bci.dsp._simd import (
+    VECTOR_BYTES,
+    Lanes,
+    aligned,
+    array_type,
+    compiled,
+    element,
+    lanes_of,
+    not_finite,
+    plain,
+)
+from bci.jit import bare_kernel, kernel
 
 __all__ = ["bank_runner", "factor", "pack", "runner", "set_states", "states"]
 
 HEAD = 3
 SCRATCH_SAMPLES = 128
-TILE_BYTES = (
-    16384  # x and y of one tile of samples stay in the first-level cache while the blocks pass over them
-)
+TILE_BYTES = 8192  # of x; double or half of it is slower by a tenth
+FAR_BYTES = 1 << 20  # x and y of this size are no longer in a core's own caches
 
 
 def factor(sos: F64) -> tuple[float, F64, str]:
@@ -124,23 +138,33 @@ def _cascade(
     packed: Any,
     z_from: Any,
     z_to: Any,
+    ahead: Any,
+    n_blocks: Any,
     form: Any,
 ) -> Any:
-    """Filter the n vectors `x[x_at + i * x_step]` into `y[y_at + i * y_step]`; 1 if a state is no longer finite."""
+    """Filter the n vectors `x[x_at + i * x_step]` into `y[y_at + i * y_step]`.
+
+    With n_blocks > 0 also ask for n lines, those of sample `ahead // n_blocks` from block `ahead % n_blocks` on.
+    """
     if not isinstance(form, types.StringLiteral):
         return None  # Numba asks again with the literal
     sections = form.literal_value
+    far = not isinstance(n_blocks, types.IntegerLiteral)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = Lanes(builder, signature.args[7].dtype)
         xs, ys, pk = (lanes.pointer(context, signature.args[k], args[k]) for k in (0, 3, 7))
-        _, x_at, x_step, _, y_at, y_step, n, _, z_from, z_to, _ = args
+        _, x_at, x_step, _, y_at, y_step, n, _, z_from, z_to, ahead, n_blocks, _ = args
         index = n.type
         gain = lanes.spread(pk, index(2))
         taps = [[lanes.spread(pk, index(HEAD + 4 * s + k)) for k in range(4)] for s in range(len(sections))]
         places = [index(k * lanes.width) for k in range(2 * len(sections))]
         z = [lanes.variable(lanes.load(pk, builder.add(z_from, place))) for place in places]
         x_now, y_now = lanes.variable(x_at), lanes.variable(y_at)
+        if far:
+            sample, block = builder.sdiv(ahead, n_blocks), lanes.variable(builder.srem(ahead, n_blocks))
+            rows = [(xs, x_step, lanes.variable(builder.mul(sample, x_step)), False)]
+            rows += [(ys, y_step, lanes.variable(builder.mul(sample, y_step)), True)]
         with lanes.loop(n):
             at = builder.load(x_now)
             v = lanes.mul(lanes.load(xs, at), gain)
@@ -161,15 +185,26 @@ def _cascade(
             at = builder.load(y_now)
             lanes.store(v, ys, at)
             builder.store(builder.add(at, y_step), y_now)
-        ends = [builder.load(v) for v in z]
-        for end, place in zip(ends, places, strict=True):
-            lanes.store(end, pk, builder.add(z_to, place))
-        return lanes.any_not_finite(ends)
+            if far:
+                now = builder.load(block)
+                after = builder.add(now, index(1))
+                row_ends = builder.icmp_signed("==", after, n_blocks)
+                builder.store(builder.select(row_ends, index(0), after), block)
+                for base, step, row, for_writing in rows:
+                    start = builder.load(row)
+                    line = builder.add(start, builder.mul(now, index(lanes.width)))
+                    lanes.fetch(base, line, for_writing=for_writing)
+                    builder.store(builder.select(row_ends, builder.add(start, step), start), row)
+        for v, place in zip(z, places, strict=True):
+            lanes.store(builder.load(v), pk, builder.add(z_to, place))
+        return context.get_dummy_value()
 
-    return types.int64(x, x_at, x_step, y, y_at, y_step, n, packed, z_from, z_to, form), generate
+    return types.void(
+        x, x_at, x_step, y, y_at, y_step, n, packed, z_from, z_to, ahead, n_blocks, form
+    ), generate
 
 
-@kernel
+@bare_kernel
 def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     """x, y: (n_channels, n_samples), any strides.
 
@@ -186,17 +221,13 @@ def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     new = areas + (1 - int(packed[0])) * n_blocks * states
     scratch = areas + 2 * n_blocks * states
     direct = n_channels >= w and x.strides[0] == size and y.strides[0] == size
+    far = n * n_channels * size > FAR_BYTES // 2
     tile = SCRATCH_SAMPLES
-    if direct and n > 16:
+    if direct and n > 32:
         tile = max(16, TILE_BYTES // (n_channels * size))
     x_step, y_step = x.strides[1] // size, y.strides[1] // size
-    bad = 0
     for t in range(0, n, tile):
         m = min(tile, n - t)
-        if direct:  # a block takes one line of each sample, a pattern that the hardware does not foresee
-            for i in range(t + tile, min(t + 2 * tile, n)):
-                for c in range(0, n_channels, w):
-                    prefetch(x, i * x_step + c)
         for b in range(n_blocks):
             first = max(0, min(b * w, n_channels - w))
             z_from = (old if t == 0 else new) + b * states
@@ -204,21 +235,30 @@ def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
             if direct:
                 x_at = t * x_step + first
                 y_at = t * y_step + first
-                bad |= _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, form)
+                if far:
+                    ahead = (t + tile) * n_blocks + b * m
+                    _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, ahead, n_blocks, form)
+                else:
+                    _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, 0, 0, form)
             else:
                 for c in range(min(w, n_channels)):
                     for i in range(m):
                         packed[scratch + i * w + c] = x[first + c, t + i]
-                bad |= _cascade(packed, scratch, w, packed, scratch, w, m, packed, z_from, z_to, form)
+                _cascade(packed, scratch, w, packed, scratch, w, m, packed, z_from, z_to, 0, 0, form)
                 for c in range(min(w, n_channels)):
                     for i in range(m):
                         y[first + c, t + i] = packed[scratch + i * w + c]
-    if bad == 0 and n > 0:
+    if n == 0:
+        return 0
+    bad = 0
+    for k in range(new, new + n_blocks * states, w):
+        bad |= not_finite(packed, k)
+    if bad == 0:
         packed[0] = 1 - packed[0]
     return bad
 
 
-@kernel
+@bare_kernel
 def bank_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     """One input, one cascade a band. y: (n_bands, n_channels, n_samples); packed: (n_bands, …)."""
     before = packed[0, 0]

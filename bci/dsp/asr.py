@@ -20,6 +20,7 @@ from bci.dsp._eigh import eigh_rows
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import checked_channels, checked_signal, not_finite
 from bci.dsp.filters import SosFilter
+from bci.dsp.marks import Mark
 from bci.errors import DesignError, ShapeError, TooFewTrialsError
 
 __all__ = ["ArtifactSubspaceReconstruction", "AsrModel", "calibrate_asr", "design_asr_weighting"]
@@ -151,12 +152,25 @@ class ArtifactSubspaceReconstruction:
     max_removed : float
         Largest share of dimensions that may be rebuilt.
 
+    Attributes
+    ----------
+    delay_samples : int
+        The output of a sample comes this much later.
+    output_sample : int
+        Number of the first column of the last output: when it happened, not when it came.
+    marks : list of Mark
+        The steps of the last output that were rebuilt, of kind "rebuilt".
+
     References
     ----------
     .. [1] Mullen et al., IEEE Trans. Biomed. Eng. 62(11):2553-2567, 2015. doi:10.1109/TBME.2015.2481482
     """
 
+    output_sample: int
+    marks: list[Mark]
     _last: F64 | None
+    _next: int | None
+    _rank: int
     _slot: int
     _seen: int
     _filled: int
@@ -189,12 +203,14 @@ class ArtifactSubspaceReconstruction:
         self._blend = (1.0 - np.cos(half)) / 2.0
         self.reset()
 
-    def process(self, x_uv: F64) -> F64:
+    def process(self, x_uv: F64, first_sample: int | None = None) -> F64:
         """Clean the next chunk.
 
         Parameters
         ----------
         x_uv : ndarray, shape (n_channels, n_samples), float64, µV, high-passed
+        first_sample : int, optional
+            Conversion number of the first column; a jump starts anew. Without it samples are counted from 0.
 
         Returns
         -------
@@ -209,6 +225,12 @@ class ArtifactSubspaceReconstruction:
         x = checked_signal(x_uv, self.n_channels, FLOAT64)
         if not np.isfinite(x).all():
             raise not_finite("ASR")
+        if first_sample is not None and first_sample != self._next:
+            self.reset()
+            self._next = first_sample
+        start = self._next or 0
+        self._next = start + x.shape[1]
+        self.output_sample, self.marks = start - self._filled - self.delay_samples, []
         weighted = self._filter.process(x) if x.shape[1] else x
         out = []
         t = 0
@@ -223,11 +245,11 @@ class ArtifactSubspaceReconstruction:
             self._filled += m
             t += m
             if self._filled == self.step_samples:
-                out.append(self._step())
+                out.append(self._step(start + t - self.step_samples - self.delay_samples))
         return np.concatenate(out, axis=1) if out else np.empty((self.n_channels, 0))
 
-    def _step(self) -> F64:
-        """Judge the window, give the oldest step of the line, and move on."""
+    def _step(self, first: int) -> F64:
+        """Judge the window, give the oldest step of the line, which begins at sample `first`, and move on."""
         n_blocks = len(self._grams)
         self._slot = (self._slot + 1) % n_blocks
         self._seen = min(self._seen + 1, n_blocks)
@@ -244,6 +266,13 @@ class ArtifactSubspaceReconstruction:
         else:
             old = self._apply(self._last, due)
             y = old + self._blend * (self._apply(rebuilt, due) - old)
+            rank = 0 if rebuilt is None else round(self.n_channels - np.trace(rebuilt))
+            reason = (
+                f"louder than clean signal ever was: {max(rank, self._rank)} of {self.n_channels} "
+                "directions rebuilt from the others"
+            )
+            self.marks.append(Mark(first, first + self.step_samples, "rebuilt", reason))
+            self._rank = rank
         self._last = rebuilt
         self._line[:, : self.delay_samples] = self._line[:, self.step_samples :].copy()
         self._filled = 0
@@ -286,8 +315,10 @@ class ArtifactSubspaceReconstruction:
         self._filter.reset()
         self._grams[:] = 0.0
         self._line = np.zeros((self.n_channels, self.delay_samples + self.step_samples), order="F")
-        self._last = None
-        self._slot = self._seen = self._filled = 0
+        self._last = self._next = None
+        self._slot = self._seen = self._filled = self._rank = 0
+        self.output_sample = -self.delay_samples
+        self.marks = []
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream."""
@@ -295,7 +326,9 @@ class ArtifactSubspaceReconstruction:
             "grams": self._grams.copy(),
             "line": self._line.copy(),
             "last": np.empty((0, 0)) if self._last is None else self._last.copy(),
-            "place": np.array([self._slot, self._seen, self._filled], dtype=np.int64),
+            "place": np.array(
+                [self._slot, self._seen, self._filled, self._rank, self._next or 0], dtype=np.int64
+            ),
         }
         return own | {f"filter_{name}": value for name, value in self._filter.state().items()}
 
@@ -309,7 +342,7 @@ class ArtifactSubspaceReconstruction:
         self._grams[:] = state["grams"]
         self._line[:] = state["line"]
         self._last = np.array(state["last"]) if state["last"].size else None
-        self._slot, self._seen, self._filled = (int(v) for v in state["place"])
+        self._slot, self._seen, self._filled, self._rank, self._next = (int(v) for v in state["place"])
 
 
 def _geometric_median(points: F64) -> F64:

@@ -124,6 +124,7 @@ class SlidingCovariance:
         return {
             "ring": self._ring.copy(),
             "place": self._place.copy(),
+            "n_channels": np.array(self.n_channels),
             "next": np.array(after, dtype=np.int64),
         }
 
@@ -131,6 +132,8 @@ class SlidingCovariance:
         """Go on from a saved `state`, bit for bit. ShapeError if it comes from another window or montage."""
         ring = np.asarray(state["ring"], dtype=np.float64)
         place = np.asarray(state["place"], dtype=np.int64)
+        if int(state["n_channels"]) != self.n_channels:
+            raise ShapeError(f"the saved covariance is of {state['n_channels']} channels, not {self.n_channels}")
         if ring.shape != self._ring.shape or (place[2:] != self._place[2:]).any():
             raise ShapeError(
                 f"the saved covariance state has shape {ring.shape} and steps {place[2:]}, "

@@ -134,16 +134,20 @@ class FirFilter:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream."""
-        own = {"line": self._packed.copy(), "started": np.array(self._started)}
+        shape = np.array([len(self.taps), self.n_channels])
+        own = {"line": self._packed.copy(), "shape": shape, "started": np.array(self._started)}
         return own if self._tail is None else own | self._tail.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved `state`, bit for bit. ShapeError if it comes from another filter."""
-        line = np.asarray(state["line"], dtype=np.float64)
-        if line.shape != self._packed.shape or ("spectra" in state) != (self._tail is not None):
+        line, shape = np.asarray(state["line"], dtype=np.float64), tuple(int(n) for n in state["shape"])
+        if shape != (len(self.taps), self.n_channels):
             raise ShapeError(
-                f"the saved filter state has shape {line.shape}, this filter needs {self._packed.shape}"
+                f"the saved state is of {shape[0]} taps and {shape[1]} channels, "
+                f"this filter has {len(self.taps)} and {self.n_channels}"
             )
+        if not _fir.same_taps(line, self._packed):
+            raise ShapeError("the saved state is of a filter with other taps")
         if self._tail is not None:
             self._tail.restore(state)
         self.reset()

@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["Mark", "Marks"]
 
 
@@ -43,6 +46,18 @@ class Marks:
     def touching(self, first_sample: int, end_sample: int) -> list[Mark]:
         """The marks that share a sample with `[first_sample, end_sample)`, in the order they were added."""
         return [m for m in self._marks if m.first_sample < end_sample and m.end_sample > first_sample]
+
+    def mask(self, first_sample: int, end_sample: int, *, n_channels: int | None = None) -> NDArray[np.bool_]:
+        """True for each marked sample of `[first_sample, end_sample)`.
+
+        Shape (n_samples,) for marks of any channel; (n_channels, n_samples) if `n_channels` is given, a mark without
+        channels then concerning all of them.
+        """
+        rows = np.zeros((n_channels or 1, max(0, end_sample - first_sample)), dtype=bool)
+        for m in self.touching(first_sample, end_sample):
+            samples = slice(max(0, m.first_sample - first_sample), m.end_sample - first_sample)
+            rows[list(m.channels) if n_channels and m.channels else slice(None), samples] = True
+        return rows if n_channels else rows[0]
 
     def forget_before(self, sample: int) -> None:
         """Drop the marks that end at or before `sample`; no later window will ask for them."""

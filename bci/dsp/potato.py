@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.chunks import F64
+from bci.dsp.marks import Mark
 from bci.errors import NonFiniteError, ShapeError, TooFewTrialsError
 
 __all__ = ["RiemannianPotato"]
@@ -50,9 +55,7 @@ class RiemannianPotato:
             )
         inside = np.ones(len(c), dtype=bool)
         for _ in range(100):
-            self._mean = _geometric_mean(c[inside])
-            value, vector = np.linalg.eigh(self._mean)
-            self._whiten = vector / np.sqrt(value) @ vector.T
+            self._settle(_geometric_mean(c[inside]))
             logs = np.log(self._distances(c))
             self._log_mean, self._log_spread = float(logs[inside].mean()), float(logs[inside].std())
             now = np.abs(logs - self._log_mean) / self._log_spread < self.z_limit
@@ -74,9 +77,51 @@ class RiemannianPotato:
         out: F64 = (np.log(np.maximum(self._distances(c), 1e-12)) - self._log_mean) / self._log_spread
         return out
 
-    def is_clean(self, covs: F64) -> np.ndarray:
+    def is_clean(self, covs: F64) -> NDArray[np.bool_]:
         """True where a covariance lies within the potato."""
         return self.z_score(covs) < self.z_limit
+
+    def judge(self, end_samples: NDArray[np.int64], covs: F64, *, window_samples: int) -> list[Mark]:
+        """Mark the windows of a `SlidingCovariance` (its two results) that lie outside the potato.
+
+        Parameters
+        ----------
+        end_samples : ndarray, shape (k,), int64
+        covs : ndarray, shape (k, n_channels, n_channels), µV², positive definite: shrink them (`oas`) first
+        window_samples : int
+            Length of the windows.
+
+        Returns
+        -------
+        marks : list of Mark
+            Of kind "covariance", one for each window outside.
+        """
+        return [
+            Mark(
+                int(end) - window_samples,
+                int(end),
+                "covariance",
+                f"channels go together unlike in clean signal: {z:.1f} deviations off, {self.z_limit:g} allowed",
+            )
+            for end, z in zip(end_samples, self.z_score(covs) if len(covs) else (), strict=True)
+            if z >= self.z_limit
+        ]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What `fit` learnt, as arrays that `restore` takes."""
+        return {"mean": self._mean.copy(), "logs": np.array([self._log_mean, self._log_spread])}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take what another potato learnt. ShapeError if it is no square matrix."""
+        mean = np.array(state["mean"], dtype=np.float64)
+        if mean.ndim != 2 or mean.shape[0] != mean.shape[1]:
+            raise ShapeError(f"the saved mean has shape {mean.shape}, expected (n_channels, n_channels)")
+        self._settle(mean)
+        self._log_mean, self._log_spread = (float(v) for v in state["logs"])
+
+    def _settle(self, mean: F64) -> None:
+        value, vector = np.linalg.eigh(mean)
+        self._mean, self._whiten = mean, vector / np.sqrt(value) @ vector.T
 
     def _distances(self, covs: F64) -> F64:
         logs = np.log(np.linalg.eigvalsh(self._whiten @ covs @ self._whiten))

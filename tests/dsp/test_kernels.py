@@ -127,15 +127,23 @@ LineCanceller(9, fs_hz=250).process(x)
 ArtefactDetector(9, fs_hz=250).process(x, 0)
 ExponentialCovariance(9, time_constant_samples=9).process(x)
 LogBandPower(sos, n_channels=9, time_constant_samples=9).process(x)
-ArtifactSubspaceReconstruction(AsrModel(np.eye(9), np.eye(9), sos, fs_hz=250)).process(x)
+ArtifactSubspaceReconstruction(AsrModel(np.eye(9), np.eye(9), sos, fs_hz=250)).process(100 * x)
 table = {}
 for module in (_eigh, _fft, _fir, _gram, _loops, _sos):
     for name, value in vars(module).items():
-        if hasattr(value, "stats") and getattr(value, "__module__", "") == module.__name__:
+        if (
+            hasattr(value, "stats")
+            and getattr(value, "__module__", "") == module.__name__
+            and not name.startswith("plain_")
+        ):
             stats = value.stats
             table[f"{module.__name__}.{name}"] = [sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]
 print(json.dumps(table))
 """
+
+
+#: Kernels that only run inside another one: its cached code holds theirs, so the second process never asks for them.
+INLINED = {"bci.dsp._gram.finish", "bci.dsp._gram.close_block", "bci.dsp._eigh._ql"}
 
 
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
@@ -152,19 +160,12 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
         )
         tables.append(json.loads(done.stdout))
     first, second = tables
-    used = {name for name, (_, misses) in first.items() if misses}
-    assert {
-        "bci.dsp._sos.sos_run",
-        "bci.dsp._sos.bank_run",
-        "bci.dsp._gram.slide",
-        "bci.dsp._fir.fir_run",
-    } <= used
-    assert {"bci.dsp._fft.convolve", "bci.dsp._gram.add_gram", "bci.dsp._loops.is_below"} <= used
-    for name in used:
-        assert second[name][1] == 0, f"{name} was compiled again"
-    assert (
-        sum(hits for hits, _ in second.values()) >= len(used) - 1
-    )  # a kernel inside another needs no entry of its own
+    left_out = {name for name, (hits, misses) in first.items() if hits + misses == 0}
+    assert not left_out, "kernels that this test does not reach"
+    for name, (hits, misses) in second.items():
+        assert misses == 0, f"{name} was compiled again"
+        if name not in INLINED:
+            assert hits > 0, f"{name} was not taken from the cache"
 
 
 def test_plain_kernels_serve_where_vectors_do_not() -> None:

@@ -178,6 +178,9 @@ def test_minimum_phase_keeps_the_magnitude_and_cuts_the_delay() -> None:
     freqs, a = signal.freqz(taps, worN=512, fs=FS)
     _, b = signal.freqz(short, worN=512, fs=FS)
     assert np.abs(np.abs(a) - np.abs(b))[freqs < 38].max() < 1e-3
+    want = np.abs(np.fft.rfft(signal.minimum_phase(taps, half=False, n_fft=1 << 16), 1024))
+    np.testing.assert_allclose(np.abs(np.fft.rfft(short, 1024)), want, atol=2e-3)
+    assert (np.abs(np.roots(short)) < 1.02).all()
     assert fir_delay(taps) == (len(taps) - 1) / 2
     assert fir_delay(short) < 0.3 * fir_delay(taps)
 
@@ -262,6 +265,22 @@ def test_the_line_canceller_follows_a_drifting_line_and_leaves_the_band_alone() 
     np.testing.assert_allclose(band, 1.0, atol=0.03)
     at_line = band_power(freqs, after, 49, 51) / band_power(freqs, before, 49, 51)
     assert at_line.max() < 3.0
+
+
+def test_spatial_line_removal_equals_meegkit() -> None:
+    dss = pytest.importorskip("meegkit.dss", reason="the witness for ZapLine is not installed")
+    t = np.arange(int(40 * FS)) / FS
+    rng = np.random.default_rng(0)
+    brain = rng.normal(size=(8, 8)) @ rng.normal(size=(8, len(t)))
+    line = np.outer(rng.normal(size=8), 30 * np.sin(2 * np.pi * 50 * t + 0.3))
+    x = brain + line
+    x -= x.mean(axis=1, keepdims=True)
+    want = dss.dss_line(x.T[:, :, None], 50, FS, nremove=1, nfft=512)[0][:, :, 0].T
+    got, _ = remove_line_spatially(x, line_hz=50, fs_hz=FS, n_remove=1)
+    inside = slice(50, -50)  # both smooth the ends in their own way
+    for a, b in zip(got[:, inside], want[:, inside], strict=True):
+        assert np.corrcoef(a, b)[0, 1] > 0.98
+    assert np.std((got - brain)[:, inside]) < 1.2 * np.std((want - brain)[:, inside])
 
 
 def test_spatial_line_removal_takes_the_line_and_little_else() -> None:
@@ -351,6 +370,16 @@ def test_geometry_matrices_equal_mne_on_a_recording() -> None:
         raw, sphere=(0.0, 0.0, 0.0, 0.095), verbose="error"
     )
     np.testing.assert_allclose(surface_laplacian(TEN_TWENTY) @ x, csd.get_data(), rtol=1e-6, atol=1e-9)
+    sphere = mne.make_sphere_model("auto", "auto", raw.info, verbose="error")
+    sources = mne.setup_volume_source_space(sphere=sphere, pos=15.0, exclude=30.0, verbose="error")
+    forward = mne.make_forward_solution(raw.info, trans=None, src=sources, bem=sphere, verbose="error")
+    at_infinity = raw.copy().set_eeg_reference("REST", forward=forward, verbose="error").get_data()
+    np.testing.assert_allclose(rest_reference(TEN_TWENTY) @ x, at_infinity, atol=1e-9 * np.abs(x).max())
+    average = raw.copy().set_eeg_reference("average", verbose="error").get_data()
+    np.testing.assert_allclose(common_average(len(x)) @ x, average, atol=1e-15)
+    pairs = mne.set_bipolar_reference(raw, ["C3", "C4"], ["Cz", "Cz"], verbose="error")
+    want = pairs.get_data(picks=["C3-Cz", "C4-Cz"])
+    np.testing.assert_allclose(bipolar([("C3", "Cz"), ("C4", "Cz")], TEN_TWENTY) @ x, want, atol=1e-15)
     raw.info["bads"] = ["C3"]
     repaired = raw.interpolate_bads(verbose="error").get_data()
     np.testing.assert_allclose(interpolate_bad(TEN_TWENTY, ["C3"]) @ x, repaired, atol=1e-12)
