@@ -51,6 +51,8 @@ class Intent:
         Conversion number after which it must not be acted on.
     probability : float
         Smoothed probability that led to it.
+    probabilities : tuple of float
+        Smoothed probability of every class, in the decoder's order; each for itself, they need not sum to 1.
     """
 
     number: int
@@ -58,3 +60,4 @@ class Intent:
     sample_index: int
     expires_sample: int
     probability: float
+    probabilities: tuple[float, ...] = ()

@@ -29,6 +29,7 @@ __all__ = [
     "MontageMismatchError",
     "NonFiniteError",
     "NotCertifiedError",
+    "PatternMismatchError",
     "PolicyRefusedError",
     "ProfileError",
     "RankDeficientError",
@@ -171,6 +172,10 @@ class DeviceLostError(DeviceError, ConnectionError):
 
 class UnsupportedDeviceError(DeviceError):
     """The board speaks a protocol version this library does not know."""
+
+
+class PatternMismatchError(DeviceError):
+    """The board's test pattern came out as other numbers: its samples cannot be trusted."""
 
 
 class DeviceRefusedError(DeviceError):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["kernel"]
+__all__ = ["bare_kernel", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,3 +22,11 @@ def kernel(function: F) -> F:
       also let the order of additions, and with it the last bit, depend on how a signal was cut.
     """
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def bare_kernel(function: F) -> F:
+    """A `kernel` that does not even count references to its arrays, so it can allocate nothing, nor return an array.
+
+    For kernels that run once per sample: a call with three arrays takes 90 ns instead of 175.
+    """
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 from bci.acquisition import open_source
 from bci.acquisition.simulator import SimulatedBoard
+from bci.dsp import QualityWatch
 from bci.errors import BciError
-from bci.sessions.quality import QualityWatch
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,17 +36,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def watch(source, seconds: int) -> None:
-    quality, shown, samples = QualityWatch(source.info), 0, 0
+    info, shown, samples = source.info, 0, 0
+    quality = QualityWatch(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)
     source.start()
     while shown < seconds:
         for chunk in source.read(timeout_s=0.5):
-            quality.add(chunk)
+            quality.process(chunk.data_uv, chunk.first_sample)
             samples += chunk.n_samples
-        if samples >= (shown + 1) * source.info.fs_hz:
+        if samples >= (shown + 1) * info.fs_hz:
             shown += 1
-            bad = {name: look.reason for name, look in quality.channels().items() if look.reason}
-            told = ", ".join(f"{name} {reason}" for name, reason in bad.items()) or "all channels are good"
-            print(f"{shown:4d} s  {told}", flush=True)
+            channels = quality.look()
+            told = "; ".join(f"{c.channel} {c.score}: {c.reasons[0]}" for c in channels if c.score < 80)
+            print(
+                f"{shown:4d} s  {told or ('all channels are good' if channels else 'listening')}", flush=True
+            )
     source.stop()
 
 

@@ -14,8 +14,10 @@ from bci.errors import BciError
 #: Subcommand -> what `bci --help` says of it. Its code is `bci.cli.<name>:command`, loaded when it is called.
 COMMANDS = {
     "demo": "Simulated board or real recording -> calibration -> control of a hand -> report.",
+    "doctor": "Find out why no good signal comes, and what to do next.",
     "ports": "List serial ports and what is known of them.",
     "record": "Stream from a board into a .bfp recording.",
+    "recover": "Save what is whole of a recording that was cut off.",
     "replay": "Decide again from a recording and compare with what was decided live.",
     "selftest": "Measure on this machine what the documentation promises.",
     "simulate": "Run a simulated board that any program can connect to.",

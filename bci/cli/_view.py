@@ -172,7 +172,7 @@ class TerminalView:
     def _score(self, view: ControlView, name: str) -> Text:
         quality = view.quality[name]
         style = "green" if quality.score > 70 else "yellow" if quality.score > 30 else "red"
-        return Text(f"{quality.score:3.0f} {quality.reason[:12]}", style=style)
+        return Text(f"{quality.score:3d} {quality.causes[0] if quality.causes else ''}", style=style)
 
     def _decision(self, view: ControlView) -> Table:
         table = Table(title="decision", box=None, padding=(0, 1), title_style="dim", show_header=False)
@@ -249,6 +249,7 @@ def print_summary(summary: Summary) -> None:
         )
     link = s.link
     rows += [
+        ("hand", "", s.what["hand_title"]),
         (
             "link",
             f"{s.samples_lost} lost",

@@ -46,7 +46,22 @@ __all__ = ["command"]
     "--live", "live_s", type=click.FloatRange(0.0), default=8.0, show_default=True, help="Real-time part, s."
 )
 @click.option(
-    "--budget", type=click.FloatRange(0.05, 20.0), default=1.0, show_default=True, help="False movements/min."
+    "--budget",
+    type=click.FloatRange(0.05, 20.0),
+    help="False movements/min accepted. Default: the profile's, or 1.",
+)
+@click.option(
+    "--hand",
+    type=click.Choice(["simulated", "ability", "rh56"]),
+    default="simulated",
+    show_default=True,
+    help="Whose simulator to control, on its real bytes.",
+)
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The user's limits, grips and control, TOML.",
 )
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="New folder for what the session leaves."
@@ -67,7 +82,9 @@ def command(
     codes: tuple[str, ...],
     baud: int,
     live_s: float,
-    budget: float,
+    budget: float | None,
+    hand: str,
+    profile: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> int:
@@ -79,6 +96,7 @@ def command(
     """
     from bci.cli._view import choose_view, print_summary
     from bci.interop import parse_labels
+    from bci.prosthesis import read_profile
     from bci.sessions.demo import DemoOptions, run_demo
 
     folder = output or Path("bci-output") / time.strftime("demo-%Y%m%d-%H%M%S")
@@ -97,6 +115,9 @@ def command(
         baud=baud,
         live_s=live_s,
         budget_per_min=budget,
+        hand=hand,
+        profile=read_profile(profile) if profile else None,
+        stop_key=not as_json,
     )
     try:
         with choose_view(sys.stderr) as view:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
 
@@ -12,18 +13,31 @@ __all__ = ["command"]
 @click.command("ports", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print the list for programs.")
 def command(as_json: bool) -> int:
-    """List the serial ports of this computer. Exit status 3: there are none."""
-    from bci.acquisition import port_names
+    """List the serial ports of this computer and what is known of them. Exit status 3: there are none."""
+    from bci.acquisition._serial import list_port_entries
+    from bci.acquisition.low_latency import read_latency_ms
+    from bci.acquisition.port_lock import holders
 
-    names = port_names()
+    entries = list_port_entries()
+    rows = [
+        {**asdict(entry), "latency_ms": read_latency_ms(entry.name), "held_by": list(holders(entry.name))}
+        for entry in entries
+    ]
     if as_json:
-        click.echo(json.dumps(names))
-    elif names:
-        for name in names:
-            click.echo(name)
-    else:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+    for row in rows if not as_json else ():
+        usb = (
+            f"USB {row['vendor_id']:04x}:{row['product_id']:04x}"
+            if row["vendor_id"] is not None
+            else "no USB"
+        )
+        known = [usb, row["description"], row["serial_number"] and f"serial number {row['serial_number']}"]
+        known += [f"latency {row['latency_ms']} ms" if row["latency_ms"] is not None else ""]
+        known += [f"in use by process {', '.join(map(str, row['held_by']))}" if row["held_by"] else ""]
+        click.echo(f"{row['name']:<16} {', '.join(text for text in known if text and text != 'n/a')}")
+    if not rows and not as_json:
         click.echo(
             "No serial port. Plug the board in and look again, or try `bci simulate` in another window.",
             err=True,
         )
-    return 0 if names else 3
+    return 0 if rows else 3

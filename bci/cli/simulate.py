@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, cast
 
 import click
+
+from bci.acquisition.simulator import Played, SimulatedBoard, Synthetic
+from bci.cli._fault_options import FAULT_FORMS, parse_fault
 
 __all__ = ["command"]
 
@@ -25,8 +30,19 @@ __all__ = ["command"]
 @click.option(
     "--intent", type=click.FloatRange(0.0, 3.0), default=1.0, show_default=True, help="Strength of intent."
 )
+@click.option("--montage", metavar="NAMES", help="Electrodes of the synthetic wearer, e.g. C3,Cz,C4.")
 @click.option(
-    "--baud", type=click.IntRange(9600), default=921_600, show_default=True, help="Speed of the serial line."
+    "--dialect",
+    type=click.Choice(["bfp", "cyton"]),
+    default="bfp",
+    show_default=True,
+    help="cyton: an OpenBCI Cyton with 8 electrodes, or with Daisy and 16.",
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(9600),
+    default=None,
+    help="Speed of the serial line. Default: 921600, of a Cyton 115200.",
 )
 @click.option(
     "--speed",
@@ -39,37 +55,68 @@ __all__ = ["command"]
 @click.option(
     "--seconds", type=click.FloatRange(0.0), default=None, help="End after so long. Default: until Ctrl-C."
 )
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="KIND[:OPTION=VALUE,…]",
+    help=f"What goes wrong, as often as you like: {FAULT_FORMS}.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what the board does on purpose, one JSON object a line.",
+)
 def command(
     play: Path | None,
     subject: str | None,
     labels: tuple[str, ...],
     seed: int,
     intent: float,
-    baud: int,
+    montage: str | None,
+    dialect: str,
+    baud: int | None,
     speed: float,
     socket: bool,
     seconds: float | None,
+    faults: tuple[str, ...],
+    truth: Path | None,
 ) -> int:
     """Run a simulated board; its port is printed on the first line. Any program can connect to it."""
     import tempfile
 
-    from bci.acquisition.simulator import SimulatedBoard
     from bci.interop import parse_labels
     from bci.sessions.staging import lay_down, stage_synthetic
 
+    wrong = [parse_fault(text) for text in faults]
+    if truth is not None and truth.is_dir():
+        raise click.BadParameter(f"--truth takes a file; {truth} is a folder")
     with tempfile.TemporaryDirectory(prefix="bci-") as folder:
-        signal = stage_synthetic(seed=seed, intent=intent).signal
-        if play is not None:
-            signal = lay_down(
-                play,
-                subject=subject,
-                labels=parse_labels(labels) if labels else None,
-                play_file=Path(folder) / "played.npz",
+        try:
+            signal: Synthetic | Played = _with_montage(
+                stage_synthetic(seed=seed, intent=intent).signal, montage
             )
-        with SimulatedBoard(
-            signal, baud=baud, speed=speed, transport="socket" if socket else "auto"
-        ) as board:
-            click.echo(board.port)
+            if play is not None:
+                signal = lay_down(
+                    play,
+                    subject=subject,
+                    labels=parse_labels(labels) if labels else None,
+                    play_file=Path(folder) / "played.npz",
+                )
+            simulated = SimulatedBoard(
+                signal,
+                baud=baud or 0,
+                speed=speed,
+                dialect=cast(Literal["bfp", "cyton"], dialect),
+                transport="socket" if socket else "auto",
+                truth_path=truth,
+                faults=wrong,
+            )
+        except (ValueError, OSError) as err:
+            raise click.ClickException(str(err)) from err
+        with simulated as board:
+            click.echo(f"cyton://{board.port}" if dialect == "cyton" else board.port)
             codes = ", ".join(f"{code} = {name}" for code, name in board.labels.items())
             click.echo(
                 f"{len(board.channels)} channels at {float(board.rate):g} Hz; cue codes: {codes}. Ctrl-C ends it.",
@@ -80,3 +127,8 @@ def command(
                 board.check()
                 time.sleep(0.1)
     return 0
+
+
+def _with_montage(signal: Synthetic | Played, montage: str | None) -> Synthetic | Played:
+    names = tuple((montage or "").replace(" ", "").split(","))
+    return replace(signal, montage=names) if montage and isinstance(signal, Synthetic) else signal

@@ -17,9 +17,18 @@ import numpy as np
 
 from bci.chunks import F64
 from bci.decoders import riemann
+from bci.decoders.frozen import FrozenEnsemble
 from bci.errors import ShapeError
 
-__all__ = ["Carriers", "carriers", "csp_patterns", "haufe_pattern", "power_pattern", "region"]
+__all__ = [
+    "Carriers",
+    "carriers",
+    "csp_patterns",
+    "haufe_pattern",
+    "member_patterns",
+    "power_pattern",
+    "region",
+]
 
 #: A region whose channels change this much more than the motor ones, in mean square, carries the decision.
 _CARRIES = 1.0
@@ -89,6 +98,40 @@ def power_pattern(covs: F64, weights: F64, reference: F64) -> F64:
     moved = riemann.spd_from_tangent(step * direction, reference)
     share: F64 = (np.diagonal(moved) / np.diagonal(reference) - 1.0) / step
     return share
+
+
+def member_patterns(decoder: FrozenEnsemble, covs: F64, *, towards: str) -> F64:
+    """`power_pattern` of every member of an ensemble.
+
+    Parameters
+    ----------
+    decoder : FrozenEnsemble
+    covs : ndarray, shape (n_windows, m, n_channels, n_channels), µV²
+        Covariances of the training windows, one per member's view.
+    towards : str
+        Class whose score is followed, against the mean of the others.
+
+    Returns
+    -------
+    patterns : ndarray, shape (m, n_channels), dimensionless
+
+    Raises
+    ------
+    ShapeError
+        If the covariances do not fit.
+    """
+    n, m, k = decoder.n_channels, decoder.n_members, decoder.classes.index(towards)
+    if covs.ndim != 4 or covs.shape[1:] != (m, n, n):
+        raise ShapeError(f"expected covariances of shape (n_windows, {m}, {n}, {n}), got {covs.shape}")
+    others = [j for j in range(len(decoder.classes)) if j != k]
+    matrices = decoder.weights[:, k] - decoder.weights[:, others].mean(axis=1)
+    rows, columns = np.triu_indices(n)
+    weights = matrices[:, rows, columns] * np.where(rows == columns, 1.0, np.sqrt(2.0))
+    patterns = np.empty((m, n))
+    for j in range(m):
+        root = np.linalg.inv(decoder.whitening[j])
+        patterns[j] = power_pattern(covs[:, j], weights[j], root @ root)
+    return patterns
 
 
 def csp_patterns(filters: F64, covariance: F64) -> F64:

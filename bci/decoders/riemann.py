@@ -2,9 +2,8 @@
 
 Covariances are points of a curved space in which a linear mixing of the sources, such as the skull and skin
 make, is a shift that leaves all distances as they are. Seen from a reference point the space is flat enough
-for linear decoders: that is the tangent space. All functions take stacks (..., n, n) and run one batched
-`numpy.linalg.eigh`; every matrix of a stack is treated by itself, so a result never depends on how many
-others came along.
+for linear decoders: that is the tangent space. All functions take stacks (..., n, n); every matrix of a stack
+is treated by itself, so a result never depends on how many others came along.
 
 References
 ----------
@@ -24,6 +23,7 @@ from bci.errors import NonFiniteError, RankDeficientError, ShapeError
 __all__ = [
     "as_spd",
     "distance",
+    "exp_symmetric",
     "exp_map",
     "inverse_sqrt",
     "log_map",
@@ -81,18 +81,23 @@ def log_whitened(covs: F64, whitening: F64) -> F64:
     ----------
     covs : ndarray, shape (..., n, n), µV²
         Positive definite.
-    whitening : ndarray, shape (n, n), 1/µV
-        `inverse_sqrt(reference)`.
+    whitening : ndarray, shape (n, n) or (m, n, n), 1/µV
+        `inverse_sqrt(reference)`; with m of them the covariances are (..., m, n, n).
 
     Returns
     -------
-    logs : ndarray, shape (..., n, n), dimensionless
+    logs : ndarray, same shape as `covs`, dimensionless
         Symmetric. The Frobenius norm is the Riemannian distance to the reference. NaN for a matrix that is
         not positive definite.
     """
-    eigenvalues, vectors = np.linalg.eigh(whitening @ covs @ whitening)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return _compose(np.log(eigenvalues), vectors)
+    from bci.decoders import _spd_kernels
+
+    w = np.ascontiguousarray(whitening if whitening.ndim == 3 else whitening[None], dtype=np.float64)
+    stack = np.ascontiguousarray(covs, dtype=np.float64).reshape(-1, *w.shape)
+    logs = np.empty_like(stack)
+    n = w.shape[-1]
+    _spd_kernels.whitened_logarithms(stack, w, logs, np.empty((_spd_kernels.n_work(n), n)))
+    return logs.reshape(covs.shape)
 
 
 def tangent_vectors(covs: F64, reference: F64) -> F64:
@@ -126,7 +131,7 @@ def spd_from_tangent(vectors: F64, reference: F64) -> F64:
     logs = np.zeros((*vectors.shape[:-1], n, n))
     logs[..., rows, columns] = logs[..., columns, rows] = vectors / scale
     half = _sqrt(reference)
-    return half @ _expm(logs) @ half
+    return half @ exp_symmetric(logs) @ half
 
 
 def log_map(covs: F64, reference: F64) -> F64:
@@ -140,7 +145,13 @@ def log_map(covs: F64, reference: F64) -> F64:
 def exp_map(velocities: F64, reference: F64) -> F64:
     """End points, at time 1, of geodesics that leave `reference` with these velocities (see `log_map`)."""
     half, whitening = _sqrt(reference), inverse_sqrt(reference)
-    return half @ _expm(whitening @ velocities @ whitening) @ half
+    return half @ exp_symmetric(whitening @ velocities @ whitening) @ half
+
+
+def exp_symmetric(symmetric: F64) -> F64:
+    """Matrix exponential of symmetric matrices, shape (..., n, n)."""
+    eigenvalues, vectors = np.linalg.eigh(symmetric)
+    return _compose(np.exp(eigenvalues), vectors)
 
 
 def distance(a: F64, b: F64) -> F64:
@@ -153,7 +164,7 @@ def distance(a: F64, b: F64) -> F64:
     return result
 
 
-def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-9, max_steps: int = 100) -> F64:
+def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_steps: int = 100) -> F64:
     """Riemannian (Fréchet, Karcher) mean: the matrix with the least sum of squared distances.
 
     Parameters
@@ -163,47 +174,63 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-9, max_
     weights : ndarray, shape (n_matrices,), optional
         Non-negative; equal ones by default.
     tolerance : float
-        The descent ends when the gradient's Frobenius norm, per √n, is below this.
+        The descent ends with the step along a gradient whose Frobenius norm, per √n, is below this. The step itself
+        takes off two more digits.
     max_steps : int
         Guard against data for which rounding keeps the gradient above `tolerance`.
 
     Returns
     -------
     mean : ndarray, shape (n, n)
+        NaN if a matrix is not positive definite.
 
     References
     ----------
     .. [1] Moakher, SIAM J. Matrix Anal. Appl. 26(3):735-747, 2005. doi:10.1137/S0895479803436937
+    .. [2] Bini and Iannazzo, Linear Algebra Appl. 438(4):1700-1710, 2013 (length of the step).
+       doi:10.1016/j.laa.2011.08.052
     """
-    share = np.full(len(covs), 1.0 / len(covs)) if weights is None else weights / weights.sum()
-    n = covs.shape[-1]
-    point: F64 = np.tensordot(share, covs, axes=1)
-    step, last_norm = 1.0, np.inf
+    from bci.decoders import _spd_kernels
+
+    stack = np.ascontiguousarray(covs, dtype=np.float64)
+    share = np.full(len(stack), 1.0 / len(stack)) if weights is None else weights / weights.sum()
+    n = stack.shape[-1]
+    gradient, work = np.empty((n, n)), np.empty((_spd_kernels.n_work(n), n))
+    # The arithmetic and the harmonic mean lie on either side, about as far away.
+    arithmetic = np.tensordot(share, stack, axes=1)
+    point = _midpoint(arithmetic, np.linalg.inv(np.tensordot(share, np.linalg.inv(stack), axes=1)))
+    step: F64 | None = None
+    last = np.zeros((n, n))
     for _ in range(max_steps):
         eigenvalues, vectors = np.linalg.eigh(point)
         half = _compose(np.sqrt(eigenvalues), vectors)
         whitening = _compose(1.0 / np.sqrt(eigenvalues), vectors)
-        gradient = np.tensordot(share, log_whitened(covs, whitening), axes=1)
-        norm = float(np.linalg.norm(gradient)) / np.sqrt(n)
-        # A full step is right for matrices that lie close together; where they do not, it overshoots and is
-        # halved.
-        step = step if norm < last_norm else 0.5 * step
-        point = half @ _expm(step * gradient) @ half
+        steepest = _spd_kernels.gradient_of_mean(stack, share, whitening, gradient, work)
+        if not np.isfinite(steepest):
+            return np.full((n, n), np.nan)
+        # Curvatures lie between 1 and `steepest`. The last step and what it did to the gradient tell the curvature
+        # along it (Barzilai and Borwein); the first step shrinks all errors alike.
+        change = last - gradient
+        length = 2.0 / (1.0 + steepest)
+        if step is not None and (squared := float(np.sum(change * change))) > 0.0:
+            length = min(max(float(np.sum(step * change)) / squared, 1.0 / steepest), 1.0)
+        step, last = length * gradient, gradient.copy()
+        point = half @ exp_symmetric(step) @ half
         point = 0.5 * (point + point.T)
-        if norm < tolerance:
+        if float(np.linalg.norm(gradient)) / np.sqrt(n) < tolerance:
             break
-        last_norm = norm
     return point
+
+
+def _midpoint(a: F64, b: F64) -> F64:
+    half, whitening = _sqrt(a), inverse_sqrt(a)
+    middle: F64 = half @ _sqrt(whitening @ b @ whitening) @ half
+    return 0.5 * (middle + middle.T)
 
 
 def _sqrt(spd: F64) -> F64:
     eigenvalues, vectors = np.linalg.eigh(spd)
     return _compose(np.sqrt(eigenvalues), vectors)
-
-
-def _expm(symmetric: F64) -> F64:
-    eigenvalues, vectors = np.linalg.eigh(symmetric)
-    return _compose(np.exp(eigenvalues), vectors)
 
 
 def _compose(eigenvalues: F64, vectors: F64) -> F64:

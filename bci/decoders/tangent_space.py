@@ -1,33 +1,32 @@
-"""Tangent space + logistic regression, the default decoder. This file trains, so it loads scikit-learn."""
+"""Tangent space + linear classifier, on covariances of windows or of windows and their own past."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
 
 from bci.chunks import F64
 from bci.decoders import riemann
-from bci.decoders.frozen import FrozenTangentSpace
+from bci.decoders._base import CovarianceDecoder
+from bci.decoders.frozen import FrozenEnsemble, View
+from bci.decoders.linear import Linear, fit_lda, fit_logistic
 from bci.dsp import covariances
-from bci.errors import FlatSignalError, NonFiniteError, ShapeError, TooFewTrialsError
+from bci.errors import ShapeError
 
-__all__ = ["TangentSpaceDecoder"]
+__all__ = ["AugmentedTangentSpaceDecoder", "TangentSpaceDecoder", "matrices_of"]
 
 
-class TangentSpaceDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Covariance of each window → tangent space at the Riemannian mean → multinomial logistic regression.
+class TangentSpaceDecoder(CovarianceDecoder):
+    """Covariance of each window → tangent space at the Riemannian mean → linear classifier.
 
-    Follows scikit-learn's contract on windows of shape (n_windows, n_channels, n_samples) in µV, already
-    band-passed: it works in pipelines, grid search and cross-validation. `predict` is stateless.
+    Follows scikit-learn's contract (see `CovarianceDecoder`).
 
     Parameters
     ----------
+    classifier : "logistic" or "lda"
+        Ridge logistic regression, multinomial, or shrinkage LDA.
     C : float
         Inverse strength of the ridge penalty of the logistic regression.
     shrinkage : "oas", "ledoit_wolf" or "none"
@@ -41,8 +40,8 @@ class TangentSpaceDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray, shape (n_classes,)
     reference_ : ndarray, shape (n_channels, n_channels), µV²
         Riemannian mean of the training covariances.
-    frozen_ : FrozenTangentSpace
-        The same decoder as plain arrays; all predictions come from it.
+    frozen_ : FrozenEnsemble
+        The same decoder as plain arrays, an ensemble of one; all predictions come from it.
 
     References
     ----------
@@ -57,122 +56,97 @@ class TangentSpaceDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        classifier: Literal["logistic", "lda"] = "logistic",
         C: float = 1.0,
         shrinkage: Literal["oas", "ledoit_wolf", "none"] = "oas",
         outlier_quantile: float = 0.99,
     ) -> None:
+        self.classifier = classifier
         self.C = C
         self.shrinkage = shrinkage
         self.outlier_quantile = outlier_quantile
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> TangentSpaceDecoder:
-        """Train on windows.
+    def _covariances(self, windows: F64) -> F64:
+        return covariances(windows, shrinkage=self.shrinkage)
 
-        Parameters
-        ----------
-        X : array-like, shape (n_windows, n_channels, n_samples), µV
-        y : array-like, shape (n_windows,)
-            Class of each window; two or more classes.
+    def _checked(self, covs: ArrayLike) -> F64:
+        return riemann.as_spd(super()._checked(covs))
 
-        Raises
-        ------
-        ShapeError, NonFiniteError
-            If the windows are not 3-D or hold NaN.
-        FlatSignalError
-            If a channel is constant throughout a window.
-        RankDeficientError
-            With shrinkage "none", if channels depend on each other.
-        TooFewTrialsError
-            If there are fewer than 2 classes, or a class has fewer than 2 windows.
-        """
-        return self.fit_covariances(self._covariances(X), y)
-
-    def fit_covariances(
-        self, covs: ArrayLike, y: ArrayLike, *, reference: F64 | None = None
-    ) -> TangentSpaceDecoder:
-        """Train on positive definite covariances, shape (n_windows, n_channels, n_channels), µV², already
-        shrunk.
-
-        `reference` is the point whose tangent space is used, by default their Riemannian mean. Errors as in
-        `fit`.
-        """
-        spd, labels = riemann.as_spd(covs), np.asarray(y)
-        if spd.ndim != 3 or labels.shape != (len(spd),):
-            raise ShapeError(f"expected one label per covariance, got {spd.shape} and {labels.shape}")
-        counts = Counter(labels.tolist())
-        if len(counts) < 2 or min(counts.values()) < 2:
-            raise TooFewTrialsError(
-                "training needs at least 2 classes with at least 2 windows each, got "
-                + (", ".join(f"{n} of {name}" for name, n in counts.items()) or "none"),
-                counts={str(name): n for name, n in counts.items()},
-                needed=2,
+    def _learn(self, covs: F64, columns: NDArray[np.int64]) -> None:
+        if self.classifier not in ("logistic", "lda") or not self.C > 0:
+            raise ShapeError(
+                f"expected classifier 'logistic' or 'lda' and a positive C, got {self.classifier!r}, {self.C}"
             )
-        self.reference_ = riemann.mean(spd) if reference is None else riemann.as_spd(reference)
-        vectors = riemann.tangent_vectors(spd, self.reference_)
-        regression = LogisticRegression(C=self.C, max_iter=1000).fit(vectors, labels)
-        self.classes_: NDArray[Any] = regression.classes_
-        self.n_features_in_ = spd.shape[1]
-        distance = float(np.quantile(np.linalg.norm(vectors, axis=1), self.outlier_quantile))
-        self.frozen_ = _freeze(regression, self.reference_, outlier_distance=distance)
-        return self
+        self.reference_ = riemann.mean(covs)
+        vectors = riemann.tangent_vectors(covs, self.reference_)
+        linear = fit_lda(vectors, columns) if self.classifier == "lda" else fit_logistic(vectors, columns, C=self.C)
+        self.frozen_ = FrozenEnsemble(
+            classes=tuple(str(name) for name in self.classes_),
+            views=(View(0),),
+            whitening=riemann.inverse_sqrt(self.reference_)[None],
+            weights=matrices_of(linear, covs.shape[1])[None],
+            bias=linear.bias[None],
+            shares=np.ones(1),
+            outlier_distance=float(np.quantile(np.linalg.norm(vectors, axis=1), self.outlier_quantile)),
+        )
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Most probable class of each window, shape (n_windows,). Errors as in `fit`."""
-        return self._named(self.predict_proba(X))
+    def _probabilities(self, covs: F64) -> F64:
+        return self.frozen_.predict_proba(covs[:, None])[0]
 
-    def predict_proba(self, X: ArrayLike) -> F64:
-        """Probabilities, shape (n_windows, n_classes), in the order of `classes_`. Errors as in `fit`."""
-        check_is_fitted(self)
-        return self.predict_proba_covariances(self._covariances(X))
 
-    def predict_covariances(self, covs: ArrayLike) -> NDArray[Any]:
-        """Most probable class of each covariance, shape (n_windows,)."""
-        return self._named(self.predict_proba_covariances(covs))
+class AugmentedTangentSpaceDecoder(TangentSpaceDecoder):
+    """Tangent space of the covariance of a window together with its own past, which also shows rhythms and delays.
 
-    def predict_proba_covariances(self, covs: ArrayLike) -> F64:
-        """Probabilities, shape (n_windows, n_classes), of positive definite covariances (n_windows, n, n),
-        µV².
-        """
-        check_is_fitted(self)
-        probabilities, _ = self.frozen_.predict_proba(riemann.as_spd(covs))
-        return probabilities
+    Each window is stacked with copies of itself `lag`, 2 · `lag` … samples earlier. Covariances passed in directly are
+    those of the stacked windows.
 
-    def _named(self, probabilities: F64) -> NDArray[Any]:
-        named: NDArray[Any] = self.classes_[np.argmax(probabilities, axis=1)]
-        return named
+    Parameters
+    ----------
+    order : int
+        Copies in all, the window itself among them.
+    lag : int, samples
+    classifier, C, shrinkage, outlier_quantile
+        As of `TangentSpaceDecoder`.
 
-    def _covariances(self, windows: ArrayLike) -> F64:
-        x = np.asarray(windows, dtype=np.float64)
-        if x.ndim != 3 or x.shape[0] == 0 or x.shape[2] < 2:
-            raise ShapeError(f"expected windows (n_windows, n_channels, n_samples >= 2), got {x.shape}")
-        if not np.isfinite(x).all():
-            raise NonFiniteError("a window holds NaN or infinity: leave windows that touch a gap out")
-        flat = np.flatnonzero((np.ptp(x, axis=2) == 0).any(axis=0))
-        if len(flat):
-            raise FlatSignalError(
-                f"channel {', '.join(map(str, flat))} is constant throughout a window: check its electrode, "
-                "or leave it out of the montage",
-                channels=[int(c) for c in flat],
+    References
+    ----------
+    .. [1] Carrara and Papadopoulo, J. Neural Eng. 21(6):066040, 2024 (augmented covariance). arXiv:2302.04508
+    """
+
+    def __init__(
+        self,
+        *,
+        order: int = 4,
+        lag: int = 2,
+        classifier: Literal["logistic", "lda"] = "logistic",
+        C: float = 1.0,
+        shrinkage: Literal["oas", "ledoit_wolf", "none"] = "oas",
+        outlier_quantile: float = 0.99,
+    ) -> None:
+        super().__init__(classifier=classifier, C=C, shrinkage=shrinkage, outlier_quantile=outlier_quantile)
+        self.order = order
+        self.lag = lag
+
+    @property
+    def _n_channels(self) -> int:
+        return self.n_features_in_ // self.order
+
+    def _covariances(self, windows: F64) -> F64:
+        n = windows.shape[2] - (self.order - 1) * self.lag
+        if self.order < 1 or self.lag < 1 or n < 2:
+            raise ShapeError(
+                f"windows of {windows.shape[2]} samples hold no {self.order} copies {self.lag} samples apart: "
+                "take longer windows, a lower order or a shorter lag"
             )
-        return covariances(x, shrinkage=self.shrinkage)
+        copies = [windows[:, :, k * self.lag : k * self.lag + n] for k in range(self.order)]
+        return super()._covariances(np.concatenate(copies, axis=1))
 
 
-def _freeze(regression: LogisticRegression, reference: F64, *, outlier_distance: float) -> FrozenTangentSpace:
-    """Fold the coefficients of tangent vectors into symmetric matrices."""
-    coefficients, bias = regression.coef_, regression.intercept_
-    if len(coefficients) == 1:  # two classes: one score, that of the second class; the first one's is 0
-        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
-        bias = np.concatenate([np.zeros_like(bias), bias])
-    n = len(reference)
+def matrices_of(linear: Linear, n: int) -> F64:
+    """Weights of tangent vectors as symmetric matrices, shape (n_classes, n, n), to be multiplied with logarithms."""
     rows, columns = np.triu_indices(n)
     # A tangent coordinate is √2 times the off-diagonal entry, which stands in the matrix twice: √2 / 2 each.
-    scaled = coefficients * np.where(rows == columns, 1.0, np.sqrt(0.5))
-    weights = np.zeros((len(coefficients), n, n))
-    weights[:, rows, columns] = weights[:, columns, rows] = scaled
-    return FrozenTangentSpace(
-        classes=tuple(str(name) for name in regression.classes_),
-        whitening=riemann.inverse_sqrt(reference),
-        weights=weights,
-        bias=np.array(bias, dtype=np.float64),
-        outlier_distance=outlier_distance,
-    )
+    scaled = linear.weights * np.where(rows == columns, 1.0, np.sqrt(0.5))
+    matrices = np.zeros((len(scaled), n, n))
+    matrices[:, rows, columns] = matrices[:, columns, rows] = scaled
+    return matrices

@@ -190,14 +190,14 @@ class TangentStep(_Step):
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream."""
         after = np.array(-1 if self._next is None else self._next, dtype=np.int64)
-        bank = {f"bank_{k}": v for k, v in self._bank.state().items()}
-        window = {"ring": self._ring.copy(), "place": self._place.copy()}
-        return {**bank, **window, "next": after}
+        parts = {"bank": self._bank.state(), "window": self._covariance.state()}
+        inner = {f"{part}_{key}": value for part, state in parts.items() for key, value in state.items()}
+        return {**inner, "next": after}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved `state`, bit for bit. ShapeError if it comes from another window or montage."""
-        self._covariance.restore({key: state[key] for key in ("ring", "place", "next")})
-        self._bank.restore({key: state[f"bank_{key}"] for key in ("z", "started")})
+        self._covariance.restore(_part(state, "window_"))
+        self._bank.restore(_part(state, "bank_"))
         after = int(state["next"])
         self._next = None if after < 0 else after
 
@@ -261,7 +261,7 @@ class CspStep(_Step):
         ring, place = np.asarray(state["ring"]), np.asarray(state["place"])
         if ring.shape != self._ring.shape or (place[2:] != self._place[2:]).any():
             raise ShapeError(f"the saved state has shape {ring.shape}, this step needs {self._ring.shape}")
-        self._bank.restore({key: state[f"bank_{key}"] for key in ("z", "started")})
+        self._bank.restore(_part(state, "bank_"))
         self._ring[:], self._place[:] = ring, place
         after = int(state["next"])
         self._next = None if after < 0 else after
@@ -278,3 +278,8 @@ def _padded(matrices: F64) -> F64:
     padded = np.zeros((*matrices.shape[:-1], pitch_of(n)))
     padded[..., :n] = matrices
     return padded.reshape(*matrices.shape[:-2], -1)
+
+
+def _part(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The entries of one stage in the state of the whole step."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

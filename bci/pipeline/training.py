@@ -195,7 +195,7 @@ class _Trained:
 
 def _train(samples: _Samples) -> _Trained:
     """Fit on everything; calibrate on scores of left-out runs where there are any."""
-    decoder = _fit(samples, np.flatnonzero(samples.fitted)).frozen_
+    decoder = _fit(samples, np.flatnonzero(samples.fitted))
     try:
         scores, distances = _leave_runs_out(samples)
     except (TooFewRunsError, TooFewTrialsError) as err:
@@ -209,8 +209,11 @@ def _train(samples: _Samples) -> _Trained:
     return _Trained(calibrated, samples, (scores, distances))
 
 
-def _fit(samples: _Samples, rows: NDArray[np.int64]) -> TangentSpaceDecoder:
-    return TangentSpaceDecoder().fit_covariances(samples.covs[rows], samples.names[rows])
+def _fit(samples: _Samples, rows: NDArray[np.int64]) -> FrozenTangentSpace:
+    one = TangentSpaceDecoder().fit_covariances(samples.covs[rows], samples.names[rows]).frozen_
+    return FrozenTangentSpace(
+        one.classes, one.whitening[0], one.weights[0], one.bias[0], outlier_distance=one.outlier_distance
+    )
 
 
 def _leave_runs_out(samples: _Samples) -> tuple[F64, F64]:
@@ -218,7 +221,7 @@ def _leave_runs_out(samples: _Samples) -> tuple[F64, F64]:
     scores = np.empty((len(samples.names), len(samples.classes)))
     distances = np.empty(len(samples.names))
     for training, testing in run_blocked_folds(samples.runs):
-        decoder = _fit(samples, training[samples.fitted[training]]).frozen_
+        decoder = _fit(samples, training[samples.fitted[training]])
         if decoder.classes != samples.classes:
             missing = ", ".join(sorted(set(samples.classes) - set(decoder.classes)))
             raise TooFewTrialsError(

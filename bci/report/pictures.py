@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from bci.chunks import F64
 
-__all__ = ["accuracy_bars", "channel_contrast", "confusion", "timeline"]
+__all__ = ["accuracy_bars", "as_svg", "channel_contrast", "confusion", "new_figure", "timeline"]
 
 # Okabe & Ito's palette, https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7f8c8d"
@@ -28,7 +28,7 @@ def accuracy_bars(
     chance: float,
 ) -> str:
     """Balanced accuracies with their 95 % intervals and the chance line."""
-    figure, axes = _figure(3.4, 2.4)
+    figure, axes = new_figure(3.4, 2.4)
     for k, (value, interval) in enumerate(zip(values, intervals, strict=True)):
         axes.bar(k, value, width=0.55, color=BLUE if k == 0 else GREY)
         top = value
@@ -48,7 +48,7 @@ def accuracy_bars(
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_ylabel("balanced accuracy")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def confusion(counts: Mapping[str, Mapping[str, int]]) -> str:
@@ -56,7 +56,7 @@ def confusion(counts: Mapping[str, Mapping[str, int]]) -> str:
     names = list(counts)
     table = np.array([[counts[truth][said] for said in names] for truth in names])
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(2.8, 2.4)
+    figure, axes = new_figure(2.8, 2.4)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(table.shape):
         axes.text(
@@ -71,18 +71,18 @@ def confusion(counts: Mapping[str, Mapping[str, int]]) -> str:
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("decoded")
     axes.set_ylabel("cued")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def channel_contrast(channels: Sequence[str], contrast_db: F64, *, label: str) -> str:
     """How the band power of each channel differs between movement and the other class, in dB."""
-    figure, axes = _figure(6.8, 2.2)
+    figure, axes = new_figure(6.8, 2.2)
     colours = [BLUE if value < 0 else ORANGE for value in contrast_db]
     axes.bar(range(len(channels)), contrast_db, color=colours)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(channels)), channels, rotation=45 if len(channels) > 20 else 0, fontsize=8)
     axes.set_ylabel(f"{label}, dB")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def timeline(
@@ -96,7 +96,7 @@ def timeline(
     title: str,
 ) -> str:
     """One control run: probability of movement, the hand's closure, cued tasks shaded, movements marked."""
-    figure, axes = _figure(6.8, 2.0)
+    figure, axes = new_figure(6.8, 2.0)
     for start, end in cues:
         axes.axvspan(start, end, color=ORANGE, alpha=0.25, linewidth=0)
     axes.plot(seconds, probability, color=BLUE, linewidth=0.6, label="probability of movement")
@@ -109,16 +109,18 @@ def timeline(
     axes.set_xlabel("device time, s")
     axes.set_title(title, loc="left", fontsize=9)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=4, frameon=False, fontsize=8)
-    return _svg(figure)
+    return as_svg(figure)
 
 
-def _figure(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+def new_figure(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    """An empty figure in the reports' style."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         return figure, figure.add_subplot()
 
 
-def _svg(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
+    """The figure as a data address for an `img` element."""
     out = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(out, format="svg", metadata={"Date": None})

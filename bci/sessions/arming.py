@@ -1,7 +1,7 @@
 """The operator of a demonstration: arms the hand, and after a fault has passed acknowledges it and arms again.
 
 In a clinic this is a person with a hand on STOP. Here it is a rule, so that a minute of artefacts does not end a
-demonstration; how often it had to act stands in the summary.
+demonstration; how often it had to act stands in the summary. A STOP it leaves alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Operator:
         self.refusal = refusal
         self.armed = False
         self.rearmed = 0
+        self.stopped = False
         self._monitor = monitor
         self._second = round(fs_hz)
         self._next = 0
@@ -37,8 +38,11 @@ class Operator:
         if self._gave_up or sample_index < self._next:
             return
         self._next = sample_index + self._second
-        mode = self._monitor.sync().mode
-        if mode in ("armed", "moving", "hold"):
+        state = self._monitor.sync()
+        mode = state.mode
+        if state.stopped:  # somebody meant it: nothing arms again by itself
+            self.refusal, self._gave_up, self.stopped = state.cause, True, True
+        if self._gave_up or mode in ("armed", "moving", "hold"):
             return
         try:
             if mode == "fault":

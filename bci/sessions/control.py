@@ -14,7 +14,7 @@ import numpy as np
 from bci.chunks import Chunk, SignalInfo
 from bci.decisions import Intent, Prediction
 from bci.pipeline import Model, OnlinePipeline
-from bci.prosthesis import IntentPolicy, SafetyMonitor
+from bci.prosthesis import IntentPolicy, Profile, SafetyMonitor
 
 __all__ = ["ControlLoop", "Decided", "pieces"]
 
@@ -42,18 +42,21 @@ class ControlLoop:
         Of the stream.
     monitor : SafetyMonitor
         Armed or not; the loop only tells it what was heard and meant.
+    profile : Profile
+        How this user steers: control, sequences.
     """
 
     model: Model
     info: SignalInfo
     monitor: SafetyMonitor
+    profile: Profile
     policy: IntentPolicy = field(init=False)
     _pipeline: OnlinePipeline = field(init=False)
     _rails_uv: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self._pipeline = OnlinePipeline(self.model, self.info)
-        self.policy = IntentPolicy(self.model.policy, fs_hz=self.info.fs_hz)
+        self.policy = IntentPolicy.for_profile(self.model.policy, self.profile, fs_hz=self.info.fs_hz)
         scale = self.info.uv_per_count or (np.inf,) * self.info.n_channels
         self._rails_uv = _NEAR_RAIL * _FULL_SCALE_COUNTS * np.asarray(scale)[:, None]
 

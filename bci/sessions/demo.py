@@ -20,6 +20,7 @@ from bci._version import __version__
 from bci.acquisition import open_source
 from bci.acquisition.simulator import SimulatedBoard
 from bci.chunks import Chunk, Marker, SignalInfo
+from bci.dsp import QualityWatch
 from bci.errors import DeviceTimeoutError, LabelError, NotCertifiedError
 from bci.files import write_private
 from bci.pipeline import (
@@ -31,16 +32,17 @@ from bci.pipeline import (
     split_runs,
     train,
 )
-from bci.prosthesis import Certificate, Profile, SafetyMonitor
+from bci.prosthesis import Certificate, HandSimulator, Profile, SafetyMonitor
+from bci.prosthesis.known_hands import TITLES
 from bci.sessions.arming import Operator
 from bci.sessions.control import ControlLoop
 from bci.sessions.folder import DecisionLog, SessionFolder
 from bci.sessions.live import LivePart, plan_live
 from bci.sessions.observer import ControlView, Observer, Silent
 from bci.sessions.outcome import Outcome, summarise
-from bci.sessions.quality import QualityWatch
 from bci.sessions.run_trace import RunTrace, accepted_intents
 from bci.sessions.staging import Stage, stage_recording, stage_synthetic
+from bci.sessions.stop_key import STOP_KEYS, StopKey
 from bci.sessions.summary import Summary
 
 __all__ = ["DemoOptions", "run_demo"]
@@ -67,8 +69,14 @@ class DemoOptions:
         What its trigger codes mean.
     live_s : float
         Length of the part at real-time pace, s.
-    budget_per_min : float
-        False activations per minute that the policy may cost.
+    budget_per_min : float, optional
+        False activations per minute that the policy may cost; by default what the profile says.
+    hand : str
+        "simulated", or "ability" or "rh56": a simulated hand in a process of its own, on its real bytes.
+    profile : Profile, optional
+        The user's; by default one that follows from the classes.
+    stop_key : bool
+        Whether keys pressed in this terminal are STOP.
     """
 
     output: Path
@@ -84,7 +92,10 @@ class DemoOptions:
     port_labels: Mapping[int, str] = field(default_factory=dict)
     baud: int = 921_600
     live_s: float = 8.0
-    budget_per_min: float = 1.0
+    budget_per_min: float | None = None
+    hand: str = "simulated"
+    profile: Profile | None = None
+    stop_key: bool = False
 
 
 def run_demo(options: DemoOptions, observer: Observer | None = None) -> Summary:
@@ -113,6 +124,9 @@ class _Demo:
         compiling.start()
         self._play_file = self.folder.path / "played.npz"
         self.stage = self._stage()
+        self.profile = options.profile or Profile.for_classes(self.stage.classes)
+        self.profile.require(self.stage.classes)
+        self.budget_per_min = options.budget_per_min or self.profile.budget_per_min
         self.board: SimulatedBoard | None = None
         port, labels = options.port, dict(options.port_labels)
         if port is None:
@@ -137,7 +151,8 @@ class _Demo:
         )
         self.port = port
         self.info: SignalInfo = self.source.info
-        self.quality = QualityWatch(self.info)
+        info = self.info
+        self.quality = QualityWatch(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)
         compiling.join()
         observer.note(
             f"{self.info.device or 'board'} on {port}: {self.info.n_channels} channels at {self.info.fs_hz:g} Hz"
@@ -190,7 +205,7 @@ class _Demo:
             runs,
             labels=self.stage.classes,
             task_s=self.stage.task_s,
-            budget_per_min=self.options.budget_per_min,
+            budget_per_min=self.budget_per_min,
             issued_s=time.time(),
         )
         save_model(model, self.folder.model)
@@ -201,23 +216,29 @@ class _Demo:
     def control(self, model: Model) -> Summary:
         stage, n = self.stage, self.stage.n_calibration
         certificate, refusal = _certificate(model)
+        hand = self._hand()
         monitor = self.stack.enter_context(
             SafetyMonitor(
-                Profile.for_classes(model.classes),
+                self.profile,
                 log_path=self.folder.events,
                 certificate=certificate,
+                hand="simulated" if hand is None else hand.spec,
                 clock="monotonic" if self.board is None else "driven",
                 model=model_digest(model),
                 channels=self.info.channels,
             )
         )
         log = self.stack.enter_context(DecisionLog(self.folder.decisions))
-        loop = ControlLoop(model, self.info, monitor)
+        loop = ControlLoop(model, self.info, monitor, self.profile)
         self.observer.stage(
             "control", f"{', '.join(stage.runs[n:])}: decoder → policy → safety monitor → hand"
         )
+        self.observer.note(self.hand_title)
         if refusal:
             self.observer.note(f"The hand refuses to arm: {refusal}")
+        elif self.options.stop_key:
+            self.stack.enter_context(StopKey(lambda: monitor.stop("key")))
+            self.observer.note(f"STOP: {STOP_KEYS}")
         operator = Operator(monitor, fs_hz=self.info.fs_hz, refusal=refusal)
         runs: list[Run] = []
         traces: list[RunTrace] = []
@@ -225,7 +246,8 @@ class _Demo:
         for k, name in enumerate(stage.runs[n:], start=n):
             live: LivePart | None = None
             if self.board is not None and k == len(stage.runs) - 1:
-                live = plan_live(self.board, monitor, run=k, movements=movements, seconds=self.options.live_s)
+                seconds = self.options.live_s
+                live = plan_live(self.board, monitor, hand, run=k, movements=movements, seconds=seconds)
             chunks: list[Chunk] = []
             trace = RunTrace(name, self.info.fs_hz, 0)
             view = _View(self, name, model, monitor, loop)
@@ -251,9 +273,22 @@ class _Demo:
         log.close()
         statistics = self.source.statistics
         self.source.close()
-        if not operator.armed and not refusal:
+        if operator.stopped:
+            self.observer.note("STOP was pressed: the hand was held from then on.")
+        elif not operator.armed and not refusal:
             self.observer.note(f"The hand was never armed: {operator.refusal}")
         return self._summarise(model, Outcome(runs, traces, operator, ended, statistics))
+
+    def _hand(self) -> HandSimulator | None:
+        """The simulated hand that is asked for, in a process of its own; None where the monitor's own will do."""
+        name, title = self.options.hand, TITLES.get(self.options.hand, self.options.hand)
+        self.hand_title = f"{title}, inside the monitor's process"
+        if name == "simulated":
+            return None
+        clock = "wall" if self.board is None else "frames"
+        hand = self.stack.enter_context(HandSimulator(name, clock=clock))
+        self.hand_title = f"{title}, simulated on its real bytes, {hand.port}"
+        return hand
 
     def _stream(self, run: str) -> Iterator[Chunk]:
         """START, all chunks of one run, STOP."""
@@ -282,6 +317,7 @@ class _Demo:
         accepted = accepted_intents(self.folder.events)
         summary = summarise(model, outcome, accepted, stage=self.stage, info=self.info, folder=self.folder)
         summary.link |= {"baud": self.options.baud, "port": self.port}
+        summary.what |= {"hand": self.options.hand, "hand_title": self.hand_title}
         write_session_report(
             self.folder.report,
             summary,
@@ -309,7 +345,7 @@ class _View:
 
     def show(self, chunk: Chunk, trace: RunTrace, *, live: bool) -> None:
         demo = self._demo
-        demo.quality.add(chunk)
+        demo.quality.process(chunk.data_uv, chunk.first_sample)
         for marker in chunk.markers:
             if marker.label in demo.stage.classes:
                 self._cue = marker.label
@@ -327,7 +363,7 @@ class _View:
                 run=self._run,
                 device_s=trace.seconds(chunk.end_sample),
                 cue=self._cue if chunk.end_sample < self._cue_end else "",
-                quality=demo.quality.channels(),
+                quality={look.channel: look for look in demo.quality.look()},
                 probabilities=shown,
                 evidence=self._loop.policy.evidence or {},
                 threshold=self._model.policy.threshold,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bci.acquisition.simulator import SimulatedBoard
-from bci.prosthesis import SafetyMonitor
+from bci.prosthesis import HandSimulator, SafetyMonitor
 
 __all__ = ["LivePart", "plan_live"]
 
@@ -18,10 +18,14 @@ SETTLE_S = 0.5
 
 @dataclass(slots=True)
 class LivePart:
-    """From sample `first` of a run the board keeps real time; after `seconds` the world runs fast again."""
+    """From sample `first` of a run the board keeps real time; after `seconds` the world runs fast again.
+
+    `hand` is the simulated hand, where it lives in a process of its own.
+    """
 
     board: SimulatedBoard
     monitor: SafetyMonitor
+    hand: HandSimulator | None
     first: int
     seconds: float
     began_ns: int | None = None
@@ -32,6 +36,8 @@ class LivePart:
         if self.began_ns is None and run_sample >= self.first:
             self.began_ns = now_ns
             self.monitor.use_clock("monotonic")
+            if self.hand is not None:
+                self.hand.use_clock("wall")
         elif self.running and now_ns - (self.began_ns or 0) >= (SETTLE_S + self.seconds) * 1e9:
             self.end()
 
@@ -40,6 +46,8 @@ class LivePart:
         if self.began_ns is not None and not self.ended:
             self.ended = True
             self.monitor.use_clock("driven")
+            if self.hand is not None:
+                self.hand.use_clock("frames")
             self.board.speed(0)
 
     @property
@@ -52,7 +60,13 @@ class LivePart:
 
 
 def plan_live(
-    board: SimulatedBoard, monitor: SafetyMonitor, *, run: int, movements: tuple[str, ...], seconds: float
+    board: SimulatedBoard,
+    monitor: SafetyMonitor,
+    hand: HandSimulator | None,
+    *,
+    run: int,
+    movements: tuple[str, ...],
+    seconds: float,
 ) -> LivePart | None:
     """Have the board keep real time around the last cue for a movement that leaves room for `seconds`."""
     codes = [code for code, name in board.labels.items() if name in movements]
@@ -64,4 +78,4 @@ def plan_live(
     if seconds <= 0 or not fitting:
         return None
     board.speed(1.0, run=run, at_sample=fitting[-1])
-    return LivePart(board, monitor, fitting[-1], seconds)
+    return LivePart(board, monitor, hand, fitting[-1], seconds)

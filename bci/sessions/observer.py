@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from bci.dsp import ChannelQuality
 from bci.prosthesis import Snapshot
-from bci.sessions.quality import ChannelQuality
 
 __all__ = ["ControlView", "Observer", "Silent"]
 
@@ -25,7 +25,7 @@ class ControlView:
     cue : str
         Class asked for at this moment, "" between trials.
     quality : mapping of str to ChannelQuality
-        Per channel, of the last second.
+        Per channel, of the last two seconds; empty until they have come.
     probabilities : mapping of str to float
         Newest valid decision, empty before the first.
     evidence : mapping of str to float

@@ -14,7 +14,7 @@ from bci.acquisition import Recording
 from bci.decisions import Prediction
 from bci.errors import RecordingError
 from bci.pipeline import Model, OnlinePipeline, Run, load_model, split_runs
-from bci.prosthesis import IntentPolicy, replay_intents, replay_log
+from bci.prosthesis import IntentPolicy, logged_profile, replay_intents, replay_log
 from bci.sessions.folder import SessionFolder, read_decisions
 
 __all__ = ["Comparison", "decide_again", "replay_session"]
@@ -61,7 +61,7 @@ def replay_session(folder: SessionFolder) -> Comparison:
     control = [run for run in runs if run.end_sample > first]
     again = list(decide_again(model, control))
     difference = _compare(logged, again)
-    policy = IntentPolicy(model.policy, fs_hz=model.chain.fs_hz)
+    policy = IntentPolicy.for_profile(model.policy, logged_profile(folder.events), fs_hz=model.chain.fs_hz)
     intents = replay_intents(folder.events, again, policy)
     commands = replay_log(folder.events)
     return Comparison(

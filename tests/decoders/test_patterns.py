@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bci.decoders import riemann
-from bci.decoders.patterns import carriers, csp_patterns, haufe_pattern, power_pattern, region
+from bci.decoders.patterns import carriers, csp_patterns, haufe_pattern, member_patterns, region
 from bci.decoders.tangent_space import TangentSpaceDecoder
 from bci.errors import ShapeError
 
@@ -46,11 +46,7 @@ def test_power_pattern_is_the_share_of_power_that_the_source_takes_from_each_cha
     x, labels = windows()
     decoder = TangentSpaceDecoder(shrinkage="none").fit(x, labels)
     covs = x @ x.transpose(0, 2, 1) / x.shape[2]
-    frozen = decoder.frozen_
-    rows, columns = np.triu_indices(6)
-    grasp = frozen.weights[frozen.classes.index("grasp")] - frozen.weights[frozen.classes.index("rest")]
-    weights = grasp[rows, columns] * np.where(rows == columns, 1.0, np.sqrt(2.0))
-    pattern = power_pattern(covs, weights, decoder.reference_)
+    pattern = member_patterns(decoder.frozen_, covs[:, None], towards="grasp")[0]
     change = np.log(covs[labels == "grasp"].mean(0).diagonal() / covs[labels == "rest"].mean(0).diagonal())
     assert (pattern < 0).all()
     assert np.corrcoef(pattern, change)[0, 1] > 0.98

@@ -1,0 +1,426 @@
+"""The default decoder: many small tangent-space decoders, one per band and part of the window, weighed by what they
+showed on runs left out.
+
+No band and no latency is chosen by hand. Each member sees one band, whole or a third of the window; half-overlapping
+bands from 4 to 40 Hz and two wide ones leave no rhythm between two chairs. A member's share in the sum is its mean
+margin over windows of runs that it was not trained on, and nothing where that is negative: the one number that a
+gradient step from equal ignorance would give, with nothing to tune. Windows are seen from the class-balanced mean of
+their own run, so that what differs between runs (gel, cap, a day) is not mistaken for what differs between classes; in
+use, `predict_run` follows the reference causally, `predict` keeps that of the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from bci.chunks import F64
+from bci.decoders import riemann
+from bci.decoders._checks import as_bands, as_labels
+from bci.decoders.adaptation import AdaptationParameters, Recentring
+from bci.decoders.calibration import fit_calibration
+from bci.decoders.frozen import BANDS_HZ, PARTS, FrozenEnsemble, View, mix, view_covariances, views_of
+from bci.decoders.linear import fit_logistic
+from bci.decoders.tangent_space import matrices_of
+from bci.errors import DesignError, ShapeError, TooFewRunsError, TooFewTrialsError
+
+__all__ = [
+    "CentredRun",
+    "DefaultDecoder",
+    "LeftOut",
+    "centre_run",
+    "fit_ensemble",
+    "leave_runs_out",
+]
+
+I64 = NDArray[np.int64]
+
+#: Bound of a member's score from the mean over the classes: log-odds of two classes stay within ±3 (95 %).
+CLIP = 1.5
+# A member below this share of the best one is left out of the frozen decoder: it costs time and says nothing.
+_SPARE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CentredRun:
+    """The windows of one run, seen from their class-balanced mean.
+
+    Parameters
+    ----------
+    reference : ndarray, shape (m, n, n), µV²
+    vectors : ndarray, shape (m, n_windows, n (n + 1) / 2)
+        Tangent vectors of each member.
+    columns : ndarray of int, shape (n_windows,)
+        Class of each window.
+    """
+
+    reference: F64
+    vectors: F64
+    columns: I64
+
+
+def centre_run(covs: F64, columns: I64, *, spacing: int = 1) -> CentredRun:
+    """Centre the windows of a run.
+
+    Parameters
+    ----------
+    covs : ndarray, shape (n_windows, m, n, n), µV²
+        Positive definite.
+    columns : ndarray of int, shape (n_windows,)
+    spacing : int
+        Every so-many-th window makes the reference: neighbouring sliding windows say the same.
+    """
+    chosen = np.arange(0, len(covs), spacing)
+    counts = np.bincount(columns[chosen])
+    weights = 1.0 / counts[columns[chosen]]
+    reference = np.stack([riemann.mean(covs[chosen, j], weights=weights) for j in range(covs.shape[1])])
+    logs = riemann.log_whitened(covs, riemann.inverse_sqrt(reference))
+    n = covs.shape[-1]
+    rows, across = np.triu_indices(n)
+    vectors = logs[:, :, rows, across] * np.where(rows == across, 1.0, np.sqrt(2.0))
+    return CentredRun(reference, np.ascontiguousarray(vectors.transpose(1, 0, 2)), columns)
+
+
+def fit_ensemble(
+    runs: Sequence[CentredRun],
+    *,
+    classes: Sequence[str],
+    views: tuple[View, ...],
+    C: float = 1.0,
+    shares: F64 | None = None,
+    clip: float = CLIP,
+) -> FrozenEnsemble:
+    """Fit every member on the windows of these runs. `shares` are equal by default.
+
+    Raises
+    ------
+    TooFewTrialsError
+        If the runs do not hold every class.
+    """
+    columns = np.concatenate([run.columns for run in runs])
+    counts = np.bincount(columns, minlength=len(classes))
+    if counts.min() < 2:
+        raise TooFewTrialsError(
+            "with one run left out too few windows of "
+            + ", ".join(name for name, n in zip(classes, counts, strict=True) if n < 2)
+            + " remain: record every class in every run",
+            counts={name: int(n) for name, n in zip(classes, counts, strict=True)},
+            needed=2,
+        )
+    m, n = len(views), runs[0].reference.shape[-1]
+    shares = np.full(m, 1.0 / m) if shares is None else shares
+    kept = np.flatnonzero(shares > _SPARE * shares.max())
+    whitening, weights, bias = [], [], []
+    for j in kept:
+        linear = fit_logistic(np.concatenate([run.vectors[j] for run in runs]), columns, C=C)
+        references = np.stack([run.reference[j] for run in runs])
+        whitening.append(riemann.inverse_sqrt(riemann.mean(references) if len(runs) > 1 else references[0]))
+        weights.append(matrices_of(linear, n))
+        bias.append(linear.bias)
+    return FrozenEnsemble(
+        classes=tuple(classes),
+        views=tuple(views[j] for j in kept),
+        whitening=np.stack(whitening),
+        weights=np.stack(weights),
+        bias=np.stack(bias),
+        shares=shares[kept] / shares[kept].sum(),
+        clip=clip,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """What decoders that had not seen a run said of its windows, run after run.
+
+    Parameters
+    ----------
+    each : ndarray, shape (n_windows, m, n_classes)
+        Scores of every member, bounded.
+    distances : ndarray, shape (n_windows,)
+    runs : ndarray of int, shape (n_windows,)
+    """
+
+    each: F64
+    distances: F64
+    runs: I64
+
+    def shares(self, columns: I64) -> F64:
+        """Share of each member: its mean margin, classes counting alike, and 0 where that is negative.
+
+        Parameters
+        ----------
+        columns : ndarray of int, shape (n_windows,)
+            True class; -1 for windows that have none.
+        """
+        margins = []
+        for k in range(self.each.shape[2]):
+            own = self.each[columns == k]
+            margins.append(np.mean(own[:, :, k] - (own.sum(axis=2) - own[:, :, k]) / (own.shape[2] - 1), axis=0))
+        shares = np.maximum(np.mean(margins, axis=0), 0.0)
+        if not shares.any():  # nothing was shown: no member is better than another
+            shares = np.ones_like(shares)
+        result: F64 = shares / shares.sum()
+        return result
+
+    def scores(self, shares: F64) -> F64:
+        """Scores of the ensemble, shape (n_windows, n_classes)."""
+        return mix(self.each, shares, np.inf)
+
+
+def leave_runs_out(
+    centred: Sequence[CentredRun],
+    covs: Sequence[F64],
+    *,
+    classes: Sequence[str],
+    views: tuple[View, ...],
+    adaptation: AdaptationParameters | None,
+    C: float = 1.0,
+    clip: float = CLIP,
+) -> LeftOut:
+    """Train on all runs but one, decide the one left out in its order, each run in turn.
+
+    Parameters
+    ----------
+    centred : sequence of CentredRun
+        What there is to train on, per run.
+    covs : sequence of ndarray, shape (n_windows, m, n, n), µV²
+        What there is to decide, per run, in order of time.
+    adaptation : AdaptationParameters or None
+        How references follow the run, as they will in use; None keeps those of the training.
+
+    Raises
+    ------
+    TooFewRunsError
+        If there is one run only.
+    TooFewTrialsError
+        If the others do not hold every class.
+    """
+    if len(centred) < 2:
+        raise TooFewRunsError(
+            "one run alone cannot show how the decoder does on another: record at least 2 runs",
+            n_runs=len(centred),
+            needed=2,
+        )
+    each, distances, numbers = [], [], []
+    for q, run in enumerate(covs):
+        rest = [other for i, other in enumerate(centred) if i != q]
+        decoder = fit_ensemble(rest, classes=classes, views=views, C=C, clip=clip)
+        if adaptation is None:
+            scores, far = decoder.member_scores(decoder.logarithms(run))
+        else:
+            scores, far = Recentring(decoder, adaptation).run(run)
+        each.append(np.clip(scores - scores.mean(axis=2, keepdims=True), -clip, clip))
+        distances.append(far)
+        numbers.append(np.full(len(run), q, dtype=np.int64))
+    return LeftOut(np.concatenate(each), np.concatenate(distances), np.concatenate(numbers))
+
+
+class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Ensemble of tangent-space decoders over bands and parts of the window; see the module for how and why.
+
+    Follows scikit-learn's contract on windows in bands, shape (n_windows, n_bands, n_channels, n_samples) in µV, cut
+    from a filtered signal; plain windows (n_windows, n_channels, n_samples) are filtered inside the window, which needs
+    `fs_hz`.
+
+    Parameters
+    ----------
+    bands_hz : sequence of (low, high), Hz
+    parts : sequence of (start, stop)
+        Fractions of the window.
+    C : float
+        Inverse strength of each member's ridge penalty.
+    clip : float
+        See `FrozenEnsemble`.
+    prior, slack : float
+        See `AdaptationParameters`.
+    n_blocks : int
+        Where `fit` is not told the runs, the windows of each class are cut into this many blocks in their order.
+    outlier_quantile : float
+        Share of the left-out windows that lies within `outlier_distance`.
+    fs_hz : float, optional
+        Sampling rate, needed for plain windows only.
+    order : int
+        Of the band-passes for plain windows.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    frozen_ : FrozenEnsemble
+        The same decoder as plain arrays; all predictions come from it.
+    left_out_ : LeftOut
+        What members trained without a run said of it; shares and calibration come from there.
+
+    Examples
+    --------
+    >>> decoder = DefaultDecoder().fit(windows_in_bands, labels, runs=run_of_each)   # doctest: +SKIP
+    >>> decoder.predict_run(windows_of_the_next_run)                                 # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        bands_hz: Sequence[tuple[float, float]] = BANDS_HZ,
+        parts: Sequence[tuple[float, float]] = PARTS,
+        C: float = 1.0,
+        clip: float = CLIP,
+        prior: float = 10.0,
+        slack: float = 10.0,
+        n_blocks: int = 3,
+        outlier_quantile: float = 0.99,
+        fs_hz: float | None = None,
+        order: int = 4,
+    ) -> None:
+        self.bands_hz = bands_hz
+        self.parts = parts
+        self.C = C
+        self.clip = clip
+        self.prior = prior
+        self.slack = slack
+        self.n_blocks = n_blocks
+        self.outlier_quantile = outlier_quantile
+        self.fs_hz = fs_hz
+        self.order = order
+
+    def fit(self, X: ArrayLike, y: ArrayLike, runs: ArrayLike | None = None) -> DefaultDecoder:
+        """Train on windows, in bands or plain, and their classes.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_windows, n_bands, n_channels, n_samples) or (n_windows, n_channels, n_samples), µV
+        y : array-like, shape (n_windows,)
+        runs : array-like, shape (n_windows,), optional
+            Run of each window. Shares and calibration come from leaving one run out at a time.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError, FlatSignalError
+            If the windows have another shape, hold NaN, or a channel is constant.
+        DesignError
+            If plain windows come without a rate.
+        TooFewTrialsError
+            If there are fewer than 2 classes, or without one run fewer than 2 windows of a class remain.
+        TooFewRunsError
+            If `runs` names one run only.
+        """
+        return self.fit_covariances(self._covariances(X), y, runs)
+
+    def fit_covariances(self, covs: ArrayLike, y: ArrayLike, runs: ArrayLike | None = None) -> DefaultDecoder:
+        """Train on shrunk covariances of all views, shape (n_windows, m, n_channels, n_channels), µV²."""
+        c = riemann.as_spd(covs)
+        views = self.views
+        if c.ndim != 4 or c.shape[1] != len(views):
+            raise ShapeError(f"expected covariances (n_windows, {len(views)}, n_channels, n_channels), got {c.shape}")
+        self.classes_, columns = as_labels(y, len(c))
+        self.n_features_in_ = c.shape[-1]
+        numbers = self._blocks(columns) if runs is None else np.unique(runs, return_inverse=True)[1]
+        if numbers.shape != columns.shape:
+            raise ShapeError(f"expected one run per window {columns.shape}, got {numbers.shape}")
+        parts = [np.flatnonzero(numbers == q) for q in range(int(numbers.max()) + 1)]
+        centred = [centre_run(c[rows], columns[rows]) for rows in parts]
+        names = tuple(str(name) for name in self.classes_)
+        self.left_out_ = leave_runs_out(
+            centred,
+            [c[rows] for rows in parts],
+            classes=names,
+            views=views,
+            adaptation=self._adaptation,
+            C=self.C,
+            clip=self.clip,
+        )
+        ordered = columns[np.concatenate(parts)]
+        shares = self.left_out_.shares(ordered)
+        calibration = fit_calibration(self.left_out_.scores(shares), ordered, self.left_out_.runs)
+        self.frozen_ = replace(
+            fit_ensemble(centred, classes=names, views=views, C=self.C, shares=shares, clip=self.clip),
+            calibration=calibration,
+            outlier_distance=float(np.quantile(self.left_out_.distances, self.outlier_quantile)),
+        )
+        self._trained_on = c, np.asarray(y), numbers
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike) -> DefaultDecoder:
+        """Learn from one more run, such as confirmed trials: the same as `fit` on all runs so far."""
+        if not hasattr(self, "_trained_on"):
+            return self.fit(X, y)
+        covs, labels, numbers = self._trained_on
+        new = self._covariances(X)
+        more = np.full(len(new), int(numbers.max()) + 1)
+        return self.fit_covariances(
+            np.concatenate([covs, new]), np.concatenate([labels, np.asarray(y)]), np.concatenate([numbers, more])
+        )
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each window, shape (n_windows,), by itself. Errors as in `fit`."""
+        return self._named(self.predict_proba(X))
+
+    def predict_proba(self, X: ArrayLike) -> F64:
+        """Probabilities, shape (n_windows, n_classes), of each window by itself. Errors as in `fit`."""
+        check_is_fitted(self, "frozen_")
+        return self.frozen_.predict_proba(self._seen(self._covariances(X)))[0]
+
+    def predict_run(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each window of one run in its order, shape (n_windows,); see `predict_proba_run`."""
+        return self._named(self.predict_proba_run(X))
+
+    def predict_proba_run(self, X: ArrayLike) -> F64:
+        """Probabilities, shape (n_windows, n_classes), of windows that follow each other in one run.
+
+        The references follow the run: each window is decided, then may move them for those after it. Errors as in
+        `fit`.
+        """
+        check_is_fitted(self, "frozen_")
+        return self.predict_proba_run_covariances(self._covariances(X))
+
+    def predict_proba_covariances(self, covs: ArrayLike) -> F64:
+        """As `predict_proba`, of shrunk covariances of all views, shape (n_windows, m, n_channels, n_channels), µV²."""
+        check_is_fitted(self, "frozen_")
+        return self.frozen_.predict_proba(self._seen(riemann.as_spd(covs)))[0]
+
+    def predict_proba_run_covariances(self, covs: ArrayLike) -> F64:
+        """As `predict_proba_run`, of shrunk covariances of all views (n_windows, m, n_channels, n_channels), µV²."""
+        check_is_fitted(self, "frozen_")
+        each, _ = Recentring(self.frozen_, self._adaptation).run(self._seen(riemann.as_spd(covs)))
+        return self.frozen_.calibration.probabilities(mix(each, self.frozen_.shares, self.frozen_.clip))
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What the members see, band after band."""
+        return views_of(len(self.bands_hz), self.parts)
+
+    @property
+    def _adaptation(self) -> AdaptationParameters:
+        return AdaptationParameters(prior=self.prior, slack=self.slack)
+
+    def _seen(self, covs: F64) -> F64:
+        """Of all views those that the frozen members look at."""
+        views = self.views
+        if covs.ndim != 4 or covs.shape[1] != len(views) or covs.shape[2] != self.n_features_in_:
+            raise ShapeError(
+                f"trained on {len(views)} views of {self.n_features_in_} channels, got covariances {covs.shape}"
+            )
+        return covs[:, [views.index(view) for view in self.frozen_.views]]
+
+    def _named(self, probabilities: F64) -> NDArray[Any]:
+        named: NDArray[Any] = self.classes_[np.argmax(probabilities, axis=1)]
+        return named
+
+    def _covariances(self, X: ArrayLike) -> F64:
+        return view_covariances(as_bands(X, self.bands_hz, self.fs_hz, self.order), self.views)
+
+    def _blocks(self, columns: I64) -> I64:
+        """Blocks of neighbouring windows in place of runs, every class in every block."""
+        least = int(np.bincount(columns).min())
+        n_blocks = min(self.n_blocks, least)
+        if n_blocks < 2:
+            raise DesignError(f"n_blocks = {self.n_blocks}: expected at least 2")
+        numbers = np.empty(len(columns), dtype=np.int64)
+        for k in range(int(columns.max()) + 1):
+            own = np.flatnonzero(columns == k)
+            numbers[own] = np.arange(len(own)) * n_blocks // len(own)
+        return numbers

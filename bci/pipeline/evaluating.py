@@ -1,0 +1,431 @@
+"""How well a recipe does on runs it has not seen, beside the usual rivals on the same trials.
+
+Rules
+-----
+- A fold names the runs that train and the runs that test; no run is in both. Weights, calibration and policy are
+  chosen inside the training runs of each fold.
+- Every decoder answers the same trials, so decoders are compared in pairs (`paired_bootstrap`), never by whether
+  their intervals overlap.
+- Trials of one run are never dealt out to both sides, unless the caller asks for that by its name, to reproduce
+  somebody else's figure: neighbouring trials share drift, impedance and posture, and the score is of those.
+- Cued trials and control over whole runs are scored apart; the one is never shown as the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.chunks import F64
+from bci.errors import LabelError, TooFewRunsError
+from bci.evaluation import (
+    CalibrationError,
+    EventScore,
+    Interval,
+    PairedDifference,
+    PairedTrials,
+    area_under_curve,
+    balanced_accuracy,
+    balanced_accuracy_chance_threshold,
+    balanced_accuracy_interval,
+    brier_score,
+    calibration_error,
+    chance_level,
+    cohen_kappa,
+    information_transfer_rate,
+    log_loss,
+    paired_bootstrap,
+    wilson_interval,
+)
+from bci.pipeline.chain import FilterChain
+from bci.pipeline.runs import Run
+from bci.pipeline.scoring import score_control, score_cued
+from bci.pipeline.training import train
+from bci.pipeline.windows import cued_windows
+
+__all__ = ["RIVALS", "Decisions", "Evaluation", "Fold", "choose_folds", "evaluate", "learning_curve"]
+
+#: Decoders that researchers use now: tangent space + logistic regression, CSP + shrinkage LDA.
+RIVALS = ("TS + LR", "CSP + LDA")
+
+
+class Fold(NamedTuple):
+    """Positions of the runs that train and of those that test."""
+
+    training: tuple[int, ...]
+    testing: tuple[int, ...]
+
+
+def choose_folds(
+    n_runs: int, *, train: Sequence[int] = (), test: Sequence[int] = (), sessions: Sequence[object] = ()
+) -> list[Fold]:
+    """Which runs train and which test.
+
+    Parameters
+    ----------
+    n_runs : int
+    train, test : sequence of int
+        Positions from 0. Both given: one fold. Neither: every run is left out once.
+    sessions : sequence, length n_runs
+        What each run belongs to (a day, a person); then every session is left out once instead of every run.
+
+    Raises
+    ------
+    TooFewRunsError
+        If there is nothing to leave out: one run, or one session, allows no honest validation.
+    LabelError
+        If a run trains and tests, does not exist, or only one of the two is given.
+
+    Examples
+    --------
+    >>> choose_folds(3)[0]
+    Fold(training=(1, 2), testing=(0,))
+    """
+    if train or test:
+        both = sorted(set(train) & set(test))
+        missing = sorted(run for run in {*train, *test} if not 0 <= run < n_runs)
+        if both or missing or not (train and test):
+            what = f"run {both[0] + 1} trains and tests" if both else "training and test runs are needed"
+            if missing:
+                what = f"there is no run {missing[0] + 1} among {n_runs}"
+            raise LabelError(f"{what}: name training and test runs that differ", found=(), expected=())
+        return [Fold(tuple(train), tuple(test))]
+    groups = list(range(n_runs)) if not sessions else list(sessions)
+    names = list(dict.fromkeys(groups))
+    if len(names) < 2:
+        what = "session" if sessions else "run"
+        raise TooFewRunsError(
+            f"an honest score needs at least 2 {what}s, got {len(names)}: record another one. "
+            "Splitting one would measure its drift, not the decoder.",
+            n_runs=len(names),
+            needed=2,
+        )
+    return [
+        Fold(
+            tuple(i for i, group in enumerate(groups) if group != name),
+            tuple(i for i, group in enumerate(groups) if group == name),
+        )
+        for name in names
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """What one decoder said of all test trials.
+
+    Parameters
+    ----------
+    name : str
+    classes : tuple of str
+    labels, predicted : ndarray of str, shape (n_trials,)
+    probabilities : ndarray, shape (n_trials, n_classes)
+    runs : ndarray of int, shape (n_trials,)
+        Position of the run each trial is from.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    labels: NDArray[np.str_]
+    predicted: NDArray[np.str_]
+    probabilities: F64
+    runs: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of trials that were recognised."""
+        return float(np.mean(self.labels == self.predicted))
+
+    @property
+    def accuracy_interval(self) -> Interval:
+        """95 % Wilson interval of `accuracy`."""
+        return wilson_interval(int(np.sum(self.labels == self.predicted)), len(self.labels))
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean over classes of the share of that class's trials that were recognised."""
+        return balanced_accuracy(self.labels, self.predicted)
+
+    @property
+    def interval(self) -> Interval:
+        """95 % posterior interval of `balanced_accuracy`."""
+        return balanced_accuracy_interval(self.labels, self.predicted)
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy that guessing reaches on average."""
+        return chance_level(len(self.classes))
+
+    @property
+    def chance_threshold(self) -> float:
+        """Smallest balanced accuracy that guessing reaches in at most one of 20 such sets of trials."""
+        _, counts = np.unique(self.labels, return_counts=True)
+        return balanced_accuracy_chance_threshold(counts.tolist())
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa."""
+        return cohen_kappa(self.labels, self.predicted)
+
+    @property
+    def area_under_curve(self) -> float:
+        """Area under the ROC curve; of several classes the mean of each against the rest."""
+        areas = [
+            area_under_curve(self.labels == name, self.probabilities[:, i])
+            for i, name in enumerate(self.classes)
+        ]
+        return float(areas[1]) if len(areas) == 2 else float(np.mean(areas))
+
+    @property
+    def log_loss(self) -> float:
+        """Mean negative log-probability of what was true, nats."""
+        return log_loss(self.labels, self.probabilities, classes=self.classes)
+
+    @property
+    def brier_score(self) -> float:
+        """Mean squared distance of the probabilities from what was true, 0 to 2."""
+        return brier_score(self.labels, self.probabilities, classes=self.classes)
+
+    @property
+    def calibration(self) -> CalibrationError:
+        """Expected calibration error, with the share that chance has in it."""
+        return calibration_error(self.labels, self.probabilities, classes=self.classes)
+
+    @property
+    def per_run(self) -> dict[int, float]:
+        """Balanced accuracy of each test run: the trend over a session."""
+        return {
+            int(run): balanced_accuracy(self.labels[self.runs == run], self.predicted[self.runs == run])
+            for run in np.unique(self.runs)
+        }
+
+    def bits_per_min(self, trial_s: float) -> float:
+        """Wolpaw's information transfer rate with trials of `trial_s` seconds, pauses included."""
+        return information_transfer_rate(self.accuracy, n_classes=len(self.classes), trial_s=trial_s)
+
+    def joined(self, other: Decisions) -> Decisions:
+        """The decisions of two folds as one."""
+        if (self.name, self.classes) != (other.name, other.classes):
+            raise LabelError(
+                f"folds decide between {', '.join(self.classes)} and {', '.join(other.classes)}: "
+                "every class must be in the training runs of every fold",
+                found=other.classes,
+                expected=self.classes,
+            )
+        return Decisions(
+            self.name,
+            self.classes,
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.predicted, other.predicted]),
+            np.concatenate([self.probabilities, other.probabilities]),
+            np.concatenate([self.runs, other.runs]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Scores of runs that their decoders had not seen.
+
+    Parameters
+    ----------
+    folds : tuple of Fold
+    cued : dict of str to Decisions
+        By name; "default" is the project's own, "default, adapted" the same with causal recentring, "motor channels"
+        the default on those alone, the others are rivals on the same trials.
+    control : EventScore or None
+        Control over whole test runs, summed; None where it was not asked for or no fold had a policy.
+    control_per_run : dict of int to EventScore
+    refusals : tuple of str
+        Why folds had no policy, in plain words.
+    dropped : int
+        Cues of test runs without a usable window.
+    """
+
+    folds: tuple[Fold, ...]
+    cued: dict[str, Decisions]
+    control: EventScore | None = None
+    control_per_run: dict[int, EventScore] = field(default_factory=dict)
+    refusals: tuple[str, ...] = ()
+    dropped: int = 0
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Of the default decoder's cued trials, all folds together."""
+        return self.cued["default"].balanced_accuracy
+
+    def against(self, rival: str, *, ours: str = "default", seed: int = 0) -> PairedDifference:
+        """Difference in balanced accuracy on the same trials, with its bootstrap interval."""
+        return paired_bootstrap([self.pair(rival, ours=ours)], seed=seed)
+
+    def pair(self, rival: str, *, ours: str = "default") -> PairedTrials:
+        """The trials of two decoders, for `paired_bootstrap` over several subjects."""
+        a, b = self.cued[ours], self.cued[rival]
+        return PairedTrials(a.labels, a.predicted, b.predicted, a.runs)
+
+
+def evaluate(
+    runs: Sequence[Run],
+    *,
+    labels: Sequence[str],
+    folds: Sequence[Fold] = (),
+    rivals: Sequence[str] = RIVALS,
+    control: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Evaluation:
+    """Train on the training runs of each fold and score its test runs.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    labels : sequence of str
+        Cues to tell apart; "rest" moves nothing.
+    folds : sequence of Fold, optional
+        See `choose_folds`; by default every run is left out once.
+    rivals : sequence of str
+        Of `RIVALS`, the decoders that answer the same trials.
+    control : bool
+        Whether to run the asynchronous decoder and its policy over whole test runs.
+    progress : callable, optional
+        Called with (folds done, folds).
+    options
+        As of `train`.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TooFewRunsError
+        If there is nothing to leave out.
+    Others as of `train` and `score_cued`.
+    """
+    chosen = tuple(folds or choose_folds(len(runs)))
+    cued: dict[str, Decisions] = {}
+    scores: dict[int, EventScore] = {}
+    refusals: list[str] = []
+    dropped = 0
+    for done, (training, testing) in enumerate(chosen):
+        if progress is not None:
+            progress(done, len(chosen))
+        train_runs, test_runs = [runs[i] for i in training], [runs[i] for i in testing]
+        model = train(train_runs, labels=labels, **options)
+        score = score_cued(model, test_runs)
+        dropped += score.dropped
+        positions = np.array(testing)[score.runs]
+        found = [
+            Decisions("default", score.classes, score.labels, score.predicted, score.probabilities, positions)
+        ]
+        if score.predicted_motor is not None and score.probabilities_motor is not None:
+            found.append(
+                replace(
+                    found[0],
+                    name="motor channels",
+                    predicted=score.predicted_motor,
+                    probabilities=score.probabilities_motor,
+                )
+            )
+        found += [_rival(name, train_runs, test_runs, labels, positions, options) for name in rivals]
+        for decisions in found:
+            before = cued.get(decisions.name)
+            cued[decisions.name] = decisions if before is None else before.joined(decisions)
+        if not control:
+            continue
+        if model.validation.control is None:
+            refusals.append(model.validation.refusal)
+            continue
+        for i in testing:
+            scores[i] = scores.get(i, EventScore()) + score_control(model, [runs[i]])
+    if progress is not None:
+        progress(len(chosen), len(chosen))
+    total = sum(scores.values(), EventScore()) if scores else None
+    return Evaluation(chosen, cued, total, scores, tuple(refusals), dropped)
+
+
+def learning_curve(
+    runs: Sequence[Run],
+    *,
+    labels: Sequence[str],
+    fold: Fold,
+    trials_per_class: Sequence[int],
+    **options: Any,
+) -> dict[int, Decisions]:
+    """How many trials are enough: the same test trials after training on the first few of each class.
+
+    Parameters
+    ----------
+    runs, labels, options
+        As of `evaluate`.
+    fold : Fold
+    trials_per_class : sequence of int
+        Training trials of each class, counted from the first in order of time; larger numbers than there are
+        trials are left out.
+
+    Returns
+    -------
+    dict of int to Decisions
+    """
+    found: dict[int, Decisions] = {}
+    for n in trials_per_class:
+        shortened, enough = _first_trials([runs[i] for i in fold.training], labels, n)
+        if not enough:
+            continue
+        kept = [run for run in shortened if any(m.label in labels for m in run.markers)]
+        whole = [*kept, *(runs[i] for i in fold.testing)]
+        inner = Fold(tuple(range(len(kept))), tuple(range(len(kept), len(whole))))
+        result = evaluate(whole, labels=labels, folds=[inner], rivals=(), control=False, **options)
+        found[n] = result.cued["default"]
+    return found
+
+
+def _first_trials(runs: Sequence[Run], labels: Sequence[str], n: int) -> tuple[list[Run], bool]:
+    """Runs that keep the first n cues of each class, and whether there are as many."""
+    left = dict.fromkeys(labels, n)
+    shortened = []
+    for run in runs:
+        kept = []
+        for marker in sorted(run.markers, key=lambda m: m.sample_index):
+            if marker.label in left:
+                if left[marker.label] == 0:
+                    continue
+                left[marker.label] -= 1
+            kept.append(marker)
+        shortened.append(replace(run, markers=tuple(kept)))
+    return shortened, not any(left.values())
+
+
+def _rival(
+    name: str,
+    train_runs: Sequence[Run],
+    test_runs: Sequence[Run],
+    labels: Sequence[str],
+    positions: NDArray[np.int64],
+    options: dict[str, Any],
+) -> Decisions:
+    """The usual way: one causal band-pass 8–30 Hz, one window, one decoder of scikit-learn's contract."""
+    window_s = options.get("window_s", (0.5, 3.5))
+    chain = FilterChain.design(train_runs[0].info, notch_hz=options.get("notch_hz", ()))
+    training, testing = (
+        cued_windows(part, chain, labels=labels, window_s=window_s) for part in (train_runs, test_runs)
+    )
+    decoder = _make(name).fit(training.data_uv, training.labels)
+    probabilities = decoder.predict_proba(testing.data_uv)
+    classes = tuple(str(c) for c in decoder.classes_)
+    predicted = np.array(classes)[np.argmax(probabilities, axis=1)]
+    return Decisions(name, classes, testing.labels, predicted, probabilities, positions)
+
+
+def _make(name: str) -> Any:
+    from bci.decoders import CspDecoder, TangentSpaceDecoder
+
+    if name == "TS + LR":
+        return TangentSpaceDecoder()
+    if name == "CSP + LDA":
+        return CspDecoder()
+    raise LabelError(
+        f"no rival is called {name!r}: there are {', '.join(RIVALS)}", found=(name,), expected=RIVALS
+    )

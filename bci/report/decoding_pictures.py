@@ -1,0 +1,139 @@
+"""Pictures of how a decoder does: on the scalp, over trials, over runs, and whether its probabilities are true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bci.chunks import F64
+from bci.errors import MontageMismatchError
+from bci.evaluation import ReliabilityBin
+from bci.report.pictures import BLUE, GREEN, GREY, ORANGE, RED, as_svg, new_figure
+
+__all__ = ["learning_curve", "per_run", "probability_over_trial", "reliability_curve", "scalp_map"]
+
+
+def reliability_curve(bins: Sequence[ReliabilityBin], *, debiased: float) -> str:
+    """Observed against stated frequency; the area of a point is its number of trials."""
+    figure, axes = new_figure(2.8, 2.6)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    axes.annotate("says what happens", (0.06, 0.1), color=GREY, fontsize=7, rotation=43)
+    axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=BLUE, linewidth=1)
+    axes.scatter(
+        [b.confidence for b in bins], [b.accuracy for b in bins], [3 * b.n_trials for b in bins], color=BLUE
+    )
+    axes.set_xlim(min(0.45, *(b.confidence for b in bins)) - 0.03, 1.02)
+    axes.set_ylim(-0.03, 1.05)
+    axes.set_xlabel("stated probability")
+    axes.set_ylabel("was right")
+    axes.set_title(f"debiased error {debiased:+.3f}", loc="left", fontsize=9)
+    return as_svg(figure)
+
+
+def per_run(values: Mapping[str, Mapping[str, float]], *, chance: float) -> str:
+    """Balanced accuracy of each test run, a line per decoder."""
+    figure, axes = new_figure(3.4, 2.6)
+    colours = [BLUE, ORANGE, GREEN, GREY, RED]
+    for (name, runs), colour in zip(values.items(), colours, strict=False):
+        axes.plot(range(len(runs)), list(runs.values()), "o-", color=colour, markersize=4, label=name)
+    runs = next(iter(values.values()))
+    axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
+    axes.annotate(
+        "chance",
+        (0, chance),
+        (2, 3),
+        textcoords="offset points",
+        xycoords=("axes fraction", "data"),
+        color=RED,
+    )
+    axes.set_xticks(range(len(runs)), list(runs))
+    axes.set_xlim(-0.3, len(runs) - 0.7)
+    axes.set_ylim(0.2, 1.02)
+    axes.set_ylabel("balanced accuracy")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False, fontsize=8)
+    return as_svg(figure)
+
+
+def learning_curve(
+    values: Mapping[int, tuple[float, float, float]], *, chance: float, per: str = "training trials per class"
+) -> str:
+    """Balanced accuracy, with the bounds of its interval, against how many trials were trained on."""
+    figure, axes = new_figure(3.4, 2.6)
+    at = list(values)
+    middle, low, high = (np.array([v[k] for v in values.values()]) for k in range(3))
+    axes.fill_between(at, low, high, color=BLUE, alpha=0.18, linewidth=0)
+    axes.plot(at, middle, "o-", color=BLUE, markersize=4)
+    axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
+    axes.annotate("chance", (at[0], chance), (0, 3), textcoords="offset points", color=RED)
+    axes.set_xticks(at)
+    axes.set_ylim(0.2, 1.02)
+    axes.set_xlabel(per)
+    axes.set_ylabel("balanced accuracy")
+    return as_svg(figure)
+
+
+def probability_over_trial(
+    seconds: F64, courses: Mapping[str, F64], *, task_s: float, threshold: float | None = None
+) -> str:
+    """Mean stated probability of movement around the cue, by class, with the standard error of the mean.
+
+    `courses`: class -> ndarray (n_trials, n_times); NaN where there was no decision.
+    """
+    figure, axes = new_figure(6.8, 2.3)
+    axes.axvspan(0, task_s, color=ORANGE, alpha=0.15, linewidth=0)
+    for (name, course), colour in zip(courses.items(), (BLUE, GREEN, RED, GREY), strict=False):
+        n = np.maximum(np.sum(np.isfinite(course), axis=0), 1)
+        middle = np.nansum(course, axis=0) / n
+        error = np.sqrt(np.nansum((course - middle) ** 2, axis=0) / n) / np.sqrt(n)
+        axes.fill_between(seconds, middle - error, middle + error, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(seconds, middle, color=colour, label=f"{name} ({len(course)})")
+    if threshold is not None:
+        axes.axhline(threshold, color=GREY, linestyle=":", linewidth=1)
+    axes.set_xlim(float(seconds[0]), float(seconds[-1]))
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("seconds after the cue (end of the 2 s window)")
+    axes.set_ylabel("probability of movement")
+    axes.legend(loc="upper right", frameon=False, fontsize=8)
+    return as_svg(figure)
+
+
+def scalp_map(pattern: F64, channels: Sequence[str], *, title: str, unit: str = "") -> str:
+    """A pattern on the head, seen from above, nose up; blue falls, red rises.
+
+    Raises
+    ------
+    MontageMismatchError
+        If fewer than 4 channels have names of the 10-05 system: nothing can be drawn between them.
+    """
+    import mne
+
+    montage = mne.channels.make_standard_montage("standard_1005")
+    known = {name.lower(): name for name in montage.ch_names}
+    rows = [i for i, name in enumerate(channels) if name.lower() in known]
+    if len(rows) < 4:
+        raise MontageMismatchError(
+            f"a scalp map needs at least 4 electrodes with 10-05 names, got {len(rows)} of {len(channels)}",
+            got=tuple(channels),
+            expected=(),
+        )
+    info = mne.create_info([known[channels[i].lower()] for i in rows], 250.0, "eeg")
+    info.set_montage(montage)
+    values = np.asarray(pattern, dtype=np.float64)[rows]
+    largest = float(np.abs(values).max()) or 1.0
+    figure, axes = new_figure(2.9, 2.6)
+    image, _ = mne.viz.plot_topomap(
+        values,
+        info,
+        axes=axes,
+        show=False,
+        cmap="RdBu_r",
+        vlim=(-largest, largest),
+        contours=4,
+        names=[channels[i] for i in rows] if len(rows) <= 22 else None,
+        extrapolate="local" if len(rows) < 12 else "head",
+    )
+    bar = figure.colorbar(image, ax=axes, shrink=0.7)
+    bar.set_label(unit)
+    axes.set_title(title, loc="left", fontsize=9)
+    return as_svg(figure)

@@ -1,0 +1,114 @@
+"""Runs of a recording as the decoders take them, read without a board: for evaluation and training offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bci.chunks import SignalInfo
+from bci.errors import MontageMismatchError, RecordingError
+from bci.pipeline import Run
+
+__all__ = ["CHANNEL_SETS", "choose_channels", "read_runs"]
+
+#: Names for sets of electrodes: rows over sensorimotor cortex, and the six that most montages have there.
+CHANNEL_SETS = {
+    "sensorimotor": tuple(row + column for row in ("FC", "C", "CP") for column in "531z246"),
+    "motor": ("F3", "Fz", "F4", "C3", "Cz", "C4"),
+}
+
+
+def read_runs(
+    path: Path,
+    *,
+    subject: str | None = None,
+    runs: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+    unit: str | None = None,
+    channels: Sequence[str] = (),
+) -> tuple[list[Run], list[str], tuple[str, ...]]:
+    """Read one person's runs.
+
+    Parameters
+    ----------
+    path : Path
+        A recording, or a folder of recordings.
+    subject : str, optional
+        Whose, where a folder holds several.
+    runs : sequence of str
+        Numbers of runs ("1", "R2"); by default all of intended movement.
+    labels, unit
+        As `bci.interop.read_recording` takes them.
+    channels : sequence of str
+        Electrodes, or a name of `CHANNEL_SETS`; by default all.
+
+    Returns
+    -------
+    runs : list of Run
+    names : list of str
+        "R1", "R2" …
+    classes : tuple of str
+
+    Raises
+    ------
+    RecordingError, LabelError, MontageMismatchError
+        The message says what came, what was expected and what to do.
+    """
+    from bci.interop import find_runs, read_recording
+
+    asked = [_number(name, path) for name in runs]
+    found = find_runs(path, subject=subject, movement=None if asked else "intended")
+    numbers = [run.run for run in found]
+    missing = sorted(set(asked) - set(numbers))
+    if missing:
+        there = ", ".join(f"R{n}" for n in numbers)
+        raise RecordingError(f"{path} has no run R{missing[0]}; its runs are {there}", path=path)
+    order = asked or numbers
+    files = [read_recording(found[numbers.index(n)].path, labels=labels, unit=unit) for n in order]
+    first = files[0]
+    rows = choose_channels(channels, first.channels)
+    kept = tuple(first.channels[i] for i in rows)
+    read = []
+    for file in files:
+        if (file.channels, file.rate) != (first.channels, first.rate):
+            raise MontageMismatchError(
+                f"{file.path.name} has {len(file.channels)} channels at {float(file.rate):g} Hz, {first.path.name} "
+                f"has {len(first.channels)} at {float(first.rate):g} Hz: evaluate runs of one montage and rate",
+                got=file.channels,
+                expected=first.channels,
+            )
+        info = SignalInfo(kept, file.rate)
+        read.append(Run.from_array(file.data_uv[rows], info, file.markers))
+    return read, [f"R{n}" for n in order], first.classes
+
+
+def choose_channels(wanted: Sequence[str], present: Sequence[str]) -> list[int]:
+    """Rows of the channels that are asked for, in the order of the signal; all where nothing is.
+
+    Raises
+    ------
+    MontageMismatchError
+        If none of a set, or not each of the names, is there.
+    """
+    if not wanted:
+        return list(range(len(present)))
+    names: set[str] = set()
+    for name in wanted:
+        group = {c.lower() for c in CHANNEL_SETS.get(name.lower(), ())}
+        names |= {c for c in present if c.lower() in group} if group else {name}
+    lower = {name.lower() for name in names}
+    rows = [i for i, name in enumerate(present) if name.lower() in lower]
+    if len(rows) < max(2, len(lower)):
+        raise MontageMismatchError(
+            f"channels {', '.join(wanted)} leave {len(rows)} of the recording's: it has {', '.join(present)}",
+            got=tuple(present),
+            expected=tuple(wanted),
+        )
+    return rows
+
+
+def _number(name: str, path: Path) -> int:
+    digits = name.upper().removeprefix("R")
+    if not digits.isdecimal():
+        raise RecordingError(f"expected the number of a run such as 3 or R3, got {name!r}", path=path)
+    return int(digits)
