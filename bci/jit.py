@@ -30,3 +30,12 @@ def bare_kernel(function: F) -> F:
     For kernels that run once per sample: a call with three arrays takes 90 ns instead of 175.
     """
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+
+
+def fragment(function: F) -> F:
+    """A piece of a kernel with a name of its own: as `kernel`, but copied into whoever calls it.
+
+    Compiled functions are optimised again inside each function that calls them, and that inside its callers: four
+    levels cost four times. A piece that one kernel alone calls is better copied.
+    """
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))

@@ -15,10 +15,11 @@ from bci.errors import BciError
 COMMANDS = {
     "demo": "Simulated board or real recording -> calibration -> control of a hand -> report.",
     "doctor": "Find out why no good signal comes, and what to do next.",
+    "evaluate": "How well intended movement is decoded from recordings, on runs not seen before.",
     "ports": "List serial ports and what is known of them.",
     "record": "Stream from a board into a .bfp recording.",
     "recover": "Save what is whole of a recording that was cut off.",
-    "replay": "Decide again from a recording and compare with what was decided live.",
+    "replay": "Play a recording again; decide again from a session and compare.",
     "selftest": "Measure on this machine what the documentation promises.",
     "simulate": "Run a simulated board that any program can connect to.",
 }

@@ -156,7 +156,8 @@ def _print(title: str, found: Evaluation, curve: Any) -> None:
         if rival in found.cued:
             gain = found.against(rival)
             click.echo(
-                f"  default − {rival:<9} {gain.difference:+.3f}  95 % {gain.interval.low:+.3f} to {gain.interval.high:+.3f}"
+                f"  default − {rival:<9} {gain.difference:+.3f}  95 % {gain.interval.low:+.3f} to "
+                f"{gain.interval.high:+.3f}"
             )
     _print_control(found)
     if curve:
@@ -196,7 +197,8 @@ def _print_mean(results: list[Any]) -> None:
         if pairs:
             gain = paired_bootstrap(pairs)
             click.echo(
-                f"  default − {rival:<9} {gain.difference:+.3f}  95 % {gain.interval.low:+.3f} to {gain.interval.high:+.3f}"
+                f"  default − {rival:<9} {gain.difference:+.3f}  95 % {gain.interval.low:+.3f} to "
+                f"{gain.interval.high:+.3f}"
             )
     scores = [r.evaluation.control for r in results if r.evaluation.control is not None]
     if scores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,11 @@ __all__ = ["command"]
 
 READ_S = 0.1
 MAX_CODE = 0xFFFF
+EVENTS = {
+    "lost": "The board is lost. Looking for it; put the cable back in.",
+    "stalled": "The board is silent.",
+    "returned": "The board is back; the recording goes on.",
+}
 
 
 @click.command("record", context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,9 +72,13 @@ def command(
 
     names = _pairs(marks, "--mark", "KEY=NAME")
     labels = _labels(codes)
-    url = f"cyton://{port}" if dialect == "cyton" and not port.startswith("cyton://") else port
+    cyton = dialect == "cyton" or port.startswith("cyton://")
+    url = f"cyton://{port.removeprefix('cyton://')}" if cyton else port
     notes = {"note": note} if note else {}
-    with open_source(url, baud=baud, labels=labels, record_to=file, notes=notes) as source:
+    options: dict[str, Any] = (
+        {} if cyton else {"reconnect": True}
+    )  # a cable pulled for a while is a gap, not the end
+    with open_source(url, baud=baud, labels=labels, record_to=file, notes=notes, **options) as source:
         _announce(source, file)
         source.start()
         started = shown = time.monotonic()
@@ -77,7 +86,9 @@ def command(
         try:
             with Keys() as keys:
                 while seconds is None or time.monotonic() - started < seconds:
-                    source.read(READ_S)
+                    for marker in (m for chunk in source.read(READ_S) for m in chunk.markers):
+                        if marker.source == "host" and marker.label in EVENTS:
+                            click.secho(f"\n{EVENTS[marker.label]}", fg="yellow", err=True)
                     for key in keys.pressed():
                         label = names.get(key, key)
                         source.mark(label, code=ord(key) if len(key) == 1 and ord(key) <= MAX_CODE else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,14 +13,23 @@ __all__ = ["command"]
 
 
 @click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("session", type=click.Path(path_type=Path), metavar="SESSION")
+@click.argument("session", type=click.Path(path_type=Path), metavar="SESSION|FILE.bfp")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.0),
+    default=None,
+    help="Play the recording alone: 1 as it was recorded, 10 ten times faster, 0 as fast as this computer can.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
-def command(session: Path, as_json: bool) -> int:
+def command(session: Path, speed: float | None, as_json: bool) -> int:
     """Decide again from a session's recording and compare, bit for bit.
 
     SESSION is the folder that a session wrote, or the recording in it. Exit status 0: everything came out the same;
-    1: something differs, and the first difference is printed.
+    1: something differs, and the first difference is printed. A recording of no session, or any with --speed, is
+    played through the live path, and what came and what was lost is told.
     """
+    if speed is not None or _is_alone(session):
+        return _play(session, speed or 0.0, as_json)
     from bci.sessions.folder import SessionFolder
     from bci.sessions.replay import replay_session
 
@@ -34,3 +44,48 @@ def command(session: Path, as_json: bool) -> int:
     else:
         click.echo(f"different: {found.difference}")
     return 0 if found.identical else 1
+
+
+def _is_alone(path: Path) -> bool:
+    """A recording beside which no session lies."""
+    return path.is_file() and not (path.parent / "decisions.jsonl").is_file()
+
+
+def _play(path: Path, speed: float, as_json: bool) -> int:
+    from bci.acquisition import RecordingSource
+
+    if path.is_dir():
+        path = path / "recording.bfp"
+    with RecordingSource(path, speed=speed) as source:
+        recording = source.recording
+        started = time.monotonic()
+        for chunk in source:
+            for marker in chunk.markers:
+                if not as_json:
+                    click.echo(f"{marker.sample_index / source.info.fs_hz:9.3f} s  {marker.label}")
+        took_s = time.monotonic() - started
+        result = {
+            "file": str(path),
+            "device": source.info.device,
+            "n_channels": source.info.n_channels,
+            "rate_hz": source.info.fs_hz,
+            "duration_s": recording.duration_s,
+            "took_s": took_s,
+            "cut_bytes": recording.cut_bytes,
+            **asdict(source.statistics),
+        }
+    if as_json:
+        click.echo(json.dumps(result))
+        return 0
+    s = source.statistics
+    click.echo(
+        f"{result['device']}: {result['n_channels']} channels at {result['rate_hz']:g} Hz, "
+        f"{result['duration_s']:.1f} s of signal in {took_s:.1f} s"
+    )
+    click.echo(
+        f"{s.samples:,} samples, {s.samples_lost} lost ({s.samples_lost_device} by the board), {s.faults} damaged "
+        f"packets, {s.restarts} runs"
+    )
+    if recording.cut_bytes:
+        click.echo(f"It was cut off within a packet; `bci recover {path}` makes a clean copy.")
+    return 0

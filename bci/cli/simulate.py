@@ -106,7 +106,7 @@ def command(
                 )
             simulated = SimulatedBoard(
                 signal,
-                baud=baud or 0,
+                baud=baud,
                 speed=speed,
                 dialect=cast(Literal["bfp", "cyton"], dialect),
                 transport="socket" if socket else "auto",

@@ -104,7 +104,7 @@ class CovarianceDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def _n_channels(self) -> int:
         """Channels of a window, which need not be those of its covariance."""
-        return self.n_features_in_
+        return int(self.n_features_in_)
 
     def _covariances(self, windows: F64) -> F64:
         raise NotImplementedError

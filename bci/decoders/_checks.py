@@ -103,7 +103,9 @@ def as_bands(X: ArrayLike, bands_hz: Sequence[tuple[float, float]], fs_hz: float
         )
     from bci.dsp import FilterBank, design_bandpass
 
-    bank = FilterBank([design_bandpass(*b, fs_hz=fs_hz, order=order) for b in bands_hz], n_channels=x.shape[1])
+    bank = FilterBank(
+        [design_bandpass(*b, fs_hz=fs_hz, order=order) for b in bands_hz], n_channels=x.shape[1]
+    )
     out = np.empty((len(x), len(bands_hz), *x.shape[1:]))
     for i, window in enumerate(x):
         bank.reset()

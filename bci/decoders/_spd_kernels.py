@@ -1,8 +1,7 @@
-"""Loops over stacks of symmetric positive definite matrices: whiten, decompose, take logarithms.
+"""Loops over stacks of symmetric positive definite matrices: whiten each, take its logarithm.
 
 Rules: every matrix is treated by itself and in the same order of additions, so it has the same bits alone and in any
-stack. Inner loops run along rows. A matrix whose decomposition does not converge or that is not positive definite
-gives NaN.
+stack. Rows are padded with zeros to whole vectors (`pitch_of`). A matrix that is not positive definite gives NaN.
 """
 
 from __future__ import annotations
@@ -11,91 +10,142 @@ from typing import Any
 
 import numpy as np
 
-from bci.dsp._eigh import eigh_rows
+from bci.chunks import F64
+from bci.dsp._rows import combine_rows, dot_rows
+from bci.dsp._simd import plain
+from bci.dsp._spd_log import log_spd, n_scratch, pitch_of, plain_log_spd, quadrature
 from bci.jit import kernel
 
-__all__ = ["gradient_of_mean", "n_work", "whitened_logarithms"]
+__all__ = ["gradient_of_mean", "whitened_logarithms"]
 
 
-def n_work(n: int) -> int:
-    """Rows of scratch, n wide, that the kernels need."""
-    return 4 * n + 3
+def whitened_logarithms(covs: F64, whitening: F64) -> F64:
+    """log(whitening[j] · covs[i, j] · whitening[j]). covs: (k, m, n, n); whitening: (m, n, n); both C order."""
+    n = covs.shape[-1]
+    logs = np.empty_like(covs)
+    run = _plain_logarithms if plain() else _logarithms
+    run(covs, _padded(whitening), logs, quadrature(), _work(n))
+    return logs
+
+
+def gradient_of_mean(covs: F64, shares: F64, whitening: F64) -> tuple[F64, float]:
+    """Sum of shares · log(whitening · cov · whitening), and a bound of the curvature along the descent.
+
+    covs: (k, n, n), C order. The Hessian of half the squared distance to one matrix has eigenvalues between 1 and
+    (l / 2) · coth(l / 2), l being the logarithm of the whitened matrix's condition number; that is at most √2 times the
+    Frobenius norm of its logarithm.
+    """
+    n = covs.shape[-1]
+    total = np.zeros(n * pitch_of(n))
+    run = _plain_gradient if plain() else _gradient
+    steepest = run(covs, shares, _padded(whitening[None])[0], total, quadrature(), _work(n))
+    return total.reshape(n, -1)[:, :n].copy(), float(steepest)
+
+
+def _padded(whitening: F64) -> F64:
+    m, n, _ = whitening.shape
+    padded = np.zeros((m, n, pitch_of(n)))
+    padded[:, :, :n] = whitening
+    return padded.reshape(m, -1)
+
+
+def _work(n: int) -> F64:
+    return np.zeros(2 * n * pitch_of(n) + n_scratch(n))
 
 
 @kernel
-def whitened_logarithms(covs: Any, whitening: Any, logs: Any, work: Any) -> Any:
-    """logs[i, j] = log(whitening[j] · covs[i, j] · whitening[j]). covs, logs: (k, m, n, n); whitening: (m, n, n)."""
-    n = whitening.shape[2]
+def _logarithms(covs: Any, whitening: Any, logs: Any, table: Any, work: Any) -> Any:
+    """whitening: (m, n * pitch); work: `_work(n)`."""
+    n = covs.shape[2]
+    size = whitening.shape[1]
+    pitch = size // n
+    a, log, scratch = work[:size], work[size : 2 * size], work[2 * size :]
     for i in range(len(covs)):
         for j in range(len(whitening)):
-            _decompose(covs[i, j], whitening[j], work)
-            values, rows, log = work[4 * n + 2], work[2 * n : 3 * n], logs[i, j]
-            for a in range(n):
-                for b in range(n):
-                    log[a, b] = 0.0
+            _whiten(covs[i, j], whitening[j], a, log)
+            log_spd(a, log, n, table, scratch)
             for r in range(n):
-                logarithm = np.log(values[r])
-                for a in range(n):
-                    f = logarithm * rows[r, a]
-                    for b in range(a + 1):
-                        log[a, b] += f * rows[r, b]
-            for a in range(n):
-                for b in range(a):
-                    log[b, a] = log[a, b]
+                for c in range(n):
+                    logs[i, j, r, c] = log[r * pitch + c]
 
 
 @kernel
-def gradient_of_mean(covs: Any, shares: Any, whitening: Any, gradient: Any, work: Any) -> Any:
-    """gradient = sum of shares · log(whitening · cov · whitening); returns the largest curvature along the descent.
-
-    covs: (k, n, n); gradient: (n, n). The Hessian of half the squared distance to one matrix has eigenvalues between 1
-    and (l / 2) · coth(l / 2), l being the logarithm of the whitened matrix's condition number.
-    """
-    n = len(whitening)
-    for a in range(n):
-        for b in range(n):
-            gradient[a, b] = 0.0
+def _gradient(covs: Any, shares: Any, whitening: Any, total: Any, table: Any, work: Any) -> Any:
+    """total: (n * pitch,), to be added to."""
+    n = covs.shape[1]
+    size = len(whitening)
+    a, log, scratch = work[:size], work[size : 2 * size], work[2 * size :]
     steepest = 0.0
     for i in range(len(covs)):
-        _decompose(covs[i], whitening, work)
-        values, rows = work[4 * n + 2], work[2 * n : 3 * n]
-        low, high = np.inf, -np.inf
-        for r in range(n):
-            logarithm = np.log(values[r])
-            low, high = min(low, logarithm), max(high, logarithm)
-            for a in range(n):
-                f = shares[i] * logarithm * rows[r, a]
-                for b in range(a + 1):
-                    gradient[a, b] += f * rows[r, b]
-        half = 0.5 * (high - low)
+        _whiten(covs[i], whitening, a, log)
+        log_spd(a, log, n, table, scratch)
+        half = np.sqrt(0.5 * dot_rows(log, 0, log, 0, size // 8))
         steepest += shares[i] * (half / np.tanh(half) if half > 1e-6 else 1.0)
-    for a in range(n):
-        for b in range(a):
-            gradient[b, a] = gradient[a, b]
+        for k in range(size):
+            total[k] += shares[i] * log[k]
     return steepest
 
 
 @kernel
-def _decompose(cov: Any, whitening: Any, work: Any) -> Any:
-    """Eigenvalues and eigenvectors of whitening · cov · whitening, left in work[4n + 2] and work[2n : 3n]."""
-    n = len(cov)
-    a, t, rows, values = work[:n], work[n : 2 * n], work[2 * n : 3 * n], work[4 * n + 2]
-    for i in range(n):
-        for j in range(n):
-            t[i, j] = 0.0
+def _whiten(cov: Any, whitening: Any, a: Any, half: Any) -> Any:
+    """a = whitening · cov · whitening, rows padded. half: scratch of the same size."""
+    n, size = len(cov), len(a)
+    pitch = size // n
+    for r in range(n):
+        for c in range(n):
+            a[r * pitch + c] = cov[r, c]
+        for c in range(n, pitch):
+            a[r * pitch + c] = 0.0
+    for r in range(n):
+        combine_rows(half, r * pitch, whitening, r * pitch, a, 0, pitch, n, pitch // 8)
+    for r in range(n):
+        combine_rows(a, r * pitch, half, r * pitch, whitening, 0, pitch, n, pitch // 8)
+
+
+@kernel
+def _plain_logarithms(covs: Any, whitening: Any, logs: Any, table: Any, work: Any) -> Any:
+    """`_logarithms` in plain loops."""
+    n = covs.shape[2]
+    size = whitening.shape[1]
+    pitch = size // n
+    a, log, scratch = work[:size], work[size : 2 * size], work[2 * size :]
+    for i in range(len(covs)):
+        for j in range(len(whitening)):
+            _plain_whiten(covs[i, j], whitening[j], a, log)
+            plain_log_spd(a, log, n, table, scratch)
+            for r in range(n):
+                for c in range(n):
+                    logs[i, j, r, c] = log[r * pitch + c]
+
+
+@kernel
+def _plain_gradient(covs: Any, shares: Any, whitening: Any, total: Any, table: Any, work: Any) -> Any:
+    """`_gradient` in plain loops."""
+    n = covs.shape[1]
+    size = len(whitening)
+    a, log, scratch = work[:size], work[size : 2 * size], work[2 * size :]
+    steepest = 0.0
+    for i in range(len(covs)):
+        _plain_whiten(covs[i], whitening, a, log)
+        plain_log_spd(a, log, n, table, scratch)
+        half = np.sqrt(0.5 * np.sum(log * log))
+        steepest += shares[i] * (half / np.tanh(half) if half > 1e-6 else 1.0)
+        total += shares[i] * log
+    return steepest
+
+
+@kernel
+def _plain_whiten(cov: Any, whitening: Any, a: Any, half: Any) -> Any:
+    """`_whiten` in plain loops."""
+    n, size = len(cov), len(a)
+    pitch = size // n
+    a[:] = 0.0
+    half[:] = 0.0
+    for r in range(n):
         for k in range(n):
-            f = whitening[i, k]
-            for j in range(n):
-                t[i, j] += f * cov[k, j]
-    for i in range(n):
-        for j in range(n):
-            a[i, j] = 0.0
+            for c in range(n):
+                half[r * pitch + c] += whitening[r * pitch + k] * cov[k, c]
+    for r in range(n):
         for k in range(n):
-            f = t[i, k]
-            for j in range(i + 1):
-                a[i, j] += f * whitening[k, j]
-    for i in range(n):
-        for j in range(i):
-            a[j, i] = a[i, j]
-    if not eigh_rows(a, values, rows, work[3 * n : 4 * n + 2]):
-        values[:] = np.nan
+            for c in range(n):
+                a[r * pitch + c] += half[r * pitch + k] * whitening[k * pitch + c]

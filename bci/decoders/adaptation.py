@@ -5,13 +5,14 @@ moves the reference of each member along. It never looks at a label, and it is t
 most quietly, so it obeys rules:
 
 - *Causal.* A window is decided first; only then may it move the reference, for those after it.
-- *Posterior-weighted and class-balanced.* A window counts for the classes that the decoder gives it to, and no class
-  may be ahead of the rarest one by more than `slack` windows. Rest for half an hour is not a drift: after the first
-  `slack` windows it moves nothing until movements come too. The references of the training are balanced the same way.
+- *Posterior-weighted and class-balanced.* A window counts for its most probable class, by as much as that is ahead of
+  the next, and no class may be ahead of the rarest one by more than `slack` windows. Rest for half an hour is not a
+  drift: after the first `slack` windows it moves nothing until movements come too. The references of the training are
+  balanced the same way.
 - *Gated.* A window with an artefact, or unlike everything seen, moves nothing.
 - *Reversible.* It can be frozen and rolled back, and says in a log what it did and why not.
 
-Needs numpy alone.
+Needs numpy and numba alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.decoders.frozen import FrozenEnsemble, mix
@@ -114,8 +116,8 @@ class Recentring:
         self.decoder = self._start
         self.log: deque[Update] = deque(maxlen=_LOG_LENGTH)
         self.frozen = False
-        self._half = np.linalg.inv(self._start.whitening)
-        self._mass = np.zeros(len(self._start.classes))
+        self._half: F64 = np.asarray(np.linalg.inv(self._start.whitening), dtype=np.float64)
+        self._mass: F64 = np.zeros(len(self._start.classes))
         self._snapshots: deque[tuple[F64, F64, F64]] = deque(maxlen=_SNAPSHOTS)
 
     def update(
@@ -155,21 +157,18 @@ class Recentring:
         """
         p = self._belief(probabilities, confirmed)
         told = self._gate(p, artefact)
-        if told:
-            entry = Update(sample_index, 0.0, told)
-        else:
-            entry = self._move(covs, p, sample_index)
+        entry = Update(sample_index, 0.0, told) if told else self._move(covs, p, sample_index)
         self.log.append(entry)
         return entry
 
-    def run(self, covs: F64, *, outliers_too: bool = False) -> tuple[F64, F64]:
+    def run(self, covs: F64, *, moves: NDArray[np.bool_] | None = None) -> tuple[F64, F64]:
         """Decide the windows of a run in their order, each before it may move the references.
 
         Parameters
         ----------
         covs : ndarray, shape (n_windows, m, n_channels, n_channels), µV²
-        outliers_too : bool
-            Let windows beyond the outlier distance move the references too (while it is not calibrated yet).
+        moves : ndarray of bool, shape (n_windows,), optional
+            Which windows may move the references; all by default.
 
         Returns
         -------
@@ -177,23 +176,26 @@ class Recentring:
             Scores of each member; `mix` makes the ensemble's of them.
         distances : ndarray, shape (n_windows,)
         """
-        every = self.parameters.every
         each, distances = [], []
-        for first in range(0, len(covs), every):
-            part = covs[first : first + every]
+        looks = range(len(covs)) if moves is None else np.flatnonzero(moves).tolist()
+        first = 0
+        for look in [*looks, None]:
             decoder = self.decoder
+            part = covs[first : None if look is None else look + 1]
             scores, far = decoder.member_scores(decoder.logarithms(part))
             each.append(scores)
             distances.append(far)
-            p, outlier = decoder.probabilities(mix(scores[-1:], decoder.shares, decoder.clip), far[-1:])
-            self.update(part[-1], p[0], sample_index=first, artefact=bool(outlier[0]) and not outliers_too)
+            if look is not None:
+                p, outlier = decoder.probabilities(mix(scores[-1:], decoder.shares, decoder.clip), far[-1:])
+                self.update(part[-1], p[0], sample_index=look, artefact=bool(outlier[0]))
+                first = look + 1
         return np.concatenate(each), np.concatenate(distances)
 
     def rollback(self, updates: int | None = None) -> None:
         """Take back the newest `updates` that moved the references (the last 64 are kept), or all of the run."""
         if updates is None:
             self._snapshots.clear()
-            self._half = np.linalg.inv(self._start.whitening)
+            self._half = np.asarray(np.linalg.inv(self._start.whitening), dtype=np.float64)
             self._mass = np.zeros(len(self._start.classes))
             self.decoder = self._start
             return
@@ -219,18 +221,13 @@ class Recentring:
             return "artefact"
         if not np.isfinite(p).all():
             return "no decision"
-        if not float(p @ self._allowed()) > 0.0:
+        if self._mass[int(p.argmax())] >= self._mass.min() + self.parameters.slack:
             return "one class only"
         return ""
 
-    def _allowed(self) -> F64:
-        """1 for classes that may still move the references, 0 for those too far ahead of the rarest."""
-        result: F64 = (self._mass < self._mass.min() + self.parameters.slack).astype(np.float64)
-        return result
-
     def _move(self, covs: F64, p: F64, sample_index: int) -> Update:
-        shares = p * self._allowed()
-        weight = float(shares.sum()) * self.parameters.pace
+        top = int(p.argmax())
+        weight = float(p[top] - np.delete(p, top).max()) * self.parameters.pace
         length = weight / (self.parameters.prior + float(self._mass.sum()) + weight)
         velocity = length * self.decoder.logarithms(covs[None])[0]
         if not np.isfinite(velocity).all():
@@ -239,8 +236,10 @@ class Recentring:
         point = self._half @ exp_symmetric(velocity) @ self._half
         values, vectors = np.linalg.eigh(0.5 * (point + np.swapaxes(point, 1, 2)))
         transposed = np.swapaxes(vectors, 1, 2)
-        self._half = (vectors * np.sqrt(values)[:, None]) @ transposed
-        self.decoder = replace(self.decoder, whitening=(vectors / np.sqrt(values)[:, None]) @ transposed)
-        self._mass = self._mass + shares * self.parameters.pace
+        roots = np.sqrt(values)[:, None]
+        whitening: F64 = (vectors / roots) @ transposed
+        self._half = (vectors * roots) @ transposed
+        self.decoder = replace(self.decoder, whitening=whitening)
+        self._mass = self._mass + weight * (np.arange(len(p)) == top)
         moved = float(np.sqrt(np.mean(np.sum(velocity**2, axis=(1, 2)))))
         return Update(sample_index, weight, moved=moved)

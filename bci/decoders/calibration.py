@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 from bci.chunks import F64
 from bci.errors import NonFiniteError, ShapeError
 
-__all__ = ["Calibration", "fit_calibration", "fit_isotonic", "fit_platt", "fit_temperature", "log_loss", "softmax"]
+__all__ = [
+    "Calibration",
+    "fit_calibration",
+    "fit_isotonic",
+    "fit_platt",
+    "fit_temperature",
+    "log_loss",
+    "softmax",
+]
 
 _COLDEST, _HOTTEST = 0.1, 100.0
 _NEWTON_STEPS = 50
+# Where scores part the classes without a fault, a probability may round to 0.
+_LEAST = 1e-12
 
 I64 = NDArray[np.int64]
 
@@ -67,7 +77,11 @@ class Calibration:
             raise ShapeError(f"offsets {self.offsets.shape} and knots {self.knots.shape} make no calibration")
         x, p = self.knots[:, 0], self.knots[:, 1]
         if len(self.knots) and not (
-            x.shape[1] and (np.diff(x) >= 0).all() and (np.diff(p) >= 0).all() and (p > 0).all() and (p < 1).all()
+            x.shape[1]
+            and (np.diff(x) >= 0).all()
+            and (np.diff(p) >= 0).all()
+            and (p > 0).all()
+            and (p < 1).all()
         ):
             raise ShapeError("the curves of a calibration do not rise between 0 and 1")
 
@@ -84,7 +98,9 @@ class Calibration:
         """Probabilities, shape (n_windows, n_classes), of scores of the same shape. NaN where a score is NaN."""
         if len(self.knots):
             centred = scores - scores.mean(axis=1, keepdims=True)
-            p = np.column_stack([np.interp(s, *curve) for s, curve in zip(centred.T, self.knots, strict=True)])
+            p = np.column_stack(
+                [np.interp(s, *curve) for s, curve in zip(centred.T, self.knots, strict=True)]
+            )
             result: F64 = p / p.sum(axis=1, keepdims=True)
             return result
         scaled = scores / self.temperature
@@ -135,8 +151,8 @@ def fit_platt(scores: F64, targets: I64) -> Calibration:
 
     References
     ----------
-    .. [1] Platt, Advances in Large Margin Classifiers, MIT Press, 61-74, 1999. For more than two classes: bias-corrected
-       temperature scaling, Alexandari et al., ICML 2020. arXiv:1901.06852
+    .. [1] Platt, Advances in Large Margin Classifiers, MIT Press, 61-74, 1999. For more than two
+       classes: bias-corrected temperature scaling, Alexandari et al., ICML 2020. arXiv:1901.06852
     """
     n, k = scores.shape
     inverse, offsets = 1.0 / fit_temperature(scores, targets), np.zeros(k)
@@ -176,7 +192,10 @@ def fit_isotonic(scores: F64, targets: I64) -> Calibration:
     width = max(len(x) for x, _ in curves)
     knots = np.empty((len(curves), 2, width))
     for j, (x, p) in enumerate(curves):
-        knots[j, 0], knots[j, 1] = np.pad(x, (0, width - len(x)), "edge"), np.pad(p, (0, width - len(p)), "edge")
+        knots[j, 0], knots[j, 1] = (
+            np.pad(x, (0, width - len(x)), "edge"),
+            np.pad(p, (0, width - len(p)), "edge"),
+        )
     return Calibration(knots=knots)
 
 
@@ -209,7 +228,7 @@ def fit_calibration(scores: F64, targets: I64, runs: NDArray[np.int64]) -> Calib
             for r in numbers:
                 inside, outside = runs != r, runs == r
                 p = make(scores[inside], targets[inside]).probabilities(scores[outside])
-                loss -= float(np.sum(np.log(p[np.arange(len(p)), targets[outside]])))
+                loss -= float(np.sum(np.log(np.maximum(p[np.arange(len(p)), targets[outside]], _LEAST))))
             if loss < least:
                 best, least = make, loss
     return best(scores, targets)

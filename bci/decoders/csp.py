@@ -22,7 +22,8 @@ _RANK = 1e-10
 class CspDecoder(CovarianceDecoder):
     """Spatial filters by common spatial patterns → log-variance → shrinkage LDA.
 
-    Follows scikit-learn's contract (see `CovarianceDecoder`); takes covariances that are not shrunk. Windows that lost rank (average reference, rejected components) are decoded in the space that is left.
+    Follows scikit-learn's contract (see `CovarianceDecoder`); takes covariances that are not shrunk. Windows that lost
+    rank (average reference, rejected components) are decoded in the space that is left.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ class CspDecoder(CovarianceDecoder):
                 f"expected at least one filter and a regularisation of 0 to 1, got {self.n_filters} and "
                 f"{self.regularisation}"
             )
-        self.filters_ = csp_filters(covs, columns, n_filters=self.n_filters, regularisation=self.regularisation)
+        self.filters_ = csp_filters(
+            covs, columns, n_filters=self.n_filters, regularisation=self.regularisation
+        )
         lda = fit_lda(np.log(np.sum((self.filters_ @ covs) * self.filters_, axis=2)), columns)
         names = tuple(str(name) for name in self.classes_)
         self.frozen_ = FrozenCsp(names, self.filters_, lda.weights, lda.bias)
@@ -68,9 +71,7 @@ class CspDecoder(CovarianceDecoder):
         return self.frozen_.predict_proba(covs)
 
 
-def csp_filters(
-    covs: F64, columns: NDArray[np.int64], *, n_filters: int, regularisation: float = 0.0
-) -> F64:
+def csp_filters(covs: F64, columns: NDArray[np.int64], *, n_filters: int, regularisation: float = 0.0) -> F64:
     """Spatial filters, shape (n_filters, n_channels), 1/µV, that tell each class from the others.
 
     Parameters

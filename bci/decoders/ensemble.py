@@ -12,7 +12,7 @@ use, `predict_run` follows the reference causally, `predict` keeps that of the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,20 @@ from bci.chunks import F64
 from bci.decoders import riemann
 from bci.decoders._checks import as_bands, as_labels
 from bci.decoders.adaptation import AdaptationParameters, Recentring
-from bci.decoders.calibration import fit_calibration
+from bci.decoders.calibration import Calibration, fit_calibration
 from bci.decoders.frozen import BANDS_HZ, PARTS, FrozenEnsemble, View, mix, view_covariances, views_of
 from bci.decoders.linear import fit_logistic
 from bci.decoders.tangent_space import matrices_of
-from bci.errors import DesignError, ShapeError, TooFewRunsError, TooFewTrialsError
+from bci.errors import ShapeError, TooFewTrialsError
 
 __all__ = [
     "CentredRun",
     "DefaultDecoder",
     "LeftOut",
+    "RunWindows",
     "centre_run",
     "fit_ensemble",
-    "leave_runs_out",
+    "train_ensemble",
 ]
 
 I64 = NDArray[np.int64]
@@ -45,6 +46,8 @@ I64 = NDArray[np.int64]
 CLIP = 1.5
 # A member below this share of the best one is left out of the frozen decoder: it costs time and says nothing.
 _SPARE = 1e-3
+# Windows of a class without which nothing can be fitted.
+_LEAST = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,13 +108,13 @@ def fit_ensemble(
     """
     columns = np.concatenate([run.columns for run in runs])
     counts = np.bincount(columns, minlength=len(classes))
-    if counts.min() < 2:
+    if counts.min() < _LEAST:
         raise TooFewTrialsError(
             "with one run left out too few windows of "
-            + ", ".join(name for name, n in zip(classes, counts, strict=True) if n < 2)
+            + ", ".join(name for name, n in zip(classes, counts, strict=True) if n < _LEAST)
             + " remain: record every class in every run",
             counts={name: int(n) for name, n in zip(classes, counts, strict=True)},
-            needed=2,
+            needed=_LEAST,
         )
     m, n = len(views), runs[0].reference.shape[-1]
     shares = np.full(m, 1.0 / m) if shares is None else shares
@@ -135,33 +138,60 @@ def fit_ensemble(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RunWindows:
+    """The windows of one run in order of time.
+
+    Parameters
+    ----------
+    covs : ndarray, shape (n_windows, m, n, n), µV²
+        One per member's view, shrunk.
+    columns : ndarray of int, shape (n_windows,)
+        Class; -1 where there is none.
+    fitted : ndarray of bool, shape (n_windows,), optional
+        Which windows teach; all by default. They have a class.
+    moves : ndarray of bool, shape (n_windows,), optional
+        Which windows may move the references; all by default.
+    spacing : int
+        See `centre_run`; counted in windows that teach.
+    """
+
+    covs: F64
+    columns: I64
+    fitted: NDArray[np.bool_] | None = None
+    moves: NDArray[np.bool_] | None = None
+    spacing: int = 1
+
+    def centred(self) -> CentredRun:
+        """Those that teach, seen from their mean."""
+        rows = slice(None) if self.fitted is None else self.fitted
+        return centre_run(self.covs[rows], self.columns[rows], spacing=self.spacing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
     """What decoders that had not seen a run said of its windows, run after run.
 
     Parameters
     ----------
     each : ndarray, shape (n_windows, m, n_classes)
-        Scores of every member, bounded.
+        Scores of every member, less their mean over the classes, bounded.
     distances : ndarray, shape (n_windows,)
-    runs : ndarray of int, shape (n_windows,)
+    columns, runs : ndarray of int, shape (n_windows,)
     """
 
     each: F64
     distances: F64
+    columns: I64
     runs: I64
 
-    def shares(self, columns: I64) -> F64:
-        """Share of each member: its mean margin, classes counting alike, and 0 where that is negative.
-
-        Parameters
-        ----------
-        columns : ndarray of int, shape (n_windows,)
-            True class; -1 for windows that have none.
-        """
+    def shares(self) -> F64:
+        """Share of each member: its mean margin, classes counting alike, and 0 where that is negative."""
+        n_classes = self.each.shape[2]
         margins = []
-        for k in range(self.each.shape[2]):
-            own = self.each[columns == k]
-            margins.append(np.mean(own[:, :, k] - (own.sum(axis=2) - own[:, :, k]) / (own.shape[2] - 1), axis=0))
+        for k in range(n_classes):
+            own = self.each[self.columns == k, :, k]
+            # Scores add up to 0: the mean of the others is -own / (n_classes - 1).
+            margins.append(own.mean(axis=0) * n_classes / (n_classes - 1))
         shares = np.maximum(np.mean(margins, axis=0), 0.0)
         if not shares.any():  # nothing was shown: no member is better than another
             shares = np.ones_like(shares)
@@ -172,53 +202,116 @@ class LeftOut:
         """Scores of the ensemble, shape (n_windows, n_classes)."""
         return mix(self.each, shares, np.inf)
 
+    def calibration(self, shares: F64) -> Calibration:
+        """The map to probabilities that these scores ask for."""
+        known = self.columns >= 0
+        return fit_calibration(self.scores(shares)[known], self.columns[known], self.runs[known])
 
-def leave_runs_out(
-    centred: Sequence[CentredRun],
-    covs: Sequence[F64],
+
+def train_ensemble(
+    runs: Sequence[RunWindows],
     *,
     classes: Sequence[str],
     views: tuple[View, ...],
     adaptation: AdaptationParameters | None,
     C: float = 1.0,
     clip: float = CLIP,
-) -> LeftOut:
-    """Train on all runs but one, decide the one left out in its order, each run in turn.
+    outlier_quantile: float = 0.99,
+    n_blocks: int = 4,
+) -> tuple[FrozenEnsemble, LeftOut]:
+    """Fit on all runs; shares, calibration and outlier distance come from leaving one out at a time.
 
     Parameters
     ----------
-    centred : sequence of CentredRun
-        What there is to train on, per run.
-    covs : sequence of ndarray, shape (n_windows, m, n, n), µV²
-        What there is to decide, per run, in order of time.
+    runs : sequence of RunWindows
+        Where there is one only, or a run holds nearly all of a class, blocks of neighbouring windows are left out
+        instead. That is good enough to weigh members, and flatters: neighbouring windows share the drift.
+    classes : sequence of str
+    views : tuple of View, length m
     adaptation : AdaptationParameters or None
-        How references follow the run, as they will in use; None keeps those of the training.
+        How references follow a run that is left out, as they will in use; None keeps those of the training.
+    C, clip, outlier_quantile
+        See `DefaultDecoder`.
+    n_blocks : int
+
+    Returns
+    -------
+    decoder : FrozenEnsemble
+    left_out : LeftOut
+        Of all windows, run after run; of those that teach where blocks had to be left out.
 
     Raises
     ------
-    TooFewRunsError
-        If there is one run only.
     TooFewTrialsError
-        If the others do not hold every class.
+        If a class has fewer than 4 windows.
     """
-    if len(centred) < 2:
-        raise TooFewRunsError(
-            "one run alone cannot show how the decoder does on another: record at least 2 runs",
-            n_runs=len(centred),
-            needed=2,
+    centred = [run.centred() for run in runs]
+    if _each_can_be_left_out(centred, len(classes)):
+        left_out = _leave_runs_out(
+            centred, runs, classes=classes, views=views, adaptation=adaptation, C=C, clip=clip
         )
+    else:
+        blocks = _blocks(centred, runs, n_blocks)
+        left_out = _leave_runs_out(*blocks, classes=classes, views=views, adaptation=None, C=C, clip=clip)
+    shares = left_out.shares()
+    decoder = fit_ensemble(centred, classes=classes, views=views, C=C, shares=shares, clip=clip)
+    distance = float(np.quantile(left_out.distances, outlier_quantile))
+    return decoder.calibrated(left_out.calibration(shares), outlier_distance=distance), left_out
+
+
+def _leave_runs_out(
+    centred: Sequence[CentredRun],
+    runs: Sequence[RunWindows],
+    *,
+    classes: Sequence[str],
+    views: tuple[View, ...],
+    adaptation: AdaptationParameters | None,
+    C: float,
+    clip: float,
+) -> LeftOut:
+    """Train on all runs but one, decide the one left out in its order, each run in turn."""
     each, distances, numbers = [], [], []
-    for q, run in enumerate(covs):
+    for q, run in enumerate(runs):
         rest = [other for i, other in enumerate(centred) if i != q]
         decoder = fit_ensemble(rest, classes=classes, views=views, C=C, clip=clip)
         if adaptation is None:
-            scores, far = decoder.member_scores(decoder.logarithms(run))
+            scores, far = decoder.member_scores(decoder.logarithms(run.covs))
         else:
-            scores, far = Recentring(decoder, adaptation).run(run)
+            scores, far = Recentring(decoder, adaptation).run(run.covs, moves=run.moves)
         each.append(np.clip(scores - scores.mean(axis=2, keepdims=True), -clip, clip))
         distances.append(far)
-        numbers.append(np.full(len(run), q, dtype=np.int64))
-    return LeftOut(np.concatenate(each), np.concatenate(distances), np.concatenate(numbers))
+        numbers.append(np.full(len(run.covs), q, dtype=np.int64))
+    columns = np.concatenate([run.columns for run in runs])
+    return LeftOut(np.concatenate(each), np.concatenate(distances), columns, np.concatenate(numbers))
+
+
+def _each_can_be_left_out(centred: Sequence[CentredRun], n_classes: int) -> bool:
+    """Whether without any one run enough of every class remains."""
+    counts = np.stack([np.bincount(run.columns, minlength=n_classes) for run in centred])
+    return len(centred) > 1 and int((counts.sum(axis=0) - counts).min()) >= _LEAST
+
+
+def _blocks(
+    centred: Sequence[CentredRun], runs: Sequence[RunWindows], n_blocks: int
+) -> tuple[list[CentredRun], list[RunWindows]]:
+    """The windows that teach, in blocks of neighbours with every class in every block."""
+    columns = np.concatenate([run.columns for run in centred])
+    n_blocks = max(2, min(n_blocks, int(np.bincount(columns).min()) // 2))
+    numbers = np.empty(len(columns), dtype=np.int64)
+    for k in range(int(columns.max()) + 1):
+        own = np.flatnonzero(columns == k)
+        numbers[own] = np.arange(len(own)) * n_blocks // len(own)
+    vectors = np.concatenate([run.vectors for run in centred], axis=1)
+    covs = np.concatenate([run.covs if run.fitted is None else run.covs[run.fitted] for run in runs])
+    reference = centred[0].reference
+    if len(centred) > 1:
+        references = np.stack([run.reference for run in centred], axis=1)
+        reference = np.stack([riemann.mean(of_member) for of_member in references])
+    parts = [np.flatnonzero(numbers == block) for block in range(n_blocks)]
+    return (
+        [CentredRun(reference, vectors[:, rows], columns[rows]) for rows in parts],
+        [RunWindows(covs[rows], columns[rows]) for rows in parts],
+    )
 
 
 class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -240,7 +333,7 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     prior, slack : float
         See `AdaptationParameters`.
     n_blocks : int
-        Where `fit` is not told the runs, the windows of each class are cut into this many blocks in their order.
+        Where there is one run, or `fit` is not told the runs, blocks of neighbouring windows stand in for them.
     outlier_quantile : float
         Share of the left-out windows that lies within `outlier_distance`.
     fs_hz : float, optional
@@ -271,7 +364,7 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         clip: float = CLIP,
         prior: float = 10.0,
         slack: float = 10.0,
-        n_blocks: int = 3,
+        n_blocks: int = 4,
         outlier_quantile: float = 0.99,
         fs_hz: float | None = None,
         order: int = 4,
@@ -295,7 +388,8 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X : array-like, shape (n_windows, n_bands, n_channels, n_samples) or (n_windows, n_channels, n_samples), µV
         y : array-like, shape (n_windows,)
         runs : array-like, shape (n_windows,), optional
-            Run of each window. Shares and calibration come from leaving one run out at a time.
+            Run of each window. Shares and calibration come from leaving one run out at a time. By default all windows
+            are of one run.
 
         Raises
         ------
@@ -305,8 +399,6 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If plain windows come without a rate.
         TooFewTrialsError
             If there are fewer than 2 classes, or without one run fewer than 2 windows of a class remain.
-        TooFewRunsError
-            If `runs` names one run only.
         """
         return self.fit_covariances(self._covariances(X), y, runs)
 
@@ -315,31 +407,24 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         c = riemann.as_spd(covs)
         views = self.views
         if c.ndim != 4 or c.shape[1] != len(views):
-            raise ShapeError(f"expected covariances (n_windows, {len(views)}, n_channels, n_channels), got {c.shape}")
+            raise ShapeError(
+                f"expected covariances (n_windows, {len(views)}, n_channels, n_channels), got {c.shape}"
+            )
         self.classes_, columns = as_labels(y, len(c))
         self.n_features_in_ = c.shape[-1]
-        numbers = self._blocks(columns) if runs is None else np.unique(runs, return_inverse=True)[1]
+        numbers = np.zeros_like(columns) if runs is None else np.unique(runs, return_inverse=True)[1]
         if numbers.shape != columns.shape:
             raise ShapeError(f"expected one run per window {columns.shape}, got {numbers.shape}")
         parts = [np.flatnonzero(numbers == q) for q in range(int(numbers.max()) + 1)]
-        centred = [centre_run(c[rows], columns[rows]) for rows in parts]
-        names = tuple(str(name) for name in self.classes_)
-        self.left_out_ = leave_runs_out(
-            centred,
-            [c[rows] for rows in parts],
-            classes=names,
+        self.frozen_, self.left_out_ = train_ensemble(
+            [RunWindows(c[rows], columns[rows]) for rows in parts],
+            classes=[str(name) for name in self.classes_],
             views=views,
             adaptation=self._adaptation,
             C=self.C,
             clip=self.clip,
-        )
-        ordered = columns[np.concatenate(parts)]
-        shares = self.left_out_.shares(ordered)
-        calibration = fit_calibration(self.left_out_.scores(shares), ordered, self.left_out_.runs)
-        self.frozen_ = replace(
-            fit_ensemble(centred, classes=names, views=views, C=self.C, shares=shares, clip=self.clip),
-            calibration=calibration,
-            outlier_distance=float(np.quantile(self.left_out_.distances, self.outlier_quantile)),
+            outlier_quantile=self.outlier_quantile,
+            n_blocks=self.n_blocks,
         )
         self._trained_on = c, np.asarray(y), numbers
         return self
@@ -352,7 +437,9 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         new = self._covariances(X)
         more = np.full(len(new), int(numbers.max()) + 1)
         return self.fit_covariances(
-            np.concatenate([covs, new]), np.concatenate([labels, np.asarray(y)]), np.concatenate([numbers, more])
+            np.concatenate([covs, new]),
+            np.concatenate([labels, np.asarray(y)]),
+            np.concatenate([numbers, more]),
         )
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -412,15 +499,3 @@ class DefaultDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _covariances(self, X: ArrayLike) -> F64:
         return view_covariances(as_bands(X, self.bands_hz, self.fs_hz, self.order), self.views)
-
-    def _blocks(self, columns: I64) -> I64:
-        """Blocks of neighbouring windows in place of runs, every class in every block."""
-        least = int(np.bincount(columns).min())
-        n_blocks = min(self.n_blocks, least)
-        if n_blocks < 2:
-            raise DesignError(f"n_blocks = {self.n_blocks}: expected at least 2")
-        numbers = np.empty(len(columns), dtype=np.int64)
-        for k in range(int(columns.max()) + 1):
-            own = np.flatnonzero(columns == k)
-            numbers[own] = np.arange(len(own)) * n_blocks // len(own)
-        return numbers

@@ -1,6 +1,6 @@
 """The part of a decoder that runs: arrays in a model file, a pure function of covariances.
 
-Needs numpy alone. Each window of a stack is treated by itself, so the same covariances give the same bits
+Needs numpy and numba alone. Each window of a stack is treated by itself, so the same covariances give the same bits
 alone, in a batch, online and offline.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.chunks import F64
-from bci.decoders.calibration import Calibration, softmax
+from bci.decoders.calibration import Calibration
 from bci.decoders.riemann import log_whitened
 from bci.dsp import covariances
 from bci.errors import ShapeError
@@ -153,7 +153,7 @@ class FrozenEnsemble:
 
     @property
     def n_channels(self) -> int:
-        return self.whitening.shape[-1]
+        return int(self.whitening.shape[-1])
 
     def logarithms(self, covs: F64) -> F64:
         """What the members see of the covariances (n_windows, m, n, n), seen from their references; same shape."""
@@ -164,13 +164,15 @@ class FrozenEnsemble:
 
     def member_scores(self, logs: F64) -> tuple[F64, F64]:
         """Scores of each member, shape (n_windows, m, n_classes), and distances, of what `logarithms` gave."""
-        flat = logs.reshape(*logs.shape[:2], -1)
+        flat = logs.reshape(*logs.shape[:2], self.n_channels**2)
         # Sums along the last axis, not a matrix product: BLAS adds in an order that depends on the number
         # of rows.
         distances = np.sqrt(np.mean(np.sum(flat * flat, axis=2), axis=1))
         each = np.empty((*logs.shape[:2], len(self.classes)))
         for j in range(len(self.classes)):
-            each[:, :, j] = np.sum(flat * self.weights[:, j].reshape(self.n_members, -1), axis=2) + self.bias[:, j]
+            each[:, :, j] = (
+                np.sum(flat * self.weights[:, j].reshape(self.n_members, -1), axis=2) + self.bias[:, j]
+            )
         return each, distances
 
     def scores(self, covs: F64) -> tuple[F64, F64]:
@@ -251,7 +253,10 @@ class FrozenCsp:
             raise ShapeError(f"the calibration is not for {k} classes")
 
     def scores(self, covs: F64) -> F64:
-        """Scores before calibration, shape (n_windows, n_classes), of covariances (n_windows, n, n), µV², not shrunk."""
+        """Scores before calibration, shape (n_windows, n_classes), of covariances (n_windows, n, n), µV².
+
+        They are not shrunk.
+        """
         n = self.filters.shape[1]
         if covs.ndim != 3 or covs.shape[1:] != (n, n):
             raise ShapeError(f"expected covariances of shape (n_windows, {n}, {n}), got {covs.shape}")
@@ -264,91 +269,3 @@ class FrozenCsp:
     def predict_proba(self, covs: F64) -> F64:
         """Calibrated probabilities, shape (n_windows, n_classes). Parameters and errors as in `scores`."""
         return self.calibration.probabilities(self.scores(covs))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrozenTangentSpace:
-    """Softmax of linear functions of a covariance's logarithm, seen from the training mean.
-
-    Parameters
-    ----------
-    classes : tuple of str
-        Names in the order of all results.
-    whitening : ndarray, shape (n, n), 1/µV
-        Inverse square root of the Riemannian mean of the training covariances.
-    weights : ndarray, shape (n_classes, n, n)
-        Symmetric. Score of a class is the sum of its matrix times the logarithm, plus its bias.
-    bias : ndarray, shape (n_classes,)
-    temperature : float
-        Scores are divided by it; above 1 it takes back the confidence that fitting put in.
-    outlier_distance : float
-        Riemannian distance from the training mean beyond which a covariance counts as unlike everything seen.
-
-    Raises
-    ------
-    ShapeError
-        If the arrays do not fit each other.
-    """
-
-    classes: tuple[str, ...]
-    whitening: F64
-    weights: F64
-    bias: F64
-    temperature: float = 1.0
-    outlier_distance: float = np.inf
-
-    def __post_init__(self) -> None:
-        n, k = len(self.whitening), len(self.classes)
-        if self.whitening.shape != (n, n) or self.weights.shape != (k, n, n) or self.bias.shape != (k,):
-            raise ShapeError(
-                f"arrays of a tangent-space decoder with {k} classes do not fit: "
-                f"whitening {self.whitening.shape}, weights {self.weights.shape}, bias {self.bias.shape}"
-            )
-        if not (self.temperature > 0 and self.outlier_distance > 0):
-            raise ShapeError(
-                f"expected a positive temperature and outlier distance, got {self.temperature} and "
-                f"{self.outlier_distance}"
-            )
-
-    @property
-    def n_channels(self) -> int:
-        return len(self.whitening)
-
-    def scores(self, covs: F64) -> tuple[F64, F64]:
-        """Raw scores before temperature and softmax, and distances from the training mean.
-
-        Parameters
-        ----------
-        covs : ndarray, shape (n_windows, n_channels, n_channels), float64, µV²
-            Shrunk the way the training covariances were.
-
-        Returns
-        -------
-        scores : ndarray, shape (n_windows, n_classes)
-        distances : ndarray, shape (n_windows,)
-            Dimensionless Riemannian distance. Both are NaN where a covariance is not positive definite.
-        """
-        n, k = self.n_channels, len(self.classes)
-        if covs.ndim != 3 or covs.shape[1:] != (n, n):
-            raise ShapeError(f"expected covariances of shape (n_windows, {n}, {n}), got {covs.shape}")
-        logs = log_whitened(covs, self.whitening).reshape(len(covs), n * n)
-        # Sums along the last axis, not a matrix product: BLAS adds in an order that depends on the number
-        # of rows.
-        distances = np.sqrt(np.sum(logs * logs, axis=1))
-        scores = np.empty((len(covs), k))
-        for j in range(k):
-            scores[:, j] = np.sum(logs * self.weights[j].reshape(n * n), axis=1) + self.bias[j]
-        return scores, distances
-
-    def predict_proba(self, covs: F64) -> tuple[F64, NDArray[np.bool_]]:
-        """Calibrated probabilities, shape (n_windows, n_classes), and outlier flags, shape (n_windows,).
-
-        Parameters and errors as in `scores`. A covariance that is not positive definite has NaN for
-        probabilities and counts as an outlier.
-        """
-        scores, distances = self.scores(covs)
-        return softmax(scores / self.temperature), ~(distances <= self.outlier_distance)
-
-    def calibrated(self, *, temperature: float, outlier_distance: float) -> FrozenTangentSpace:
-        """The same decoder with the calibration that out-of-fold scores gave."""
-        return replace(self, temperature=temperature, outlier_distance=outlier_distance)

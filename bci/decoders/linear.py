@@ -167,7 +167,9 @@ def _multinomial(x: F64, targets: I64, k: int, ridge: float) -> F64:
         w = flat.reshape(k, -1)
         scores = x @ w.T
         top = scores.max(axis=1)
-        loss = np.sum(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - np.sum(scores * truth, axis=1))
+        loss = np.sum(
+            top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - np.sum(scores * truth, axis=1)
+        )
         slope = (softmax(scores) - truth).T @ x + penalty * w
         return float(loss + 0.5 * np.sum(penalty * w * w)), slope.ravel()
 

@@ -83,9 +83,9 @@ class FgMdmDecoder(MdmDecoder):
     def _learn(self, covs: F64, columns: NDArray[np.int64]) -> None:
         self.reference_ = riemann.mean(covs)
         weights = fit_lda(riemann.tangent_vectors(covs, self.reference_), columns).weights
-        if len(weights) == 2:  # scores of two classes differ along one direction
-            weights = weights[1:] - weights[:1]
-        self.projection_ = np.linalg.pinv(weights) @ weights
+        # Only differences between the classes' scores tell them apart: one direction fewer than there are classes.
+        directions = weights[1:] - weights[:1]
+        self.projection_ = np.linalg.pinv(directions) @ directions
         super()._learn(self._seen(covs), columns)
 
     def _seen(self, covs: F64) -> F64:

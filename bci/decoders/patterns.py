@@ -223,8 +223,8 @@ def region(channel: str) -> str:
     """ "motor", "frontal", "posterior" or "other", by the 10-10 name of an electrode.
 
     Motor are rows FC, C and CP and the F electrodes next to the midline, above premotor cortex; frontal those
-    that see the eyes (Fp, AF, F5 and further out); posterior those over visual cortex (PO, O, I, and P with
-    its outer neighbours).
+    that see the eyes (Fp, AF, F5 and further out); posterior those over visual cortex (PO, O, I and P; T5 and
+    T6 are older names of P7 and P8).
 
     Examples
     --------
@@ -239,4 +239,4 @@ def region(channel: str) -> str:
         return "motor" if place in ("z", "1", "2", "3", "4") else "frontal"
     if row in ("FP", "AF"):
         return "frontal"
-    return "posterior" if row in ("P", "PO", "O", "I") else "other"
+    return "posterior" if row in ("P", "PO", "O", "I") or channel.upper() in ("T5", "T6") else "other"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class MovementPotentialDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _points(self, x: F64) -> F64:
         edges = np.linspace(0, x.shape[2], self.n_points + 1).round().astype(int)
-        return np.stack([x[:, :, a:b].mean(axis=2) for a, b in zip(edges[:-1], edges[1:], strict=True)], axis=2)
+        return np.stack([x[:, :, a:b].mean(axis=2) for a, b in pairwise(edges)], axis=2)
 
     def _features(self, points: F64) -> F64:
         features: F64 = (self.filters_ @ points).reshape(len(points), -1)

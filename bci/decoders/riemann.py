@@ -23,8 +23,8 @@ from bci.errors import NonFiniteError, RankDeficientError, ShapeError
 __all__ = [
     "as_spd",
     "distance",
-    "exp_symmetric",
     "exp_map",
+    "exp_symmetric",
     "inverse_sqrt",
     "log_map",
     "log_whitened",
@@ -92,12 +92,9 @@ def log_whitened(covs: F64, whitening: F64) -> F64:
     """
     from bci.decoders import _spd_kernels
 
-    w = np.ascontiguousarray(whitening if whitening.ndim == 3 else whitening[None], dtype=np.float64)
+    w = np.asarray(whitening if whitening.ndim == 3 else whitening[None], dtype=np.float64)
     stack = np.ascontiguousarray(covs, dtype=np.float64).reshape(-1, *w.shape)
-    logs = np.empty_like(stack)
-    n = w.shape[-1]
-    _spd_kernels.whitened_logarithms(stack, w, logs, np.empty((_spd_kernels.n_work(n), n)))
-    return logs.reshape(covs.shape)
+    return _spd_kernels.whitened_logarithms(stack, w).reshape(covs.shape)
 
 
 def tangent_vectors(covs: F64, reference: F64) -> F64:
@@ -195,7 +192,6 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
     stack = np.ascontiguousarray(covs, dtype=np.float64)
     share = np.full(len(stack), 1.0 / len(stack)) if weights is None else weights / weights.sum()
     n = stack.shape[-1]
-    gradient, work = np.empty((n, n)), np.empty((_spd_kernels.n_work(n), n))
     # The arithmetic and the harmonic mean lie on either side, about as far away.
     arithmetic = np.tensordot(share, stack, axes=1)
     point = _midpoint(arithmetic, np.linalg.inv(np.tensordot(share, np.linalg.inv(stack), axes=1)))
@@ -205,7 +201,7 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
         eigenvalues, vectors = np.linalg.eigh(point)
         half = _compose(np.sqrt(eigenvalues), vectors)
         whitening = _compose(1.0 / np.sqrt(eigenvalues), vectors)
-        steepest = _spd_kernels.gradient_of_mean(stack, share, whitening, gradient, work)
+        gradient, steepest = _spd_kernels.gradient_of_mean(stack, share, whitening)
         if not np.isfinite(steepest):
             return np.full((n, n), np.nan)
         # Curvatures lie between 1 and `steepest`. The last step and what it did to the gradient tell the curvature
@@ -214,7 +210,7 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
         length = 2.0 / (1.0 + steepest)
         if step is not None and (squared := float(np.sum(change * change))) > 0.0:
             length = min(max(float(np.sum(step * change)) / squared, 1.0 / steepest), 1.0)
-        step, last = length * gradient, gradient.copy()
+        step, last = length * gradient, gradient
         point = half @ exp_symmetric(step) @ half
         point = 0.5 * (point + point.T)
         if float(np.linalg.norm(gradient)) / np.sqrt(n) < tolerance:

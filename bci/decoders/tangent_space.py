@@ -79,7 +79,11 @@ class TangentSpaceDecoder(CovarianceDecoder):
             )
         self.reference_ = riemann.mean(covs)
         vectors = riemann.tangent_vectors(covs, self.reference_)
-        linear = fit_lda(vectors, columns) if self.classifier == "lda" else fit_logistic(vectors, columns, C=self.C)
+        linear = (
+            fit_lda(vectors, columns)
+            if self.classifier == "lda"
+            else fit_logistic(vectors, columns, C=self.C)
+        )
         self.frozen_ = FrozenEnsemble(
             classes=tuple(str(name) for name in self.classes_),
             views=(View(0),),
@@ -129,7 +133,7 @@ class AugmentedTangentSpaceDecoder(TangentSpaceDecoder):
 
     @property
     def _n_channels(self) -> int:
-        return self.n_features_in_ // self.order
+        return int(self.n_features_in_ // self.order)
 
     def _covariances(self, windows: F64) -> F64:
         n = windows.shape[2] - (self.order - 1) * self.lag

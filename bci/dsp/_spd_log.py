@@ -30,7 +30,7 @@ import numpy as np
 from bci.chunks import F64
 from bci.dsp._eigh import eigh_rows
 from bci.dsp._rows import W, combine_rows, dot_rows, multiply_rows, rank_two
-from bci.jit import kernel
+from bci.jit import fragment, kernel
 
 __all__ = ["log_spd", "n_scratch", "pitch_of", "plain_log_spd", "quadrature"]
 
@@ -85,7 +85,7 @@ def log_spd(a: Any, out: Any, n: Any, table: Any, scratch: Any) -> Any:
     return False
 
 
-@kernel
+@fragment
 def reduce(a: Any, n: Any, pitch: Any, d: Any, e: Any, inverse: Any, p: Any) -> Any:
     """Diagonals d (n,) and e (n - 1,) of Qᵀ a Q; row i of a keeps the i-th reflection, inverse[i] = 2 / its square."""
     for i in range(n - 1, 0, -1):
@@ -111,7 +111,7 @@ def reduce(a: Any, n: Any, pitch: Any, d: Any, e: Any, inverse: Any, p: Any) -> 
     d[0] = a[0]
 
 
-@kernel
+@fragment
 def restore(a: Any, out: Any, n: Any, pitch: Any, inverse: Any, p: Any) -> Any:
     """out = Q out Qᵀ with the reflections that `reduce` left in a."""
     for i in range(1, n):
@@ -127,7 +127,7 @@ def restore(a: Any, out: Any, n: Any, pitch: Any, inverse: Any, p: Any) -> Any:
         rank_two(out, pitch, n, pitch // W, a, v, p, 0)
 
 
-@kernel
+@fragment
 def bounds(d: Any, e: Any, n: Any, before: Any, behind: Any) -> Any:
     """(lower, upper) bound of the eigenvalues: 1 / trace of the inverse, and Gershgorin's; lower 0 if not definite."""
     upper, beside = 0.0, 0.0
@@ -150,7 +150,7 @@ def bounds(d: Any, e: Any, n: Any, before: Any, behind: Any) -> Any:
     return 1.0 / trace, upper
 
 
-@kernel
+@fragment
 def log_tridiagonal(d: Any, e: Any, n: Any, pitch: Any, table: Any, scratch: Any, out: Any) -> Any:
     """out = log T; returns the number of points, 0 if there are not enough of them, -1 if T is not definite."""
     ratio, pivot = scratch[:MOST], scratch[MOST:]

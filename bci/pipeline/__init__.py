@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bci.pipeline.chain import CleaningStage, FilterChain
-    from bci.pipeline.cross_validation import Evaluation, evaluate
+    from bci.pipeline.evaluating import (
+        RIVALS,
+        Decisions,
+        Evaluation,
+        Fold,
+        choose_folds,
+        evaluate,
+        learning_curve,
+    )
     from bci.pipeline.model import Model, Timing, Training, Validation
     from bci.pipeline.model_file import certify, load_model, model_digest, save_model
     from bci.pipeline.online import OnlinePipeline
@@ -22,11 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOTOR_CHANNELS",
+    "RIVALS",
     "CleaningStage",
     "CuedScore",
     "CuedWindows",
+    "Decisions",
     "Evaluation",
     "FilterChain",
+    "Fold",
     "Model",
     "OnlinePipeline",
     "Run",
@@ -36,8 +47,10 @@ __all__ = [
     "Training",
     "Validation",
     "certify",
+    "choose_folds",
     "cued_windows",
     "evaluate",
+    "learning_curve",
     "load_model",
     "model_digest",
     "save_model",
@@ -50,7 +63,7 @@ __all__ = [
 
 _HOMES = {
     "chain": ("CleaningStage", "FilterChain"),
-    "cross_validation": ("Evaluation", "evaluate"),
+    "evaluating": ("RIVALS", "Decisions", "Evaluation", "Fold", "choose_folds", "evaluate", "learning_curve"),
     "model": ("Model", "Timing", "Training", "Validation"),
     "model_file": ("certify", "load_model", "model_digest", "save_model"),
     "online": ("OnlinePipeline",),

@@ -18,7 +18,7 @@ from bci.dsp._rows import combine_rows, dot_rows
 from bci.dsp._simd import array_type, compiled, plain
 from bci.dsp._sos import bank_run, plain_bank_run
 from bci.dsp._spd_log import log_spd, n_scratch, pitch_of, plain_log_spd
-from bci.jit import kernel
+from bci.jit import fragment, kernel
 
 __all__ = ["csp_runner", "csp_scores", "log_scores", "members_runner", "n_work"]
 
@@ -164,7 +164,7 @@ def plain_members_step(
     return emitted
 
 
-@kernel
+@fragment
 def score_members(
     covs: Any,
     n_window: Any,
@@ -187,7 +187,7 @@ def score_members(
         mix_in(one, mix[j], mix[n_members], out)
 
 
-@kernel
+@fragment
 def plain_score_members(
     covs: Any,
     n_window: Any,
@@ -212,7 +212,7 @@ def plain_score_members(
         mix_in(one, mix[j], mix[n_members], out)
 
 
-@kernel
+@fragment
 def mix_in(one: Any, share: Any, bound: Any, out: Any) -> Any:
     """Add a member's scores, centred and bounded, with its share."""
     n_classes = len(one)
@@ -223,7 +223,7 @@ def mix_in(one: Any, share: Any, bound: Any, out: Any) -> Any:
         out[c] += share * centred
 
 
-@kernel
+@fragment
 def not_finite(x: Any) -> Any:
     """Whether x (n_channels, n_samples) holds NaN or infinity, asked before a state changes."""
     total = 0.0
@@ -233,7 +233,7 @@ def not_finite(x: Any) -> Any:
     return total != 0.0
 
 
-@kernel
+@fragment
 def log_scores(
     cov: Any, n_window: Any, whitening: Any, weights: Any, bias: Any, table: Any, work: Any, out: Any
 ) -> Any:
@@ -256,7 +256,7 @@ def log_scores(
     return np.sqrt(dot_rows(half, 0, half, 0, size // 8))
 
 
-@kernel
+@fragment
 def plain_log_scores(
     cov: Any, n_window: Any, whitening: Any, weights: Any, bias: Any, table: Any, work: Any, out: Any
 ) -> Any:
@@ -286,7 +286,7 @@ def plain_log_scores(
     return np.sqrt(distance)
 
 
-@kernel
+@fragment
 def shrink_padded(cov: Any, n_window: Any, a: Any) -> Any:
     """a = oas(cov), rows padded with zeros.
 
@@ -374,7 +374,7 @@ def plain_csp_step(
     return emitted
 
 
-@kernel
+@fragment
 def add_powers(
     y: Any, first: Any, filters: Any, ring: Any, place: Any, weights: Any, ends: Any, scores: Any
 ) -> Any:
@@ -423,7 +423,7 @@ def add_outputs(y: Any, filters: Any, f: Any, n_filters: Any, block: Any) -> Any
         at += 1
 
 
-@kernel
+@fragment
 def csp_scores(window: Any, n_window: Any, weights: Any, out: Any) -> Any:
     """out[k] = weights[k] · log(variances) + bias, from sums of squares and sums; not finite where nothing varies."""
     n_filters, half = weights.shape[1] - 1, len(window) // 2

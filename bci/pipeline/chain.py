@@ -1,20 +1,28 @@
-"""The filter chain: declared once, designed once, run by the same causal stages online and offline."""
+"""The filter chain: declared once, designed once, run by the same causal stages online and offline.
+
+Bands belong to the chain, not to the decoder: a causal filter needs the signal before the window, so a run is filtered
+into all bands as a whole and windows are cut from that.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from bci.chunks import F64, Chunk, SignalInfo
-from bci.dsp import GapPolicy, Patched, SosFilter, cascade, design_bandpass, design_notch
-from bci.errors import MontageMismatchError, RateMismatchError
+from bci.decoders.frozen import BANDS_HZ
+from bci.dsp import FilterBank, GapPolicy, Patched, cascade, design_bandpass, design_notch
+from bci.errors import MontageMismatchError, RateMismatchError, ShapeError
 
 __all__ = ["CleaningStage", "FilterChain"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterChain:
-    """Notches, then one band-pass, for one montage at one rate.
+    """Notches, then a bank of band-passes, for one montage at one rate.
 
     The coefficients are part of it: a model file carries them, so that control needs no filter design and no
     other version of a design library can change them.
@@ -24,34 +32,51 @@ class FilterChain:
     channels : tuple of str
         Electrodes in the order of the signal's rows.
     rate : Fraction, Hz
-    sos : ndarray, shape (n_sections, 6)
-        All second-order sections.
-    band_hz : (float, float), Hz
+    sos : ndarray, shape (n_bands, n_sections, 6)
+        All second-order sections of every band, notches included.
+    bands_hz : tuple of (float, float), Hz
     order : int
-        Of the band-pass's low-pass prototype.
+        Of each band-pass's low-pass prototype.
     notch_hz : tuple of float, Hz
         Lines that are removed first.
+
+    Raises
+    ------
+    ShapeError
+        If there is not one cascade per band.
     """
 
     channels: tuple[str, ...]
     rate: Fraction
     sos: F64
-    band_hz: tuple[float, float]
+    bands_hz: tuple[tuple[float, float], ...]
     order: int
     notch_hz: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (
+            self.sos.ndim != 3
+            or self.sos.shape[2] != 6
+            or len(self.sos) != len(self.bands_hz)
+            or not self.bands_hz
+        ):
+            raise ShapeError(
+                f"expected sections (n_bands, n_sections, 6) for {len(self.bands_hz)} bands, got {self.sos.shape}"
+            )
 
     @classmethod
     def design(
         cls,
         info: SignalInfo,
         *,
-        band_hz: tuple[float, float] = (8.0, 30.0),
+        bands_hz: Sequence[tuple[float, float]] = BANDS_HZ,
         order: int = 4,
         notch_hz: tuple[float, ...] = (),
     ) -> FilterChain:
         """Design a Butterworth chain for a signal.
 
-        The default passes mu and beta rhythms, whose power falls with executed and intended movement.
+        The first band of the default passes mu and beta rhythms, whose power falls with executed and intended movement;
+        the others cut 4 to 40 Hz into pieces.
 
         Raises
         ------
@@ -65,8 +90,18 @@ class FilterChain:
         """
         fs_hz = info.fs_hz
         notches = [design_notch(line, fs_hz=fs_hz) for line in notch_hz]
-        sos = cascade(*notches, design_bandpass(*band_hz, fs_hz=fs_hz, order=order))
-        return cls(info.channels, info.rate, sos, band_hz, order, notch_hz)
+        sos = [cascade(*notches, design_bandpass(*band, fs_hz=fs_hz, order=order)) for band in bands_hz]
+        bands = tuple((float(low), float(high)) for low, high in bands_hz)
+        return cls(info.channels, info.rate, np.stack(sos), bands, order, notch_hz)
+
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """The first band, in which signals are shown."""
+        return self.bands_hz[0]
+
+    @property
+    def n_bands(self) -> int:
+        return len(self.bands_hz)
 
     @property
     def fs_hz(self) -> float:
@@ -104,7 +139,7 @@ class FilterChain:
 
 
 class CleaningStage:
-    """Chunks in, filtered chunks without holes out; any cut of the stream gives the same bits.
+    """Chunks in, filtered chunks in all bands, without holes, out; any cut of the stream gives the same bits.
 
     Short losses are bridged and long ones reset the filters, both marked (see `GapPolicy`): no decision
     rests on marked samples.
@@ -112,10 +147,10 @@ class CleaningStage:
 
     def __init__(self, chain: FilterChain) -> None:
         self._gaps = GapPolicy(len(chain.channels), fs_hz=chain.fs_hz)
-        self._filter = SosFilter(chain.sos, n_channels=len(chain.channels))
+        self._bank = FilterBank(list(chain.sos), n_channels=len(chain.channels))
 
     def process(self, chunk: Chunk) -> Patched:
-        """Clean the next chunk.
+        """Clean the next chunk: `data_uv` of the result has shape (n_bands, n_channels, n_samples).
 
         Raises
         ------
@@ -124,13 +159,13 @@ class CleaningStage:
         """
         patched = self._gaps.process(chunk)
         if patched.reset:
-            self._filter.reset()
-        return replace(patched, data_uv=self._filter.process(patched.data_uv))
+            self._bank.reset()
+        return replace(patched, data_uv=self._bank.process(patched.data_uv))
 
     def reset(self) -> None:
         """Forget the past; the next chunk is the first."""
         self._gaps.reset()
-        self._filter.reset()
+        self._bank.reset()
 
 
 def _difference(got: tuple[str, ...], expected: tuple[str, ...]) -> str:

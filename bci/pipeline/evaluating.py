@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.chunks import F64
+from bci.decoders.frozen import view_covariances
+from bci.decoders.patterns import member_patterns
 from bci.errors import LabelError, TooFewRunsError
 from bci.evaluation import (
     CalibrationError,
@@ -42,15 +44,21 @@ from bci.evaluation import (
     wilson_interval,
 )
 from bci.pipeline.chain import FilterChain
+from bci.pipeline.model import Model
+from bci.pipeline.online import OnlinePipeline
 from bci.pipeline.runs import Run
-from bci.pipeline.scoring import score_control, score_cued
+from bci.pipeline.scoring import CuedScore, score_control, score_cued
 from bci.pipeline.training import train
 from bci.pipeline.windows import cued_windows
+from bci.prosthesis.policy import REST
 
 __all__ = ["RIVALS", "Decisions", "Evaluation", "Fold", "choose_folds", "evaluate", "learning_curve"]
 
 #: Decoders that researchers use now: tangent space + logistic regression, CSP + shrinkage LDA.
 RIVALS = ("TS + LR", "CSP + LDA")
+
+#: Where the course of the probability is read: from 2 s before the cue to 7 s after it.
+COURSE_S = np.arange(-20, 71) / 10.0
 
 
 class Fold(NamedTuple):
@@ -233,8 +241,9 @@ class Evaluation:
     ----------
     folds : tuple of Fold
     cued : dict of str to Decisions
-        By name; "default" is the project's own, "default, adapted" the same with causal recentring, "motor channels"
-        the default on those alone, the others are rivals on the same trials.
+        By name; "default" is the project's own, whose references follow each run causally, "default, not adapted" the
+        same with those of the training, "motor channels" the default on those alone; the others are rivals on the same
+        trials.
     control : EventScore or None
         Control over whole test runs, summed; None where it was not asked for or no fold had a policy.
     control_per_run : dict of int to EventScore
@@ -242,6 +251,17 @@ class Evaluation:
         Why folds had no policy, in plain words.
     dropped : int
         Cues of test runs without a usable window.
+    channels : tuple of str
+    patterns : dict of str to ndarray, shape (n_channels,)
+        By band, the activation pattern of the cued decoder's members that see the whole window, mean over folds; see
+        `bci.decoders.patterns.power_pattern`.
+    weighed_pattern : ndarray, shape (n_channels,)
+        Size of these patterns over all bands, each with its member's share: where the decision comes from as a whole.
+    course_s : ndarray, shape (n_times,), s
+        Times from the cue, at which a window ends.
+    courses : dict of str to ndarray, shape (n_cues, n_times)
+        By cued class, the asynchronous decoder's probability of any movement; NaN where there was no decision.
+    task_s : float, s
     """
 
     folds: tuple[Fold, ...]
@@ -250,6 +270,12 @@ class Evaluation:
     control_per_run: dict[int, EventScore] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
     dropped: int = 0
+    channels: tuple[str, ...] = ()
+    patterns: dict[str, F64] = field(default_factory=dict)
+    weighed_pattern: F64 = field(default_factory=lambda: np.zeros(0))
+    course_s: F64 = field(default_factory=lambda: np.zeros(0))
+    courses: dict[str, F64] = field(default_factory=dict)
+    task_s: float = 4.0
 
     @property
     def balanced_accuracy(self) -> float:
@@ -308,18 +334,22 @@ def evaluate(
     cued: dict[str, Decisions] = {}
     scores: dict[int, EventScore] = {}
     refusals: list[str] = []
+    patterns: list[tuple[dict[str, F64], F64]] = []
+    courses: list[dict[str, F64]] = []
     dropped = 0
     for done, (training, testing) in enumerate(chosen):
         if progress is not None:
             progress(done, len(chosen))
         train_runs, test_runs = [runs[i] for i in training], [runs[i] for i in testing]
-        model = train(train_runs, labels=labels, **options)
+        model = train(train_runs, labels=labels, control=control, **options)
         score = score_cued(model, test_runs)
         dropped += score.dropped
         positions = np.array(testing)[score.runs]
-        found = [
-            Decisions("default", score.classes, score.labels, score.predicted, score.probabilities, positions)
-        ]
+        found = [_of_score("default", score, positions)]
+        if model.cued_adaptation is not None:
+            found.append(
+                _of_score("default, not adapted", score_cued(model, test_runs, adapt=False), positions)
+            )
         if score.predicted_motor is not None and score.probabilities_motor is not None:
             found.append(
                 replace(
@@ -333,6 +363,7 @@ def evaluate(
         for decisions in found:
             before = cued.get(decisions.name)
             cued[decisions.name] = decisions if before is None else before.joined(decisions)
+        patterns.append(_patterns(model, train_runs, labels))
         if not control:
             continue
         if model.validation.control is None:
@@ -340,10 +371,29 @@ def evaluate(
             continue
         for i in testing:
             scores[i] = scores.get(i, EventScore()) + score_control(model, [runs[i]])
+            courses.append(_course(model, runs[i]))
     if progress is not None:
         progress(len(chosen), len(chosen))
-    total = sum(scores.values(), EventScore()) if scores else None
-    return Evaluation(chosen, cued, total, scores, tuple(refusals), dropped)
+    return Evaluation(
+        folds=chosen,
+        cued=cued,
+        control=sum(scores.values(), EventScore()) if scores else None,
+        control_per_run=scores,
+        refusals=tuple(refusals),
+        dropped=dropped,
+        channels=runs[0].info.channels,
+        patterns={
+            band: np.mean([one[band] for one, _ in patterns if band in one], axis=0)
+            for band in dict.fromkeys(band for one, _ in patterns for band in one)
+        },
+        weighed_pattern=np.mean([size for _, size in patterns], axis=0),
+        course_s=COURSE_S,
+        courses={
+            name: np.concatenate([course[name] for course in courses])
+            for name in (courses[0] if courses else ())
+        },
+        task_s=float(options.get("task_s", 4.0)),
+    )
 
 
 def learning_curve(
@@ -382,6 +432,48 @@ def learning_curve(
     return found
 
 
+def _of_score(name: str, score: CuedScore, positions: NDArray[np.int64]) -> Decisions:
+    return Decisions(name, score.classes, score.labels, score.predicted, score.probabilities, positions)
+
+
+def _patterns(model: Model, runs: Sequence[Run], labels: Sequence[str]) -> tuple[dict[str, F64], F64]:
+    """Activation patterns of the members that see the whole window, towards the movement: by band, and all in size."""
+    decoder = model.cued
+    found = cued_windows(runs, model.chain, labels=labels, window_s=model.timing.cue_window_s)
+    covs = view_covariances(found.bands_uv, decoder.views)
+    towards = next(name for name in reversed(decoder.classes) if name != REST)
+    patterns = member_patterns(decoder, covs, towards=towards)
+    bands = model.chain.bands_hz
+    by_band = {
+        f"{bands[view.band][0]:g}–{bands[view.band][1]:g} Hz": pattern
+        for view, pattern in zip(decoder.views, patterns, strict=True)
+        if view.whole
+    }
+    return by_band, np.sqrt(np.sum(decoder.shares[:, None] * patterns**2, axis=0))
+
+
+def _course(model: Model, run: Run) -> dict[str, F64]:
+    """Probability of any movement around every cue of a run, by cued class, at `COURSE_S`."""
+    pipeline = OnlinePipeline(model, run.info)
+    predictions = [p for chunk in run.chunks for p in pipeline.step(chunk)]
+    moving = [i for i, name in enumerate(model.classes) if name != REST]
+    ends = np.array([p.sample_index + 1 for p in predictions])
+    values = np.array([sum(p.probabilities[i] for i in moving) if p.valid else np.nan for p in predictions])
+    step = model.timing.step_samples
+    courses = {}
+    for name in model.cued.classes:
+        cues = [m.sample_index for m in run.markers if m.label == name]
+        rows = np.full((len(cues), len(COURSE_S)), np.nan)
+        for row, cue in zip(rows, cues, strict=True):
+            wanted = cue + np.round(COURSE_S * model.chain.fs_hz)
+            at = np.searchsorted(ends, wanted - step / 2)
+            inside = at < len(ends)
+            near = inside & (np.abs(ends[np.minimum(at, len(ends) - 1)] - wanted) <= step)
+            row[near] = values[at[near]]
+        courses[name] = rows
+    return courses
+
+
 def _first_trials(runs: Sequence[Run], labels: Sequence[str], n: int) -> tuple[list[Run], bool]:
     """Runs that keep the first n cues of each class, and whether there are as many."""
     left = dict.fromkeys(labels, n)
@@ -408,7 +500,9 @@ def _rival(
 ) -> Decisions:
     """The usual way: one causal band-pass 8–30 Hz, one window, one decoder of scikit-learn's contract."""
     window_s = options.get("window_s", (0.5, 3.5))
-    chain = FilterChain.design(train_runs[0].info, notch_hz=options.get("notch_hz", ()))
+    chain = FilterChain.design(
+        train_runs[0].info, bands_hz=((8.0, 30.0),), notch_hz=options.get("notch_hz", ())
+    )
     training, testing = (
         cued_windows(part, chain, labels=labels, window_s=window_s) for part in (train_runs, test_runs)
     )

@@ -157,6 +157,7 @@ class TangentStep(_Step):
         )
         self._ring, self._place = self._covariance.kernel_arrays
         self._covs = np.zeros((_TILE // step_samples + 2, len(bands), n_channels, n_channels))
+        self._whitening = _padded(whitening)
         self._fixed = (
             self._packed,
             self._form,
@@ -165,7 +166,7 @@ class TangentStep(_Step):
             self._place,
             self._covs,
             np.array(band_of, dtype=np.int64),
-            _padded(whitening),
+            self._whitening,
             _padded(weights),
             np.ascontiguousarray(bias, dtype=np.float64),
             np.append(shares, clip),
@@ -181,6 +182,19 @@ class TangentStep(_Step):
     def scores(self) -> F64:
         """Of the last `process`: mixed scores, shape (k, n_classes). NaN where a covariance is singular."""
         return self._scores[: self._due, : self._n_classes]
+
+    @property
+    def covariances(self) -> F64:
+        """Where the last `process` gave one decision, its covariances, shape (n_bands, n_channels, n_channels), µV².
+
+        Not shrunk. Overwritten by the next.
+        """
+        newest: F64 = self._covs[0]
+        return newest
+
+    def follow(self, whitening: F64) -> None:
+        """Look from other references from now on; `whitening` as in the constructor."""
+        self._whitening[:] = _padded(whitening)
 
     @property
     def distances(self) -> F64:

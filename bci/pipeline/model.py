@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bci.decoders.frozen import FrozenTangentSpace
+from bci.decoders.adaptation import AdaptationParameters
+from bci.decoders.frozen import FrozenEnsemble
 from bci.errors import DesignError
 from bci.evaluation import EventScore
 from bci.pipeline.chain import FilterChain
@@ -125,11 +126,14 @@ class Model:
     Parameters
     ----------
     chain : FilterChain
-    cued : FrozenTangentSpace
-    motor : FrozenTangentSpace or None
+    cued : FrozenEnsemble
+    motor : FrozenEnsemble or None
         The cued decoder on `motor_channels` alone: what is left when eyes and visual cortex have no say.
     motor_channels : tuple of str
-    asynchronous : FrozenTangentSpace
+    asynchronous : FrozenEnsemble or None
+        None where only the cued decoder was trained.
+    cued_adaptation, asynchronous_adaptation : AdaptationParameters or None
+        How references follow a run; None where they stay those of the training.
     timing : Timing
     policy : PolicyParameters
     validation : Validation
@@ -137,10 +141,12 @@ class Model:
     """
 
     chain: FilterChain
-    cued: FrozenTangentSpace
-    motor: FrozenTangentSpace | None
+    cued: FrozenEnsemble
+    motor: FrozenEnsemble | None
     motor_channels: tuple[str, ...]
-    asynchronous: FrozenTangentSpace
+    asynchronous: FrozenEnsemble | None
+    cued_adaptation: AdaptationParameters | None
+    asynchronous_adaptation: AdaptationParameters | None
     timing: Timing
     policy: PolicyParameters
     validation: Validation
@@ -148,8 +154,8 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Classes of the asynchronous decoder, "rest" among them."""
-        return self.asynchronous.classes
+        """Classes of the asynchronous decoder, "rest" among them; without one those of the cued decoder."""
+        return self.cued.classes if self.asynchronous is None else self.asynchronous.classes
 
     @property
     def motor_rows(self) -> list[int]:

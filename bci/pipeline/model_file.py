@@ -8,6 +8,7 @@ in the file, loading it runs no code of it, takes no more memory than a bounded 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from bci.chunks import F64, SignalInfo
-from bci.decoders.frozen import FrozenTangentSpace
+from bci.decoders.adaptation import AdaptationParameters
+from bci.decoders.calibration import Calibration
+from bci.decoders.frozen import FrozenEnsemble, View
 from bci.errors import BciError, ModelFileError, NotCertifiedError
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
@@ -28,25 +31,29 @@ from bci.prosthesis.policy import REST, PolicyParameters
 
 __all__ = ["SCHEMA_VERSION", "certify", "load_model", "model_digest", "save_model"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _FORMAT = "bci-model"
-# 64 channels and 10 classes come to 1 MB; what is larger than this is not a model.
+# 52 members on 64 channels and 3 classes come to 8 MB; what is larger than this is not a model.
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_HZ = 100_000
 _DECODERS = ("cued", "motor", "asynchronous")
+_ARRAYS = ("whitening", "weights", "bias", "shares")
+_OPTIONAL = ("offsets", "knots")
 
 
 class _DecoderMeta(msgspec.Struct, forbid_unknown_fields=True):
     classes: tuple[str, ...]
+    views: tuple[View, ...]
+    clip: float | None  # None: no bound
     temperature: float
-    outlier_distance: float
+    outlier_distance: float | None  # None: nothing is an outlier
 
 
 class _ChainMeta(msgspec.Struct, forbid_unknown_fields=True):
     channels: tuple[str, ...]
     rate: tuple[int, int]
-    band_hz: tuple[float, float]
+    bands_hz: tuple[tuple[float, float], ...]
     order: int
     notch_hz: tuple[float, ...]
 
@@ -57,8 +64,10 @@ class _Meta(msgspec.Struct, forbid_unknown_fields=True):
     chain: _ChainMeta
     cued: _DecoderMeta
     motor: _DecoderMeta | None
-    asynchronous: _DecoderMeta
+    asynchronous: _DecoderMeta | None
     motor_channels: tuple[str, ...]
+    cued_adaptation: AdaptationParameters | None
+    asynchronous_adaptation: AdaptationParameters | None
     timing: Timing
     policy: PolicyParameters
     validation: Validation
@@ -76,9 +85,13 @@ def save_model(model: Model, path: str | Path) -> str:
     Raises
     ------
     ModelFileError
-        If the file cannot be written.
+        If the file cannot be written, or the model has no asynchronous decoder.
     """
     path = Path(path)
+    if model.asynchronous is None:
+        raise ModelFileError(
+            "a model without an asynchronous decoder cannot run a hand and is not kept", path=path
+        )
     meta, arrays = _meta_of(model), _arrays_of(model)
     sha256 = _digest(meta, arrays)
     header = {"format": _FORMAT, "schema": str(SCHEMA_VERSION), "sha256": sha256, "model": meta.decode()}
@@ -159,14 +172,16 @@ def _meta_of(model: Model) -> bytes:
         chain=_ChainMeta(
             channels=chain.channels,
             rate=(chain.rate.numerator, chain.rate.denominator),
-            band_hz=chain.band_hz,
+            bands_hz=chain.bands_hz,
             order=chain.order,
             notch_hz=chain.notch_hz,
         ),
         cued=_decoder_meta(model.cued),
         motor=None if model.motor is None else _decoder_meta(model.motor),
-        asynchronous=_decoder_meta(model.asynchronous),
+        asynchronous=None if model.asynchronous is None else _decoder_meta(model.asynchronous),
         motor_channels=model.motor_channels,
+        cued_adaptation=model.cued_adaptation,
+        asynchronous_adaptation=model.asynchronous_adaptation,
         timing=model.timing,
         policy=model.policy,
         validation=model.validation,
@@ -175,18 +190,32 @@ def _meta_of(model: Model) -> bytes:
     return msgspec.json.encode(meta, order="deterministic")
 
 
-def _decoder_meta(decoder: FrozenTangentSpace) -> _DecoderMeta:
-    return _DecoderMeta(decoder.classes, decoder.temperature, decoder.outlier_distance)
+def _decoder_meta(decoder: FrozenEnsemble) -> _DecoderMeta:
+    return _DecoderMeta(
+        decoder.classes,
+        decoder.views,
+        _bounded(decoder.clip),
+        decoder.calibration.temperature,
+        _bounded(decoder.outlier_distance),
+    )
+
+
+def _bounded(number: float) -> float | None:
+    """JSON has no infinity."""
+    return number if math.isfinite(number) else None
 
 
 def _arrays_of(model: Model) -> dict[str, F64]:
     arrays = {"chain.sos": model.chain.sos}
     for name in _DECODERS:
-        decoder: FrozenTangentSpace | None = getattr(model, name)
+        decoder: FrozenEnsemble | None = getattr(model, name)
         if decoder is not None:
-            arrays[f"{name}.whitening"] = decoder.whitening
-            arrays[f"{name}.weights"] = decoder.weights
-            arrays[f"{name}.bias"] = decoder.bias
+            for part in _ARRAYS:
+                arrays[f"{name}.{part}"] = getattr(decoder, part)
+            for part in _OPTIONAL:  # left out where empty
+                array: F64 = getattr(decoder.calibration, part)
+                if array.size:
+                    arrays[f"{name}.{part}"] = array
     return {name: np.ascontiguousarray(a, dtype=np.float64) for name, a in arrays.items()}
 
 
@@ -225,7 +254,7 @@ def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
         meta.chain.channels,
         Fraction(*meta.chain.rate),
         _take(arrays, "chain.sos"),
-        meta.chain.band_hz,
+        meta.chain.bands_hz,
         meta.chain.order,
         meta.chain.notch_hz,
     )
@@ -244,6 +273,12 @@ def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
     ]
     if any(decoder is not None and decoder.n_channels != n for decoder, n in sizes):
         raise ValueError("decoders and montage have different numbers of channels")
+    if any(
+        view.band >= chain.n_bands for decoder, _ in sizes if decoder is not None for view in decoder.views
+    ):
+        raise ValueError("a member looks at a band that the chain has not")
+    if not all(view.whole for view in asynchronous.views):
+        raise ValueError("a member of the asynchronous decoder looks at a part of the window")
     if not set(meta.motor_channels) <= set(chain.channels):
         raise ValueError("a motor channel is not in the montage")
     if len(set(asynchronous.classes)) != len(asynchronous.classes) or REST not in asynchronous.classes:
@@ -255,6 +290,8 @@ def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
         motor,
         meta.motor_channels,
         asynchronous,
+        meta.cued_adaptation,
+        meta.asynchronous_adaptation,
         meta.timing,
         meta.policy,
         meta.validation,
@@ -262,16 +299,20 @@ def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
     )
 
 
-def _decoder_of(name: str, meta: _DecoderMeta | None, arrays: dict[str, Any]) -> FrozenTangentSpace | None:
+def _decoder_of(name: str, meta: _DecoderMeta | None, arrays: dict[str, Any]) -> FrozenEnsemble | None:
     if meta is None:
         return None
-    return FrozenTangentSpace(
+    optional = {part: _take(arrays, f"{name}.{part}") for part in _OPTIONAL if f"{name}.{part}" in arrays}
+    return FrozenEnsemble(
         meta.classes,
-        _take(arrays, f"{name}.whitening"),
-        _take(arrays, f"{name}.weights"),
-        _take(arrays, f"{name}.bias"),
-        temperature=meta.temperature,
-        outlier_distance=meta.outlier_distance,
+        meta.views,
+        whitening=_take(arrays, f"{name}.whitening"),
+        weights=_take(arrays, f"{name}.weights"),
+        bias=_take(arrays, f"{name}.bias"),
+        shares=_take(arrays, f"{name}.shares"),
+        clip=math.inf if meta.clip is None else meta.clip,
+        calibration=Calibration(meta.temperature, **optional),
+        outlier_distance=math.inf if meta.outlier_distance is None else meta.outlier_distance,
     )
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.decisions import Prediction
-from bci.dsp import covariances
+from bci.decoders.adaptation import AdaptationParameters, Recentring
+from bci.decoders.frozen import FrozenEnsemble, mix, view_covariances
 from bci.errors import TooFewTrialsError
 from bci.evaluation import (
     EventScore,
@@ -28,7 +29,7 @@ from bci.pipeline.runs import Run, task_events
 from bci.pipeline.windows import cued_windows
 from bci.prosthesis.policy import REST, IntentPolicy
 
-__all__ = ["CuedScore", "score_control", "score_cued"]
+__all__ = ["CuedScore", "decide_run", "score_control", "score_cued"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,7 @@ class CuedScore:
     probabilities : ndarray, shape (n_trials, n_classes)
         Of `predicted`, in the order of `classes`.
     predicted_motor : ndarray of str, shape (n_trials,), or None
+    probabilities_motor : ndarray, shape (n_trials, n_classes), or None
         What the motor channels alone say.
     runs : ndarray of int, shape (n_trials,)
     dropped : int
@@ -53,6 +55,7 @@ class CuedScore:
     predicted: NDArray[np.str_]
     probabilities: F64
     predicted_motor: NDArray[np.str_] | None
+    probabilities_motor: F64 | None
     runs: NDArray[np.int64]
     dropped: int
 
@@ -89,8 +92,16 @@ class CuedScore:
         return balanced_accuracy_chance_threshold(counts.tolist())
 
 
-def score_cued(model: Model, runs: Sequence[Run]) -> CuedScore:
+def score_cued(model: Model, runs: Sequence[Run], *, adapt: bool = True) -> CuedScore:
     """Decide every cued trial of `runs` with the cued decoder.
+
+    Parameters
+    ----------
+    model : Model
+    runs : sequence of Run
+    adapt : bool
+        Whether references follow each run causally, as the model says: a trial is decided, then it may move them for
+        the trials after it. False decides every trial by itself.
 
     Raises
     ------
@@ -105,25 +116,44 @@ def score_cued(model: Model, runs: Sequence[Run]) -> CuedScore:
     if not all(counts.values()):
         told = ", ".join(f"{n} of {name}" for name, n in counts.items())
         raise TooFewTrialsError(f"every class needs a usable trial, got {told}", counts=counts, needed=1)
-    covs = covariances(found.data_uv, shrinkage="oas")
-    probabilities, _ = model.cued.predict_proba(covs)
     names = np.array(classes)
+    parameters = model.cued_adaptation if adapt else None
+    probabilities = _decide(model.cued, found.bands_uv, found.runs, parameters)
     motor = None
     if model.motor is not None:
-        part = covariances(found.data_uv[:, model.motor_rows], shrinkage="oas")
-        motor = names[np.argmax(model.motor.predict_proba(part)[0], axis=1)]
+        motor = _decide(model.motor, found.bands_uv[:, :, model.motor_rows], found.runs, parameters)
     return CuedScore(
         classes=classes,
         labels=found.labels,
         predicted=names[np.argmax(probabilities, axis=1)],
         probabilities=probabilities,
-        predicted_motor=motor,
+        predicted_motor=None if motor is None else names[np.argmax(motor, axis=1)],
+        probabilities_motor=motor,
         runs=found.runs,
         dropped=len(found.dropped),
     )
 
 
-def score_control(model: Model, runs: Sequence[Run]) -> EventScore:
+def decide_run(decoder: FrozenEnsemble, covs: F64, adaptation: AdaptationParameters | None) -> F64:
+    """Probabilities, shape (n_windows, n_classes), of the windows of one run in their order.
+
+    `covs` holds one covariance per member, shape (n_windows, m, n, n). With `adaptation` references follow the run;
+    without, each window stands for itself.
+    """
+    if adaptation is None:
+        return decoder.predict_proba(covs)[0]
+    each, _ = Recentring(decoder, adaptation).run(covs)
+    return decoder.calibration.probabilities(mix(each, decoder.shares, decoder.clip))
+
+
+def _decide(
+    decoder: FrozenEnsemble, bands_uv: F64, runs: NDArray[np.int64], adaptation: AdaptationParameters | None
+) -> F64:
+    covs = view_covariances(bands_uv, decoder.views)
+    return np.concatenate([decide_run(decoder, covs[runs == run], adaptation) for run in np.unique(runs)])
+
+
+def score_control(model: Model, runs: Sequence[Run], *, adapt: bool = True) -> EventScore:
     """Let the asynchronous decoder and its policy run over whole runs and count what they did.
 
     Errors as of `OnlinePipeline`. The output is on for the one decision at which an intent is issued.
@@ -131,7 +161,7 @@ def score_control(model: Model, runs: Sequence[Run]) -> EventScore:
     total = EventScore()
     movements = [name for name in model.classes if name != REST]
     for run in runs:
-        pipeline = OnlinePipeline(model, run.info)
+        pipeline = OnlinePipeline(model, run.info, adapt=adapt)
         policy = IntentPolicy(model.policy, fs_hz=model.chain.fs_hz)
         predictions: list[Prediction] = []
         output: list[str] = []

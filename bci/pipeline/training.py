@@ -1,33 +1,34 @@
 """From cued runs to a `Model`. Nothing else goes in, and what is honest in it comes from runs left out.
 
-Two decoders are trained, the cued one on windows after cues, the asynchronous one on windows that slide
-over whole runs: those that lie wholly inside a task carry its label, those that touch none are rest, those
-in between teach nothing. Each is then trained anew with one run left out at a time; the scores of the
-left-out runs give the temperature, the outlier distance, the policy's operating point and the validation.
-One run alone gives none of these, and a model without validation never arms a hand.
+Two ensembles are trained (see `bci.decoders.ensemble`), the cued one on windows after cues, the asynchronous one on
+windows that slide over whole runs: those that lie wholly inside a task carry its label, those that touch none are rest,
+those in between teach nothing. Members are weighed, probabilities calibrated and the policy's operating point chosen on
+runs that were left out. The validation goes one deeper: it leaves a run out and does all of the cued training, weights
+and calibration included, on the others. One run alone allows none of it, and a model without validation never arms a
+hand.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.chunks import F64
 from bci.decisions import Prediction
-from bci.decoders.calibration import fit_temperature
-from bci.decoders.frozen import FrozenTangentSpace, softmax
-from bci.decoders.tangent_space import TangentSpaceDecoder
-from bci.dsp import covariances, oas
+from bci.decoders.adaptation import AdaptationParameters
+from bci.decoders.ensemble import LeftOut, RunWindows, train_ensemble
+from bci.decoders.frozen import BANDS_HZ, FrozenEnsemble, view_covariances, views_of
+from bci.dsp import oas
 from bci.errors import DesignError, LabelError, PolicyRefusedError, TooFewRunsError, TooFewTrialsError
 from bci.evaluation import balanced_accuracy, balanced_accuracy_interval, chance_level, run_blocked_folds
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
-from bci.pipeline.online import no_prediction
+from bci.pipeline.online import may_move, no_prediction
 from bci.pipeline.runs import Run, task_events
+from bci.pipeline.scoring import decide_run
 from bci.pipeline.windows import CuedWindows, SlidingWindow, SlidingWindows, cued_windows
 from bci.prosthesis import choose_policy
 from bci.prosthesis.policy import REST, PolicyParameters
@@ -40,9 +41,13 @@ MOTOR_CHANNELS = ("F3", "Fz", "F4", "C3", "Cz", "C4")
 _MIN_TRIALS = 5
 # Neighbouring windows of the grid share 95 % of their samples: every fifth teaches the decoder the same.
 _THIN = 5
+# With a run left out, two trials of a class are the least that anything can be fitted on.
+_MIN_LEFT = 2
 # Share of the left-out windows that count as seen before; one in a thousand costs less than one freeze a
 # minute.
 _INLIERS = 0.999
+# What the training's references weigh, and how long a class may be ahead of the rarest, before it stops moving them.
+_PRIOR_S, _SLACK_S = 40.0, 20.0
 
 
 def train(
@@ -51,7 +56,7 @@ def train(
     labels: Sequence[str],
     window_s: tuple[float, float] = (0.5, 3.5),
     task_s: float = 4.0,
-    band_hz: tuple[float, float] = (8.0, 30.0),
+    bands_hz: Sequence[tuple[float, float]] = BANDS_HZ,
     order: int = 4,
     notch_hz: tuple[float, ...] = (),
     sliding_s: float = 2.0,
@@ -59,6 +64,8 @@ def train(
     motor_channels: Sequence[str] = MOTOR_CHANNELS,
     budget_per_min: float = 1.0,
     issued_s: float | None = None,
+    control: bool = True,
+    adapt: bool = True,
 ) -> Model:
     """Train, calibrate and validate the decoders of one user on cued runs.
 
@@ -72,7 +79,7 @@ def train(
         Window of the cued decoder relative to the cue.
     task_s : float, s
         How long the movement was to be made or intended after its cue.
-    band_hz, order, notch_hz
+    bands_hz, order, notch_hz
         See `FilterChain.design`.
     sliding_s, step_s : float, s
         Window and step of the asynchronous decoder; the step is rounded down to whole samples and the
@@ -83,6 +90,10 @@ def train(
         False activations per minute that the policy may cost.
     issued_s : float, optional
         Time of training, seconds since 1970, for a certificate that runs out.
+    control : bool
+        False trains the cued decoder alone, which cannot run a hand.
+    adapt : bool
+        Whether references follow a run (see `bci.decoders.adaptation`); False keeps those of the training.
 
     Returns
     -------
@@ -107,44 +118,58 @@ def train(
         )
     if not runs:
         raise TooFewRunsError("expected at least one run to train on, got none", n_runs=0, needed=1)
-    chain = FilterChain.design(runs[0].info, band_hz=band_hz, order=order, notch_hz=notch_hz)
+    chain = FilterChain.design(runs[0].info, bands_hz=bands_hz, order=order, notch_hz=notch_hz)
     timing = _timing(chain, window_s=window_s, task_s=task_s, sliding_s=sliding_s, step_s=step_s)
 
     trials = cued_windows(runs, chain, labels=labels, window_s=window_s)
     counts = _require_trials(trials, labels)
-    cued = _train(_of_trials(trials))
+    classes = tuple(sorted(set(labels)))
+    cued_adaptation = AdaptationParameters() if adapt else None
+    cued = _Cued(trials, classes, None, cued_adaptation)
     motor_names = tuple(name for name in chain.channels if name in motor_channels)
     motor = None
     if len(motor_names) >= 2:
-        motor = _train(_of_trials(trials, rows=[chain.channels.index(name) for name in motor_names]))
-
-    sliding = [_slide(run, chain, timing) for run in runs]
-    asynchronous = _train(_of_sliding(runs, sliding, movements, timing))
-
+        motor = _Cued(trials, classes, [chain.channels.index(name) for name in motor_names], cued_adaptation)
     validation = Validation(
-        "", chance=chance_level(len(set(labels))), budget_per_min=budget_per_min, issued_s=issued_s
+        "", chance=chance_level(len(classes)), budget_per_min=budget_per_min, issued_s=issued_s
     )
+    validation = _validate_cued(validation, cued, motor)
+
     policy = PolicyParameters()
-    if cued.left_out is None or asynchronous.left_out is None:
-        reason = cued.why_not or asynchronous.why_not
-        validation = replace(validation, refusal=reason)
-    else:
-        validation = _validate_cued(validation, cued, motor)
-        predictions = _left_out_predictions(sliding, asynchronous)
-        events = [task_events(run, movements, task_s=task_s) for run in runs]
-        try:
-            choice = choose_policy(predictions, events, fs_hz=chain.fs_hz, budget_per_min=budget_per_min)
-        except PolicyRefusedError as err:
-            validation = replace(validation, refusal=validation.refusal or str(err))
-        else:
-            policy = choice.parameters
-            validation = replace(validation, control=choice.training, policy_variants=choice.variants)
+    asynchronous, following = None, None
+    if control:
+        following = _following(timing, chain) if adapt else None
+        sliding = [_slide(run, chain, timing) for run in runs]
+        samples = [
+            _of_sliding(run, windows, movements, timing, following)
+            for run, windows in zip(runs, sliding, strict=True)
+        ]
+        asynchronous, left_out = train_ensemble(
+            samples,
+            classes=sorted({*movements, REST}),
+            views=views_of(chain.n_bands, ((0.0, 1.0),)),
+            adaptation=following,
+            outlier_quantile=_INLIERS,
+        )
+        # Where one run or class stands alone, blocks were left out: nothing to choose a policy on.
+        if len(left_out.runs) == sum(len(run.columns) for run in samples):
+            predictions = _left_out_predictions(sliding, asynchronous, left_out)
+            events = [task_events(run, movements, task_s=task_s) for run in runs]
+            try:
+                choice = choose_policy(predictions, events, fs_hz=chain.fs_hz, budget_per_min=budget_per_min)
+            except PolicyRefusedError as err:
+                validation = replace(validation, refusal=validation.refusal or str(err))
+            else:
+                policy = choice.parameters
+                validation = replace(validation, control=choice.training, policy_variants=choice.variants)
     return Model(
         chain=chain,
-        cued=cued.decoder,
-        motor=None if motor is None else motor.decoder,
+        cued=cued.train(),
+        motor=None if motor is None else motor.train(),
         motor_channels=() if motor is None else motor_names,
-        asynchronous=asynchronous.decoder,
+        asynchronous=asynchronous,
+        cued_adaptation=cued_adaptation,
+        asynchronous_adaptation=following,
         timing=timing,
         policy=policy,
         validation=validation,
@@ -158,151 +183,71 @@ def train(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
-    """Shrunk covariances with the run and the class of each; class "" teaches nothing."""
+class _Cued:
+    """The cued training on some of the channels, to be done on all runs or without one."""
 
-    covs: F64
-    names: NDArray[np.str_]
-    runs: NDArray[np.int64]
-    fitted: NDArray[np.bool_]
+    def __init__(
+        self,
+        trials: CuedWindows,
+        classes: tuple[str, ...],
+        rows: list[int] | None,
+        adaptation: AdaptationParameters | None,
+    ) -> None:
+        bands = trials.bands_uv if rows is None else trials.bands_uv[:, :, rows]
+        self.classes, self.adaptation = classes, adaptation
+        self.views = views_of(bands.shape[1])
+        self.columns = np.searchsorted(np.array(classes), trials.labels)
+        self.runs = trials.runs
+        self._covs = view_covariances(bands, self.views)
 
-    @property
-    def labelled(self) -> NDArray[np.bool_]:
-        result: NDArray[np.bool_] = self.names != ""
-        return result
+    def train(self, *, without: int | None = None) -> FrozenEnsemble:
+        """Train on all runs but one."""
+        numbers = [q for q in np.unique(self.runs).tolist() if q != without]
+        chosen = [self.runs == q for q in numbers]
+        decoder, _ = train_ensemble(
+            [RunWindows(self._covs[rows], self.columns[rows]) for rows in chosen],
+            classes=self.classes,
+            views=self.views,
+            adaptation=self.adaptation,
+        )
+        return decoder
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(np.unique(self.names[self.labelled]).tolist())
+    def predicted(self) -> NDArray[np.int64]:
+        """What a training that never saw a run says of its trials, for each run in turn.
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trained:
-    """A calibrated decoder, and what decoders that had not seen a run said of its windows."""
-
-    decoder: FrozenTangentSpace
-    samples: _Samples
-    left_out: tuple[F64, F64] | None
-    why_not: str = ""
-
-    def predicted(self) -> NDArray[np.str_]:
-        """Most probable class of each window by its left-out score."""
-        assert self.left_out is not None
-        named: NDArray[np.str_] = np.array(self.decoder.classes)[np.argmax(self.left_out[0], axis=1)]
-        return named
-
-
-def _train(samples: _Samples) -> _Trained:
-    """Fit on everything; calibrate on scores of left-out runs where there are any."""
-    decoder = _fit(samples, np.flatnonzero(samples.fitted))
-    try:
-        scores, distances = _leave_runs_out(samples)
-    except (TooFewRunsError, TooFewTrialsError) as err:
-        return _Trained(decoder, samples, None, str(err))
-    labelled = samples.labelled
-    targets = np.searchsorted(samples.classes, samples.names[labelled])
-    calibrated = decoder.calibrated(
-        temperature=fit_temperature(scores[labelled], targets),
-        outlier_distance=float(np.quantile(distances, _INLIERS)),
-    )
-    return _Trained(calibrated, samples, (scores, distances))
-
-
-def _fit(samples: _Samples, rows: NDArray[np.int64]) -> FrozenTangentSpace:
-    one = TangentSpaceDecoder().fit_covariances(samples.covs[rows], samples.names[rows]).frozen_
-    return FrozenTangentSpace(
-        one.classes, one.whitening[0], one.weights[0], one.bias[0], outlier_distance=one.outlier_distance
-    )
-
-
-def _leave_runs_out(samples: _Samples) -> tuple[F64, F64]:
-    """Scores and distances of every window from a decoder that saw nothing of its run."""
-    scores = np.empty((len(samples.names), len(samples.classes)))
-    distances = np.empty(len(samples.names))
-    for training, testing in run_blocked_folds(samples.runs):
-        decoder = _fit(samples, training[samples.fitted[training]])
-        if decoder.classes != samples.classes:
-            missing = ", ".join(sorted(set(samples.classes) - set(decoder.classes)))
-            raise TooFewTrialsError(
-                f"with one run left out no window of {missing} remains: record every class in every run",
-                counts={},
-                needed=2,
-            )
-        scores[testing], distances[testing] = decoder.scores(samples.covs[testing])
-    return scores, distances
-
-
-def _of_trials(trials: CuedWindows, *, rows: list[int] | None = None) -> _Samples:
-    data = trials.data_uv if rows is None else trials.data_uv[:, rows]
-    everything = np.ones(len(trials.labels), dtype=np.bool_)
-    return _Samples(covariances(data, shrinkage="oas"), trials.labels, trials.runs, everything)
-
-
-def _slide(run: Run, chain: FilterChain, timing: Timing) -> list[SlidingWindow]:
-    """Every point of the decision grid of a run, through the online stages."""
-    stage = SlidingWindows(chain, window_samples=timing.window_samples, step_samples=timing.step_samples)
-    return [window for chunk in run.chunks for window in stage.process(chunk)]
-
-
-def _of_sliding(
-    runs: Sequence[Run], sliding: list[list[SlidingWindow]], movements: tuple[str, ...], timing: Timing
-) -> _Samples:
-    """The usable windows of all runs; of those with a label every fifth is fitted."""
-    covs, names, fitted, numbers = [], [], [], []
-    for i, (run, windows) in enumerate(zip(runs, sliding, strict=True)):
-        usable = [
-            (window.end_sample, window.covariance) for window in windows if window.covariance is not None
-        ]
-        ends = np.array([end for end, _ in usable], dtype=np.int64)
-        covs += [cov for _, cov in usable]
-        name = np.full(len(ends), REST, dtype=f"<U{max(map(len, (*movements, REST)))}")
-        for event in task_events(run, movements, task_s=timing.task_s):
-            starts = ends - timing.window_samples
-            touches = (ends > event.cue_sample) & (starts < event.end_sample)
-            inside = (starts >= event.cue_sample) & (ends <= event.end_sample)
-            name[touches] = ""
-            name[inside] = event.label
-        names.append(name)
-        fitted.append((name != "") & (np.arange(len(name)) % _THIN == 0))
-        numbers.append(np.full(len(ends), i, dtype=np.int64))
-    n = runs[0].info.n_channels
-    return _Samples(
-        oas(np.array(covs).reshape(-1, n, n), timing.window_samples),
-        np.concatenate(names),
-        np.concatenate(numbers),
-        np.concatenate(fitted),
-    )
-
-
-def _left_out_predictions(sliding: list[list[SlidingWindow]], trained: _Trained) -> list[list[Prediction]]:
-    """What the asynchronous decoder would have said live over each run, had it been trained on the others."""
-    assert trained.left_out is not None
-    scores, distances = trained.left_out
-    decoder = trained.decoder
-    rows = zip(
-        softmax(scores / decoder.temperature).tolist(),
-        (distances > decoder.outlier_distance).tolist(),
-        strict=True,
-    )
-    predictions: list[list[Prediction]] = []
-    for windows in sliding:
-        predictions.append([])
-        for window in windows:
-            last = window.end_sample - 1
-            if window.covariance is None:
-                predictions[-1].append(no_prediction(last, decoder.classes, window.reason))
-            else:
-                probabilities, outlier = next(rows)
-                predictions[-1].append(
-                    Prediction(last, decoder.classes, tuple(probabilities), outlier=outlier)
+        Raises
+        ------
+        TooFewRunsError
+            If there is one run only.
+        TooFewTrialsError
+            If the others lack a class.
+        """
+        answers = np.empty_like(self.columns)
+        for training, testing in run_blocked_folds(self.runs):
+            held_out = int(self.runs[testing[0]])
+            present = np.bincount(self.columns[training], minlength=len(self.classes))
+            if present.min() < _MIN_LEFT:
+                lacking = self.classes[int(present.argmin())]
+                raise TooFewTrialsError(
+                    f"with one run left out only {present.min()} trials of {lacking} remain: "
+                    "record every class in every run",
+                    counts=dict(zip(self.classes, present.tolist(), strict=True)),
+                    needed=_MIN_LEFT,
                 )
-    return predictions
+            decoder = self.train(without=held_out)
+            seen = self._covs[testing][:, [self.views.index(view) for view in decoder.views]]
+            answers[testing] = np.argmax(decide_run(decoder, seen, self.adaptation), axis=1)
+        return answers
 
 
-def _validate_cued(validation: Validation, cued: _Trained, motor: _Trained | None) -> Validation:
-    names = cued.samples.names
-    interval = balanced_accuracy_interval(names, cued.predicted())
+def _validate_cued(validation: Validation, cued: _Cued, motor: _Cued | None) -> Validation:
+    names = np.array(cued.classes)
+    truth = names[cued.columns]
+    try:
+        predicted = names[cued.predicted()]
+    except (TooFewRunsError, TooFewTrialsError) as err:
+        return replace(validation, refusal=str(err))
+    interval = balanced_accuracy_interval(truth, predicted)
     refusal = ""
     if not interval.low > validation.chance:
         refusal = (
@@ -312,13 +257,81 @@ def _validate_cued(validation: Validation, cued: _Trained, motor: _Trained | Non
     return replace(
         validation,
         refusal=refusal,
-        balanced_accuracy=balanced_accuracy(names, cued.predicted()),
+        balanced_accuracy=balanced_accuracy(truth, predicted),
         low=interval.low,
         high=interval.high,
-        balanced_accuracy_motor=(
-            None if motor is None or motor.left_out is None else balanced_accuracy(names, motor.predicted())
-        ),
+        balanced_accuracy_motor=None if motor is None else balanced_accuracy(truth, names[motor.predicted()]),
     )
+
+
+def _slide(run: Run, chain: FilterChain, timing: Timing) -> list[SlidingWindow]:
+    """Every point of the decision grid of a run, through the online stages."""
+    stage = SlidingWindows(chain, window_samples=timing.window_samples, step_samples=timing.step_samples)
+    return [window for chunk in run.chunks for window in stage.process(chunk)]
+
+
+def _following(timing: Timing, chain: FilterChain) -> AdaptationParameters:
+    """References of sliding windows: looked at three times in the length of a window."""
+    every = max(1, round(timing.window_samples / timing.step_samples / 3))
+    pace = every * timing.step_samples / timing.window_samples
+    window_s = timing.window_samples / chain.fs_hz
+    return AdaptationParameters(prior=_PRIOR_S / window_s, slack=_SLACK_S / window_s, every=every, pace=pace)
+
+
+def _of_sliding(
+    run: Run,
+    windows: list[SlidingWindow],
+    movements: tuple[str, ...],
+    timing: Timing,
+    following: AdaptationParameters | None,
+) -> RunWindows:
+    """The usable windows of a run; of those with a label every fifth is fitted."""
+    usable = [(window.end_sample, window.covariances) for window in windows if window.covariances is not None]
+    if not usable:
+        raise TooFewTrialsError(
+            f"a run of {run.duration_s:.0f} s holds no usable window: {windows[-1].reason if windows else 'too short'}",
+            counts={},
+            needed=1,
+        )
+    ends = np.array([end for end, _ in usable], dtype=np.int64)
+    classes = sorted({*movements, REST})
+    column = np.full(len(ends), classes.index(REST), dtype=np.int64)
+    for event in task_events(run, movements, task_s=timing.task_s):
+        starts = ends - timing.window_samples
+        touches = (ends > event.cue_sample) & (starts < event.end_sample)
+        inside = (starts >= event.cue_sample) & (ends <= event.end_sample)
+        column[touches] = -1
+        column[inside] = classes.index(event.label)
+    covs = oas(np.stack([covs for _, covs in usable]), timing.window_samples)
+    moves = None
+    if following is not None:
+        moves = np.array([may_move(int(end), timing.step_samples, following) for end in ends], dtype=np.bool_)
+    return RunWindows(
+        covs,
+        column,
+        fitted=(column >= 0) & (np.arange(len(column)) % _THIN == 0),
+        moves=moves,
+        spacing=max(1, round(timing.window_samples / timing.step_samples / _THIN)),
+    )
+
+
+def _left_out_predictions(
+    sliding: list[list[SlidingWindow]], decoder: FrozenEnsemble, left_out: LeftOut
+) -> list[list[Prediction]]:
+    """What the asynchronous decoder would have said live over each run, had it been trained on the others."""
+    probabilities, outliers = decoder.probabilities(left_out.scores(left_out.shares()), left_out.distances)
+    rows = zip(probabilities.tolist(), outliers.tolist(), strict=True)
+    predictions: list[list[Prediction]] = []
+    for windows in sliding:
+        predictions.append([])
+        for window in windows:
+            last = window.end_sample - 1
+            if window.covariances is None:
+                predictions[-1].append(no_prediction(last, decoder.classes, window.reason))
+            else:
+                p, outlier = next(rows)
+                predictions[-1].append(Prediction(last, decoder.classes, tuple(p), outlier=outlier))
+    return predictions
 
 
 def _timing(

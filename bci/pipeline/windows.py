@@ -30,7 +30,7 @@ class CuedWindows:
 
     Parameters
     ----------
-    data_uv : ndarray, shape (n_windows, n_channels, n_samples), µV
+    bands_uv : ndarray, shape (n_windows, n_bands, n_channels, n_samples), µV
     labels : ndarray of str, shape (n_windows,)
     runs : ndarray of int, shape (n_windows,)
         Number of the run each was cut from.
@@ -38,10 +38,15 @@ class CuedWindows:
         Cues without a usable window, and why.
     """
 
-    data_uv: F64
+    bands_uv: F64
     labels: NDArray[np.str_]
     runs: NDArray[np.int64]
     dropped: tuple[tuple[Marker, str], ...]
+
+    @property
+    def data_uv(self) -> F64:
+        """The chain's first band alone, shape (n_windows, n_channels, n_samples), µV."""
+        return self.bands_uv[:, 0]
 
 
 def cued_windows(
@@ -83,7 +88,7 @@ def cued_windows(
             data.append(window)
             names.append(marker.label)
             numbers.append(i)
-    shape = (0, len(chain.channels), n_samples)
+    shape = (0, chain.n_bands, len(chain.channels), n_samples)
     return CuedWindows(
         np.stack(data) if data else np.empty(shape),
         np.array(names, dtype=np.str_),
@@ -108,7 +113,7 @@ class _CleanedRun:
                 self._starts.append(clean.first_sample)
             pieces[-1].append(clean.data_uv)
             self._marks.add(clean.marks)
-        self._pieces = [np.concatenate(piece, axis=1) for piece in pieces]
+        self._pieces = [np.concatenate(piece, axis=2) for piece in pieces]
 
     def cut(self, first: int, n_samples: int) -> tuple[F64 | None, str]:
         """The window of `n_samples` from `first`, or None and the reason."""
@@ -117,8 +122,8 @@ class _CleanedRun:
         if touching:
             return None, touching[0].reason
         for start, piece in zip(self._starts, self._pieces, strict=True):
-            if start <= first and end <= start + piece.shape[1]:
-                return piece[:, first - start : end - start], ""
+            if start <= first and end <= start + piece.shape[2]:
+                return piece[:, :, first - start : end - start], ""
         return None, "the run ends before the window does"
 
 
@@ -130,15 +135,15 @@ class SlidingWindow:
     ----------
     end_sample : int
         Number of the sample that follows the window; a multiple of the step.
-    covariance : ndarray, shape (n_channels, n_channels), µV², or None
-        Of the cleaned window, channel means removed, not shrunk; None where no decision may rest on the
-        window.
+    covariances : ndarray, shape (n_bands, n_channels, n_channels), µV², or None
+        Of the cleaned window in each band, channel means removed, not shrunk; None where no decision may rest on
+        the window.
     reason : str
         Why there is none.
     """
 
     end_sample: int
-    covariance: F64 | None
+    covariances: F64 | None
     reason: str = ""
 
 
@@ -158,7 +163,10 @@ class SlidingWindows:
         self._step = step_samples
         self._clean = chain.start()
         self._covariance = SlidingCovariance(
-            len(chain.channels), window_samples=window_samples, step_samples=step_samples
+            len(chain.channels),
+            window_samples=window_samples,
+            step_samples=step_samples,
+            n_bands=chain.n_bands,
         )
         self._marks = Marks()
 
@@ -171,12 +179,13 @@ class SlidingWindows:
             If the chunk has another number of channels or overlaps the samples before it.
         """
         clean = self._clean.process(chunk)
-        if not clean.data_uv.shape[1]:
+        n_samples = clean.data_uv.shape[2]
+        if not n_samples:
             return []
         if clean.reset:
             self._covariance.reset()
         self._marks.add(clean.marks)
-        first, after = clean.first_sample, clean.first_sample + clean.data_uv.shape[1]
+        first, after = clean.first_sample, clean.first_sample + n_samples
         ends, covs = self._covariance.process(clean.data_uv, first)
         ready = dict(zip(ends.tolist(), covs, strict=True))
         grid = range(first // self._step * self._step + self._step, after + 1, self._step)
@@ -190,14 +199,25 @@ class SlidingWindows:
         self._covariance.reset()
         self._marks = Marks()
 
-    def _window_at(self, end: int, covariance: F64 | None) -> SlidingWindow:
+    def _window_at(self, end: int, covariances: F64 | None) -> SlidingWindow:
         touching = self._marks.touching(end - self._window, end)
         if touching:
             return SlidingWindow(end, None, touching[-1].reason)
-        if covariance is None:
+        if covariances is None:
             return SlidingWindow(end, None, "the window is not full yet")
-        flat = np.flatnonzero(~(np.diagonal(covariance) > _FLAT_UV2))
+        flat = flat_channels(covariances)
         if len(flat):
-            names = " ".join(self._chain.channels[i] for i in flat)
-            return SlidingWindow(end, None, f"no signal on {names}")
-        return SlidingWindow(end, covariance)
+            return SlidingWindow(end, None, no_signal(self._chain.channels, flat))
+        return SlidingWindow(end, covariances)
+
+
+def flat_channels(covariances: F64) -> NDArray[np.int64]:
+    """Channels without a signal in any band, of covariances (n_bands, n_channels, n_channels), µV²."""
+    variance = np.diagonal(covariances, axis1=1, axis2=2).max(axis=0)
+    flat: NDArray[np.int64] = np.flatnonzero(~(variance > _FLAT_UV2))
+    return flat
+
+
+def no_signal(channels: Sequence[str], flat: NDArray[np.int64]) -> str:
+    """The reason, in plain words."""
+    return "no signal on " + " ".join(channels[i] for i in flat)

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bci.chunks import F64
+from bci.dsp import electrode_positions
 from bci.errors import MontageMismatchError
 from bci.evaluation import ReliabilityBin
 from bci.report.pictures import BLUE, GREEN, GREY, ORANGE, RED, as_svg, new_figure
 
-__all__ = ["learning_curve", "per_run", "probability_over_trial", "reliability_curve", "scalp_map"]
+__all__ = [
+    "accuracy_list",
+    "learning_curve",
+    "per_run",
+    "probability_over_trial",
+    "reliability_curve",
+    "scalp_map",
+]
+
+
+def accuracy_list(
+    names: Sequence[str], values: Sequence[float], intervals: Sequence[tuple[float, float]], *, chance: float
+) -> str:
+    """Balanced accuracies of several decoders, one below the other, with their 95 % intervals."""
+    figure, axes = new_figure(3.4, 0.6 + 0.36 * len(names))
+    for k, (value, (low, high)) in enumerate(zip(values, intervals, strict=True)):
+        axes.barh(k, value, height=0.6, color=BLUE if k == 0 else GREY)
+        axes.errorbar(
+            value, k, xerr=[[max(value - low, 0)], [max(high - value, 0)]], color="black", capsize=3
+        )
+        axes.annotate(f"{value:.2f}", (0.02, k), va="center", color="white", weight="bold")
+    axes.axvline(chance, color=RED, linestyle="--", linewidth=1)
+    axes.annotate("chance", (chance, -0.75), (3, 0), textcoords="offset points", color=RED, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -1.0)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("balanced accuracy")
+    return as_svg(figure)
 
 
 def reliability_curve(bins: Sequence[ReliabilityBin], *, debiased: float) -> str:
@@ -108,17 +137,19 @@ def scalp_map(pattern: F64, channels: Sequence[str], *, title: str, unit: str = 
     """
     import mne
 
-    montage = mne.channels.make_standard_montage("standard_1005")
-    known = {name.lower(): name for name in montage.ch_names}
-    rows = [i for i, name in enumerate(channels) if name.lower() in known]
+    rows, places = [], {}
+    for i, name in enumerate(channels):
+        with contextlib.suppress(MontageMismatchError):
+            places[name] = electrode_positions([name])[0]
+            rows.append(i)
     if len(rows) < 4:
         raise MontageMismatchError(
             f"a scalp map needs at least 4 electrodes with 10-05 names, got {len(rows)} of {len(channels)}",
             got=tuple(channels),
             expected=(),
         )
-    info = mne.create_info([known[channels[i].lower()] for i in rows], 250.0, "eeg")
-    info.set_montage(montage)
+    info = mne.create_info(list(places), 250.0, "eeg")
+    info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
     values = np.asarray(pattern, dtype=np.float64)[rows]
     largest = float(np.abs(values).max()) or 1.0
     figure, axes = new_figure(2.9, 2.6)

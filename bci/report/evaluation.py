@@ -12,7 +12,7 @@ from bci.decoders.patterns import carriers
 from bci.errors import MontageMismatchError
 from bci.evaluation import paired_bootstrap, reliability
 from bci.files import write_private
-from bci.pipeline import Decisions, Evaluation
+from bci.pipeline import RIVALS, Decisions, Evaluation
 from bci.report import decoding_pictures, pictures
 
 __all__ = ["Evaluated", "write_evaluation"]
@@ -35,7 +35,7 @@ def write_evaluation(path: Path, results: Sequence[Evaluated]) -> None:
     page = environment.get_template("evaluation.html.j2").render(
         subjects=[_subject(result) for result in results], mean=_mean(results)
     )
-    write_private(path, page.encode())
+    write_private(path, page)
 
 
 def _subject(result: Evaluated) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _subject(result: Evaluated) -> dict[str, Any]:
     default = found.cued["default"]
     names = list(found.cued)
     drawn: dict[str, str] = {
-        "accuracy": pictures.accuracy_bars(
+        "accuracy": decoding_pictures.accuracy_list(
             names,
             [found.cued[name].balanced_accuracy for name in names],
             [found.cued[name].interval for name in names],
@@ -77,10 +77,8 @@ def _subject(result: Evaluated) -> dict[str, Any]:
         "found": found,
         "drawn": drawn,
         "maps": _maps(found.patterns, found.channels),
-        "warnings": [w for w in (carriers(p, found.channels).warning for p in found.patterns.values()) if w],
-        "gains": {
-            rival: found.against(rival) for rival in found.cued if rival not in ("default", "motor channels")
-        },
+        "warning": carriers(found.weighed_pattern, found.channels).warning if found.channels else "",
+        "gains": {rival: found.against(rival) for rival in RIVALS if rival in found.cued},
     }
 
 
@@ -111,7 +109,7 @@ def _mean(results: Sequence[Evaluated]) -> dict[str, Any] | None:
     }
     gains = {
         rival: paired_bootstrap([r.evaluation.pair(rival) for r in results])
-        for rival in names
-        if rival not in ("default", "motor channels")
+        for rival in RIVALS
+        if rival in names
     }
     return {"n": len(results), "accuracy": accuracy, "gains": gains}

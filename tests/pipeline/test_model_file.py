@@ -135,8 +135,8 @@ def test_a_model_that_cannot_be_written_is_said_so(model: Model, tmp_path: Path)
 
 def test_another_schema_is_refused_by_its_number(file: Path, tmp_path: Path) -> None:
     header, arrays = parts(file)
-    save_file(arrays, tmp_path / "new.model", metadata=header | {"schema": "2"})
-    with pytest.raises(ModelFileError, match=r"schema '2'.*reads 1"):
+    save_file(arrays, tmp_path / "new.model", metadata=header | {"schema": "1"})
+    with pytest.raises(ModelFileError, match=r"schema '1'.*reads 2"):
         load_model(tmp_path / "new.model")
 
 
@@ -155,6 +155,12 @@ def test_another_schema_is_refused_by_its_number(file: Path, tmp_path: Path) -> 
         {"cued__classes": ["grasp"]},
         {"cued__temperature": -1.0},
         {"cued__temperature": None},
+        {"cued__views": []},
+        {"cued__views": [{"band": 99}]},
+        {"asynchronous__views": [{"band": 0, "start": 0.5}]},
+        {"cued__clip": -1.0},
+        {"cued_adaptation": {"prior": 0.0}},
+        {"chain__bands_hz": [[8.0, 30.0]]},
         {"motor": None},
         {"motor_channels": ["C3", "Cz", "C4", "Oz"]},
         {"asynchronous": None},
@@ -186,15 +192,22 @@ def test_deeply_nested_json_is_refused(file: Path, tmp_path: Path) -> None:
 def test_arrays_that_make_no_model_are_refused_although_the_hash_is_right(file: Path, tmp_path: Path) -> None:
     _, arrays = parts(file)
     unstable = arrays["chain.sos"].copy()
-    unstable[0, 5] = 1.5
+    unstable[0, 0, 5] = 1.5
     bad = [
         {k: v for k, v in arrays.items() if k != "cued.bias"},
         arrays | {"more": np.zeros(2)},
         arrays | {"cued.bias": np.array([np.nan, 0.0])},
         arrays | {"cued.bias": np.zeros(2, dtype=np.float32)},
-        arrays | {"cued.weights": np.zeros((2, 5, 4))},
+        arrays | {"cued.weights": arrays["cued.weights"][:, :, :4].copy()},
         arrays | {"cued.whitening": np.zeros(5)},
-        arrays | {"asynchronous.whitening": np.eye(4), "asynchronous.weights": np.zeros((2, 4, 4))},
+        arrays | {"cued.shares": 2.0 * arrays["cued.shares"]},
+        arrays | {"cued.offsets": np.zeros(3)},
+        arrays | {"cued.knots": np.zeros((2, 2, 3))},
+        arrays
+        | {
+            "asynchronous.whitening": arrays["asynchronous.whitening"][:, :4, :4].copy(),
+            "asynchronous.weights": arrays["asynchronous.weights"][:, :, :4, :4].copy(),
+        },
         arrays | {"chain.sos": unstable},
         arrays | {"chain.sos": np.zeros((2, 5))},
     ]

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bci.chunks import SignalInfo
-from bci.decoders.frozen import softmax
 from bci.errors import (
     DesignError,
     LabelError,
@@ -19,19 +18,17 @@ from bci.errors import (
     TooFewRunsError,
     TooFewTrialsError,
 )
-from bci.evaluation import chance_threshold
+from bci.evaluation import balanced_accuracy, chance_threshold
 from bci.pipeline import (
     Model,
     OnlinePipeline,
     Run,
     certify,
-    evaluate,
     model_digest,
     score_control,
     score_cued,
     train,
 )
-from bci.pipeline.training import _leave_runs_out, _of_sliding, _slide
 from tests.pipeline.synthetic import CHANNELS, make_run, recut
 
 LABELS = ("grasp", "rest")
@@ -75,7 +72,7 @@ def test_a_certificate_speaks_for_this_model_and_montage(model: Model) -> None:
     assert certificate.channels == CHANNELS
     assert certificate.refusal(1000.0, model=model_digest(model), channels=CHANNELS) == ""
     assert "run out" in certificate.refusal(1000.0 + 13 * 3600)
-    other = replace(model, cued=replace(model.cued, temperature=9.0))
+    other = replace(model, cued=replace(model.cued, clip=9.0))
     assert "another model" in certificate.refusal(1000.0, model=model_digest(other))
     with pytest.raises(NotCertifiedError, match="states no time"):
         certify(replace(model, validation=replace(model.validation, issued_s=None)))
@@ -107,15 +104,29 @@ def test_a_run_without_one_of_the_classes_leaves_nothing_to_validate(runs: list[
     )
 
 
-def test_left_out_scores_are_those_of_a_decoder_that_never_saw_the_run(model: Model, runs: list[Run]) -> None:
-    sliding = [_slide(run, model.chain, model.timing) for run in runs[:2]]
-    samples = _of_sliding(runs[:2], sliding, ("grasp",), model.timing)
-    scores, _ = _leave_runs_out(samples)
-    stranger = train(runs[1:2], labels=LABELS)
-    pipeline = OnlinePipeline(stranger, runs[0].info)
-    live = [p for chunk in runs[0].chunks for p in pipeline.step(chunk) if p.valid]
-    expected = softmax(scores[samples.runs == 0] / stranger.asynchronous.temperature)
-    assert np.array([p.probabilities for p in live]) == pytest.approx(expected, abs=1e-9)
+def test_validation_of_cued_trials_never_saw_their_run(model: Model, runs: list[Run]) -> None:
+    """What a model trained on the one run says of the other, both ways, is the validation."""
+    scores = [score_cued(train([runs[i]], labels=LABELS, control=False), [runs[1 - i]]) for i in (0, 1)]
+    labels = np.concatenate([score.labels for score in scores])
+    predicted = np.concatenate([score.predicted for score in scores])
+    assert model.validation.balanced_accuracy == balanced_accuracy(labels, predicted)
+
+
+def test_a_decoder_of_cued_windows_alone_trains_without_control_and_runs_no_hand(runs: list[Run]) -> None:
+    model = train(runs[:2], labels=LABELS, control=False)
+    assert model.asynchronous is None
+    assert score_cued(model, runs[2:]).balanced_accuracy > 0.85
+    with pytest.raises(DesignError, match="control=True"):
+        OnlinePipeline(model, runs[0].info)
+
+
+def test_decisions_come_with_and_without_adaptation(model: Model, runs: list[Run]) -> None:
+    alone = score_cued(model, runs[2:], adapt=False)
+    following = score_cued(model, runs[2:])
+    assert alone.balanced_accuracy > 0.85
+    assert (alone.probabilities != following.probabilities).any()
+    shuffled = score_cued(model, [replace(runs[2], markers=runs[2].markers[::-1])], adapt=False)
+    assert (shuffled.probabilities == score_cued(model, [runs[2]], adapt=False).probabilities).all()
 
 
 def test_training_does_not_depend_on_how_runs_were_cut(model: Model, runs: list[Run]) -> None:
@@ -135,7 +146,7 @@ def test_two_movements_and_rest_make_three_classes() -> None:
         renamed.append(replace(run, markers=tuple(markers)))
     model = train(renamed, labels=("grasp", "left", "rest"), budget_per_min=5.0)
     assert model.classes == ("grasp", "left", "rest")
-    assert model.cued.weights.shape == (3, 5, 5)
+    assert model.cued.weights.shape[1:] == (3, 5, 5)
     movements_only = train(renamed, labels=("grasp", "left"), budget_per_min=5.0)
     assert movements_only.cued.classes == ("grasp", "left")
     assert movements_only.classes == ("grasp", "left", "rest")
@@ -147,16 +158,6 @@ def test_a_montage_without_motor_channels_has_no_motor_figure() -> None:
     model = train(runs, labels=LABELS)
     assert model.motor is None
     assert math.isnan(score_cued(model, runs).balanced_accuracy_motor)
-
-
-def test_evaluate_leaves_each_run_out_in_turn(runs: list[Run]) -> None:
-    result = evaluate(runs[:3], labels=LABELS, budget_per_min=3.0)
-    assert [score.n_trials for score in result.cued] == [16, 16, 16]
-    assert result.balanced_accuracy > 0.8
-    assert result.control is not None
-    assert result.control.n_events == 24
-    with pytest.raises(TooFewRunsError):
-        evaluate(runs[:1], labels=LABELS)
 
 
 def test_what_cannot_be_trained_on_is_refused_by_name(runs: list[Run]) -> None:
@@ -177,4 +178,4 @@ def test_what_cannot_be_trained_on_is_refused_by_name(runs: list[Run]) -> None:
     with pytest.raises(DesignError, match="not possible"):
         train(runs[:2], labels=LABELS, step_s=0.001)
     with pytest.raises(DesignError):
-        train(runs[:2], labels=LABELS, band_hz=(8.0, 70.0))
+        train(runs[:2], labels=LABELS, bands_hz=((8.0, 70.0),))
