@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def command(
         click.echo(json.dumps([result.as_dict() for result in results], ensure_ascii=False, allow_nan=False))
         return 0
     for result in results:
-        _print(result.title, result.evaluation, result.curve)
+        _print(result.title, result.names, result.evaluation, result.curve)
     if len(results) > 1:
         _print_mean(results)
     if html is not None:
@@ -126,13 +127,13 @@ def _progress(words: str) -> None:
         click.echo(f"\r\x1b[2K{words}", nl=False, err=True)
 
 
-def _print(title: str, found: Evaluation, curve: Any) -> None:
+def _print(title: str, names: Sequence[str], found: Evaluation, curve: Any) -> None:
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", nl=False, err=True)
     some = found.cued["default"]
     folds = "; ".join(
-        f"{','.join(f'#{i + 1}' for i in f.training)} → {','.join(f'#{i + 1}' for i in f.testing)}"
-        for f in found.folds
+        " → ".join(" ".join(names[i] for i in part) for part in (fold.training, fold.testing))
+        for fold in found.folds
     )
     click.secho(title, bold=True)
     click.echo(
@@ -142,13 +143,13 @@ def _print(title: str, found: Evaluation, curve: Any) -> None:
         f"  chance {some.chance:.2f}; guessing reaches {some.chance_threshold:.2f} once in 20 such sets"
     )
     click.echo(
-        "  cued trials        bal. acc.  95 % interval   kappa    AUC  log-loss  Brier  ECE (debiased)  per run"
+        "  cued trials           bal. acc.  95 % interval   kappa    AUC  log-loss  Brier  ECE (debiased)  per run"
     )
     for name, one in found.cued.items():
         low, high = one.interval
         trend = " ".join(f"{value:.2f}" for value in one.per_run.values())
         click.echo(
-            f"  {name:<18} {one.balanced_accuracy:9.3f}  {low:5.2f} to {high:4.2f}  {one.kappa:7.2f}"
+            f"  {name:<21} {one.balanced_accuracy:9.3f}  {low:5.2f} to {high:4.2f}  {one.kappa:7.2f}"
             f"  {one.area_under_curve:5.2f}  {one.log_loss:8.3f}  {one.brier_score:5.3f}"
             f"  {one.calibration.debiased:14.3f}  {trend}"
         )
@@ -191,7 +192,7 @@ def _print_mean(results: list[Any]) -> None:
     click.secho(f"mean of {len(results)} subjects", bold=True)
     for name in results[0].evaluation.cued:
         values = [r.evaluation.cued[name].balanced_accuracy for r in results if name in r.evaluation.cued]
-        click.echo(f"  {name:<18} {sum(values) / len(values):9.3f}   " + " ".join(f"{v:.3f}" for v in values))
+        click.echo(f"  {name:<21} {sum(values) / len(values):9.3f}   " + " ".join(f"{v:.3f}" for v in values))
     for rival in ("TS + LR", "CSP + LDA"):
         pairs = [r.evaluation.pair(rival) for r in results if rival in r.evaluation.cued]
         if pairs:

@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print the list for programs.")
 def command(as_json: bool) -> int:
     """List the serial ports of this computer and what is known of them. Exit status 3: there are none."""
-    from bci.acquisition._serial import list_port_entries
+    from bci.acquisition import list_port_entries
     from bci.acquisition.low_latency import read_latency_ms
     from bci.acquisition.port_lock import holders
 

@@ -118,7 +118,7 @@ def command(
 
 
 def _announce(source: Source, file: Path) -> None:
-    from bci.acquisition._room import hours_left, recording_bytes_per_s
+    from bci.acquisition import hours_left, recording_bytes_per_s
 
     info = source.info
     click.echo(f"{info.device}: {info.n_channels} channels at {info.fs_hz:g} Hz into {file}", err=True)

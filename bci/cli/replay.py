@@ -47,8 +47,9 @@ def command(session: Path, speed: float | None, as_json: bool) -> int:
 
 
 def _is_alone(path: Path) -> bool:
-    """A recording beside which no session lies."""
-    return path.is_file() and not (path.parent / "decisions.jsonl").is_file()
+    """A recording beside which no session lies, or one that is not there at all."""
+    is_recording = path.is_file() or (path.suffix == ".bfp" and not path.exists())
+    return is_recording and not (path.parent / "decisions.jsonl").is_file()
 
 
 def _play(path: Path, speed: float, as_json: bool) -> int:
@@ -84,7 +85,7 @@ def _play(path: Path, speed: float, as_json: bool) -> int:
     )
     click.echo(
         f"{s.samples:,} samples, {s.samples_lost} lost ({s.samples_lost_device} by the board), {s.faults} damaged "
-        f"packets, {s.restarts} runs"
+        f"packets, {s.restarts} {'run' if s.restarts == 1 else 'runs'}"
     )
     if recording.cut_bytes:
         click.echo(f"It was cut off within a packet; `bci recover {path}` makes a clean copy.")

@@ -12,7 +12,9 @@ __all__ = ["Check", "Result", "all_checks", "groups"]
 GROUPS = {
     "protocol": "bci.selftest.protocol",
     "acquisition": "bci.selftest.acquisition",
+    "decoding": "bci.selftest.decoding",
     "safety": "bci.selftest.safety",
+    "cleaning": "bci.selftest.cleaning",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from bci.errors import LabelError
 from bci.evaluation import EventScore
 from bci.pipeline import Decisions, Evaluation, Fold, choose_folds, evaluate, learning_curve
-from bci.sessions.offline import read_runs
+from bci.sessions.offline import canonical, read_runs
 
 __all__ = ["EvaluationRequest", "SubjectEvaluation", "evaluate_recordings"]
 
@@ -89,14 +89,16 @@ def evaluate_recordings(
         runs, names, classes = read_runs(
             request.path,
             subject=subject,
-            runs=request.runs or (*request.train, *request.test),
+            runs=request.runs or tuple(dict.fromkeys((*request.train, *request.test))),
             labels=request.labels,
             unit=request.unit,
             channels=request.channels,
         )
         if request.train:
-            n = len(request.train)
-            folds = choose_folds(len(runs), train=range(n), test=range(n, len(runs)))
+            train, test = (
+                [names.index(canonical(run)) for run in part] for part in (request.train, request.test)
+            )
+            folds = choose_folds(len(runs), train=train, test=test)
         else:
             folds = choose_folds(len(runs))
         options: dict[str, Any] = {

@@ -9,7 +9,7 @@ from bci.chunks import SignalInfo
 from bci.errors import MontageMismatchError, RecordingError
 from bci.pipeline import Run
 
-__all__ = ["CHANNEL_SETS", "choose_channels", "read_runs"]
+__all__ = ["CHANNEL_SETS", "canonical", "choose_channels", "read_runs"]
 
 #: Names for sets of electrodes: rows over sensorimotor cortex, and the six that most montages have there.
 CHANNEL_SETS = {
@@ -105,6 +105,11 @@ def choose_channels(wanted: Sequence[str], present: Sequence[str]) -> list[int]:
             expected=tuple(wanted),
         )
     return rows
+
+
+def canonical(name: str) -> str:
+    """The name of a run as `read_runs` gives it: "3" and "r3" are R3."""
+    return f"R{name.upper().removeprefix('R').lstrip('0') or '0'}"
 
 
 def _number(name: str, path: Path) -> int:
