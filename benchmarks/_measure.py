@@ -67,7 +67,7 @@ def compare(
 
     `equal(ours(), rival())` raises AssertionError where they differ; None where the caller has asserted it already.
     `share(seconds)` turns the median time of ours into (share, name of the limit), or several of them. `clock` is
-    `time.thread_time`, `time.process_time` with the number of `threads` of ours, `time.perf_counter` or `children_time`.
+    `time.thread_time`, `time.process_time` with the number of `threads` of ours, `perf_counter` or `children_time`.
     """
     a, b = ours(), rival()  # also compiles, loads and warms up
     if equal is not None:

@@ -1,7 +1,8 @@
 """An adapter for a hand of six hobby servos behind an ASCII serial line, as a pattern for hands of your own.
 
-The board takes ``S 10 20 30 40 50 60`` and a line feed (degrees of thumb, index, middle, ring, little, rotation) and
-answers ``P`` and the angles it has reached. Without a port a simulated board stands in. Ctrl-C stops.
+The board takes ``S 10 20 30 40 50 60`` and a line feed (degrees of thumb, index, middle, ring, little, rotation), or
+``Q`` to be asked only, and answers ``P`` and the angles it has reached. Without a port a simulated board stands in.
+Ctrl-C stops.
 
 To let the safety monitor drive it, register the class in your package's pyproject.toml:
 
@@ -37,11 +38,11 @@ class HobbyServoHand:
     def exchange(self, command: Command) -> Reply | None:
         """One frame out, never more; the newest whole answer in. Never waits for the board."""
         degrees = " ".join(f"{FULL_DEG * closure:.1f}" for closure in command.setpoint)
-        self._link.write(f"S {degrees}\n".encode())
+        self._link.write(b"Q\n" if command.kind == "look" else f"S {degrees}\n".encode())
         *lines, self._heard = (self._heard + self._link.read(0.0)).split(b"\n")
         for line in reversed(lines):
-            word, *angles = line.split()
             with suppress(ValueError):  # a damaged line is no answer; four of them in a row are a lost hand
+                word, *angles = line.split()
                 if word == b"P" and len(angles) == 6:
                     position = tuple(float(angle) / FULL_DEG for angle in angles)
                     return Reply(position, ZERO, ZERO, (False,) * 6)
@@ -59,7 +60,7 @@ class SimulatedBoard:
         self._answer = b""
 
     def write(self, data: bytes) -> None:
-        goals = [float(word) for word in data.split()[1:]]
+        goals = [float(word) for word in data.split()[1:]] or self._angles
         self._angles = [
             a + max(-4.0, min(4.0, goal - a)) for a, goal in zip(self._angles, goals, strict=True)
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from firmware_protocol._configuration import Configuration, DeviceConfig
@@ -28,13 +28,16 @@ class _Partial:
 class Framer:
     """Numbers conversions and fills DATA with them, until it is full or something changes."""
 
-    def __init__(self, config: DeviceConfig, setup: Configuration, outbox: Outbox) -> None:
+    def __init__(
+        self, config: DeviceConfig, setup: Configuration, outbox: Outbox, described: Callable[[], bool]
+    ) -> None:
         self.next_sample = config.sample_index
         self.config_id = 0
         self.once = Flag(0)  # what the next DATA has to say; again in the one after it if that one is dropped
         self._config = config
         self._setup = setup
         self._outbox = outbox
+        self._described = described  # whether INFO of the present configuration is queued or sent
         self._partial: _Partial | None = None
 
     def add(
@@ -62,7 +65,7 @@ class Framer:
                 self.cut()
 
     def cut(self) -> None:
-        """Queue the DATA being filled, full or not; if there is no room, it is dropped and counted."""
+        """Queue the DATA being filled, full or not; without room, or without its INFO, it is dropped and counted."""
         partial, self._partial = self._partial, None
         if partial is None:
             return
@@ -79,9 +82,12 @@ class Framer:
             has_status=config.has_status,
             channels_per_converter=config.channels_per_converter,
         )
-        if not self._outbox.put_data(frame.pack(), n_samples=partial.n_samples):
-            again = Flag.FIRST | Flag.COMMAND_ACTED | Flag.CLOCK_STEPPED
-            self.once |= partial.flags & again | Flag.OVERRUN
+        if not self._described():
+            self._outbox.drop(partial.n_samples)
+        elif self._outbox.put_data(frame.pack(), n_samples=partial.n_samples):
+            return
+        again = Flag.FIRST | Flag.COMMAND_ACTED | Flag.CLOCK_STEPPED
+        self.once |= partial.flags & again | Flag.OVERRUN
 
     def status_words(self, lead_off_p: int, lead_off_n: int, gpio: int) -> list[int] | None:
         """One for each converter; lead-off bits only while there is excitation. None without status words."""

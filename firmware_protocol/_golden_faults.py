@@ -208,12 +208,17 @@ def _contents() -> Iterator[Sent]:
         ("firmware-no-utf-8", 52, b"\x80"),
         ("label-no-utf-8", 68, b"\xc3\x28"),
         ("label-nul-inside", 68, b"\x00"),
+        ("label-of-16-bytes", 68, b"x" * 16),
         ("scale-0", 84, bytes(8)),
         ("scale-minus-0", 84, struct.pack("<d", -0.0)),
         ("scale-infinite", 84, struct.pack("<d", -math.inf)),
         ("scale-nan", 84, struct.pack("<d", math.nan)),
     ):
-        yield f"field-info-{name}", "INFO", seal(page[:at] + value + page[at + len(value) :]) + NEXT
+        yield (
+            f"field-info-{name}",
+            f"INFO: {name.replace('-', ' ')}",
+            seal(page[:at] + value + page[at + len(value) :]) + NEXT,
+        )
     for name, text in (
         ("lone-continuation", b"a\x80"),
         ("cut-short", b"a\xe6\x9d"),
@@ -227,7 +232,7 @@ def _contents() -> Iterator[Sent]:
     ):
         body = Log(1, 0, 2, 1, "").pack()
         body = body[:10] + struct.pack("<H", len(text)) + text
-        yield f"field-log-{name}", "LOG text that is not UTF-8", seal(body) + NEXT
+        yield f"field-log-{name}", f"LOG text that is not UTF-8: {name.replace('-', ' ')}", seal(body) + NEXT
 
 
 def _delimiters() -> Iterator[Sent]:

@@ -36,7 +36,7 @@ from firmware_protocol.frames import (
 from firmware_protocol.layout import COMMANDS, PACKETS
 from firmware_protocol.limits import MAX_COMMAND_PAYLOAD, MAX_HOST_PAYLOAD, MAX_LOG_TEXT, MAX_RESPONSE_PAYLOAD
 from firmware_protocol.patterns import FULL_SCALE, pattern_counts
-from firmware_protocol.spec_text import worked_frames
+from firmware_protocol.spec_text import FLAG_TEXT, STATE_TEXT, worked_frames
 
 __all__ = ["NONCE", "Sent", "frames", "recordings", "streams"]
 
@@ -160,7 +160,8 @@ def _data() -> Iterator[tuple[str, str, Data]]:
         data([EEG], status=[0x600000]),
     )
     for flag in list(Flag)[:7]:
-        yield f"data-flag-{str(flag.name).lower().replace('_', '-')}", "one flag", data([EEG], flags=flag)
+        name = str(flag.name).lower().replace("_", "-")
+        yield f"data-flag-{name}", f"b{flag.bit_length() - 1}: {FLAG_TEXT[flag]}", data([EEG], flags=flag)
     yield "data-all-flags", "b0 to b6", data([EEG], flags=0x7F)
     for pattern in (Pattern.RAMP, Pattern.PRBS):
         rows = [pattern_counts(pattern, 1000 + i, 8) for i in range(4)]
@@ -239,13 +240,10 @@ def _info_frames() -> Iterator[tuple[str, str, Info]]:
         info(1, rate_num=MAX32, rate_den=MAX32, boot_id=MAX32, config_id=255, link_seq=0xFFFF, n_samples=32),
     )
     for state in list(DeviceState)[1:]:
-        yield f"info-{state.name.lower()}", "state", info(1, state=state)
+        yield f"info-{state.name.lower()}", f"state {state}: {STATE_TEXT[state]}", info(1, state=state)
     for mode in list(LeadOff)[1:]:
-        yield (
-            f"info-lead-off-{mode.name.lower().replace('_', '-')}",
-            "lead-off excitation",
-            info(1, lead_off=mode),
-        )
+        name = mode.name.lower().replace("_", "-")
+        yield f"info-lead-off-{name}", f"lead-off excitation {mode}", info(1, lead_off=mode)
 
 
 def _responses() -> Iterator[tuple[str, str, Response]]:

@@ -9,7 +9,7 @@ when it is handed over, so that its numbers belong to its place in the stream.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from firmware_protocol._fields import wire_size
@@ -63,27 +63,36 @@ class Outbox:
 
     def put_data(self, body: bytes, *, n_samples: int) -> bool:
         """Queue DATA with the next `n_samples` conversions; False: no room, they are dropped and counted."""
+        size = wire_size(len(body))
+        if self.size + size > self._capacity:
+            self.drop(n_samples)
+            return False
         if not self._data_queued:
             self._sent = self._made  # what was dropped while nothing waited lies before this DATA
-        size = wire_size(len(body))
-        end = self._made.sample_index + n_samples
-        if self.size + size > self._capacity:
-            self._made = Account(end, self._made.dropped + n_samples)
-            return False
-        self._made = Account(end, self._made.dropped)
+        self._made = Account(self._made.sample_index + n_samples, self._made.dropped)
         self._queue.append(_Queued(body, size, self._made))
         self._data_queued += 1
         self.size += size
         return True
+
+    def drop(self, n_samples: int) -> None:
+        """Count the next `n_samples` conversions as dropped."""
+        if not self._data_queued:
+            self._sent = self._made
+        self._made = Account(self._made.sample_index + n_samples, self._made.dropped + n_samples)
+
+    def has_room(self, lengths: Iterable[int]) -> bool:
+        """Whether `put` would take packets of these lengths."""
+        return self.size + sum(map(wire_size, lengths)) <= 2 * self._capacity
 
     def put(self, body: Callable[[Account], bytes] | bytes, *, length: int) -> bool:
         """Queue any other packet of `length` bytes without CRC; False: no room even in twice the capacity.
 
         The room beyond the capacity is theirs alone: a device that drops samples still says what happened.
         """
-        size = wire_size(length)
-        if self.size + size > 2 * self._capacity:
+        if not self.has_room([length]):
             return False
+        size = wire_size(length)
         self._queue.append(_Queued(body, size))
         self.size += size
         return True

@@ -246,6 +246,8 @@ class Info:
         )
         require(self.rate_num > 0, "rate_num", self.rate_num, "above 0")
         require(self.rate_den > 0, "rate_den", self.rate_den, "above 0")
+        for label in self.labels:
+            text_bytes(label, limits.MAX_LABEL, "labels")
         for uv in self.uv_per_count:
             require(math.isfinite(uv) and uv != 0.0, "uv_per_count", uv, "finite and not 0")
 

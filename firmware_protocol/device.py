@@ -9,7 +9,7 @@ conformance tests run on this class.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -79,7 +79,8 @@ class ReferenceDevice:
         self._outbox = Outbox(
             capacity=config.queue_bytes, link_seq=config.link_seq, sample_index=config.sample_index
         )
-        self._framer = Framer(config, self._setup, self._outbox)
+        self._owed: dict[str, Callable[[], bool]] = {}  # packets that must come and found no room yet
+        self._framer = Framer(config, self._setup, self._outbox, self._described)
         self._rx_errors = 0
         self._dropped_at_reset = 0
         self._remembered: deque[_Remembered] = deque(maxlen=CACHE_SIZE)
@@ -266,6 +267,7 @@ class ReferenceDevice:
         if now_us >= self._heartbeat_due_us:
             self._heartbeat_due_us = _next_due(self._heartbeat_due_us, now_us, HEARTBEAT_PERIOD_MS)
             self._send_heartbeat()
+        self._pay()
         return self._outbox.take(room)
 
     # ---- commands ----
@@ -338,7 +340,8 @@ class ReferenceDevice:
         self._state = DeviceState.STREAMING
         self._watchdog_us = watchdog_ms * 1000
         self._deadline_us = self._now_us + self._watchdog_us if watchdog_ms else None
-        self._framer.once = Flag.FIRST
+        # What a command changed while idle needs no mark; what was dropped at the end of the stream before does.
+        self._framer.once = self._framer.once & Flag.OVERRUN | Flag.FIRST
         self._send_info()
         return Outcome(Status.OK, COMMANDS[Opcode.START].result_struct.pack(self.next_sample & _U64))
 
@@ -362,24 +365,54 @@ class ReferenceDevice:
         self._now_us = max(self._now_us, now_us)
         if self._deadline_us is not None and self._now_us >= self._deadline_us:
             self._end_stream(DeviceState.WATCHDOG)
-            watchdog_ms = self._watchdog_us // 1000
-            self.event(EventSource.DEVICE, EventCode.WATCHDOG, watchdog_ms, now_us=self._now_us)
+            index, t_us = self.next_sample & _U32, self._now_us & _U32
+            source, code = EventSource.DEVICE, EventCode.WATCHDOG
+            event = Event(0, 0, index, t_us, source, code, self._watchdog_us // 1000)
+            self._owe("watchdog", lambda: self._send(event))
 
     def _end_stream(self, state: DeviceState) -> None:
         self._framer.cut()
         self._state = state
         self._deadline_us = None
 
-    def _send(self, frame: Event | Info | Log) -> bool:
+    def _send(self, frame: Event | Log) -> bool:
         body = frame.pack()
         return self._outbox.put(body, length=len(body))
 
+    def _owe(self, what: str, send: Callable[[], bool]) -> None:
+        """Queue what must come: now, or as soon as there is room."""
+        if send():
+            self._owed.pop(what, None)
+        else:
+            self._owed[what] = send
+
+    def _pay(self) -> None:
+        for what, send in list(self._owed.items()):
+            self._owe(what, send)
+
+    def _described(self) -> bool:
+        """Whether INFO of the present configuration is on its way: no DATA goes without (SPEC 6.2)."""
+        if "info" in self._owed:
+            self._pay()
+        return "info" not in self._owed
+
     def _send_info(self) -> None:
-        for page in self.info():
-            self._send(page)
+        self._owe("info", self._queue_info)
+
+    def _queue_info(self) -> bool:
+        """All pages or none: a round that breaks off is of no use, and would be sent again and again."""
+        bodies = [page.pack() for page in self.info()]
+        if self._outbox.size and not self._outbox.has_room(map(len, bodies)):
+            return False
+        for body in bodies:
+            self._outbox.put(body, length=len(body))
+        return True
 
     def _send_heartbeat(self) -> None:
-        self._outbox.put(lambda account: self._heartbeat(account).pack(), length=HEARTBEAT.size)
+        def send() -> bool:
+            return self._outbox.put(lambda account: self._heartbeat(account).pack(), length=HEARTBEAT.size)
+
+        self._owe("heartbeat", send)
 
     def _heartbeat(self, account: Account) -> Heartbeat:
         return Heartbeat(

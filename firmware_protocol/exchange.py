@@ -1,13 +1,15 @@
 """How `frame-validator vectors --check` talks to a program: length-prefixed requests and answers (docs/vectors.md).
 
 A frame is one line of text: its type, then `name=value` for each field of its table in layout.py, numbers in decimal,
-texts and payload in hexadecimal. What a decoder found carries besides where it lies, `offset`, and how many wire `bytes`
-it takes, the delimiter left out; damage is a line `fault kind=...`.
+texts and payload in hexadecimal. What a decoder found carries besides where it lies, `offset`, and how many wire
+`bytes` it takes, the delimiter left out; damage is a line `fault kind=...`.
 """
 
 from __future__ import annotations
 
+import os
 import queue
+import signal
 import struct
 import subprocess
 import threading
@@ -36,7 +38,9 @@ __all__ = [
 Fields: TypeAlias = dict[str, Any]
 
 
+_GROUPS = os.name == "posix"
 _MAX_ANSWER = 1 << 20  # bytes
+_ENDING_S = 1.0  # how long a program may take to end once its output has
 
 
 class PeerError(ProtocolError):
@@ -141,7 +145,7 @@ class Peer:
     def close(self) -> None:
         """End the program."""
         if self._process is not None and self._reader is not None:
-            self._process.kill()
+            _kill(self._process)
             self._process.wait()
             self._reader.join()
             for pipe in (self._process.stdin, self._process.stdout):
@@ -157,19 +161,31 @@ class Peer:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=_GROUPS
+            )
             self._answers = queue.Queue()
             self._reader = threading.Thread(target=_read, args=(self._process, self._answers), daemon=True)
             self._reader.start()
         return self._process
 
-    def _how_it_ended(self, process: subprocess.Popen[bytes]) -> str:
+    @staticmethod
+    def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
         try:
-            status = process.wait(self._timeout_s)
+            status = process.wait(_ENDING_S)
         except subprocess.TimeoutExpired:
             return "it closed its output without answering"
         how = f"by signal {-status}" if status < 0 else f"with exit status {status}"
         return f"it ended {how} without answering"
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With all that it has started: a shell's children would keep our pipes open."""
+    if _GROUPS:
+        with suppress(ProcessLookupError):  # it has ended, and all of them
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _read(process: subprocess.Popen[bytes], answers: queue.Queue[bytes | str]) -> None:

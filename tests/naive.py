@@ -284,3 +284,43 @@ def line_ratio(row: F64, fs_hz: float, line_hz: float) -> float:
     return float(
         2 * total[(freqs >= line_hz - 1) & (freqs < line_hz + 1)].sum() / total[beside & (away <= 4)].sum()
     )
+
+
+def small_laplacian(x: F64, places: F64) -> F64:
+    """Each channel minus the mean of the four nearest, weighted by one over their distance."""
+    y = np.array(x)
+    for c in range(len(x)):
+        around = sorted((float(np.linalg.norm(places[c] - places[k])), k) for k in range(len(x)) if k != c)[
+            :4
+        ]
+        total = sum(1 / d for d, _ in around)
+        y[c] -= sum(x[k] / d for d, k in around) / total
+    return y
+
+
+def without_blinks(x: F64, near: NDArray[np.bool_]) -> F64:
+    """Each channel minus its regression, at blinks, on the filter output that blinks make loudest."""
+    from scipy.linalg import eigh
+
+    centred = x - x.mean(axis=1, keepdims=True)
+    during, elsewhere = (centred[:, s] @ centred[:, s].T / s.sum() for s in (near, ~near))
+    weights = eigh(during, elsewhere)[1][:, -1]
+    blink = weights @ x
+    at_blinks = (weights @ centred)[near]
+    y = np.array(x)
+    for c in range(len(x)):
+        y[c] -= centred[c, near] @ at_blinks / (at_blinks @ at_blinks) * blink
+    return y
+
+
+def bad_channels(x: F64, z_limit: float, flat: float, correlation: float) -> set[int]:
+    """Flat, much louder than the middle of the channels, or like no other."""
+    amplitude = [0.7413 * (np.percentile(row, 75) - np.percentile(row, 25)) for row in x]
+    middle = np.median(amplitude)
+    spread = max(0.7413 * (np.percentile(amplitude, 75) - np.percentile(amplitude, 25)), 0.1 * middle)
+    bad = set()
+    for c, row in enumerate(x):
+        alike = max(abs(np.corrcoef(row, other)[0, 1]) for k, other in enumerate(x) if k != c)
+        if amplitude[c] < flat or amplitude[c] > middle + z_limit * spread or alike < correlation:
+            bad.add(c)
+    return bad

@@ -66,7 +66,7 @@ class Flow:
     def row_bytes(self) -> int:
         """Wire bytes of one sample of all channels, packet header left out."""
         width = 4 if self.samples.dtype == np.float32 else 3
-        return width * self.samples.shape[1] + 3 * self.status.shape[1]
+        return int(width * self.samples.shape[1] + 3 * self.status.shape[1])
 
     @property
     def layout(self) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bci.acquisition._statistics import Statistics
+from bci.acquisition._account import Statistics
 from bci.acquisition.assembler import Assembler
 from bci.chunks import Chunk, Marker, SignalInfo
 from firmware_protocol import Arrivals, Dialect, Gap, MarkerNote, Note, Raw, Sent, Splitter

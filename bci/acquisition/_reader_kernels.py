@@ -20,6 +20,9 @@ from __future__ import annotations
 
 import sys
 import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +31,9 @@ from numpy.typing import NDArray
 
 from bci.jit import kernel
 from firmware_protocol._kernels import BURST, DISCARDING, EVENT_WORDS, N_EVENTS, scan
+from firmware_protocol._simd import load_u32
 
-__all__ = ["drain", "prepare", "restart", "take", "take_kept"]
+__all__ = ["EVENT_WORDS", "drain", "prepare", "restart", "take", "take_kept"]
 
 U8 = NDArray[np.uint8]
 I32 = NDArray[np.int32]
@@ -66,7 +70,7 @@ _read = _libc("read", types.int64, types.int32, types.intp, types.uint64)
 _write = _libc("write", types.int64, types.int32, types.intp, types.uint64)
 _clock = _libc("clock_gettime", types.int32, types.int32, types.intp)
 _memmove = _libc("memmove", types.intp, types.intp, types.intp, types.uint64)
-_errno = _libc("__error" if sys.platform == "darwin" else "__errno_location", types.CPointer(types.int32))
+_errno = _libc("__error" if sys.platform == "darwin" else "__errno_location", types.intp)
 _mutex_init = _libc("pthread_mutex_init", types.int32, types.intp, types.intp)
 _lock = _libc("pthread_mutex_lock", types.int32, types.intp)
 _unlock = _libc("pthread_mutex_unlock", types.int32, types.intp)
@@ -180,8 +184,10 @@ def _room(c: I64, state: I64, counts: I64, bank_bytes: int, wire_bytes: int, kep
     if (full or c[USED] + pending >= bank_bytes) and not _next_bank(c, state, counts):
         return 0
     room = min(bank_bytes - c[USED] - pending, wire_bytes - SLACK - c[FILL])
-    if c[PACED] and c[KEEP]:
-        room = min(room, kept.shape[1] - c[KEPT_USED])
+    if c[PACED]:
+        room = min(
+            room, kept.shape[1] - c[KEPT_USED]
+        )  # also while nothing is kept: that may begin before the read
     return int(room)
 
 
@@ -201,136 +207,148 @@ def _keep(c: I64, wire: U8, n: int, at_ns: int, kept: U8, marks: I64) -> None:
         marks[buffer, k - 1, 0] = used + n
 
 
-@kernel
-def drain(
-    fd: int,
-    wake: int,
-    note: int,
-    kept_note: int,
-    mutex: I64,
-    c: I64,
-    bank_bytes: int,
-    wire: U8,
-    readable: U8,
-    state: I64,
-    tables: U8,
-    counts: I64,
-    events: I64,
-    values: I32,
-    status: I32,
-    raw: U8,
-    stamps: I64,
-    kept: U8,
-    marks: I64,
-    alive: U8,
-    alive_size: I64,
-    alive_ns: I64,
-    fds: I32,
-    timespec: I64,
-    byte: U8,
-) -> int:
-    """Read `fd` until told to stop: 0, END_OF_FILE, or the errno of what failed.
+def _compiled_with(version: int) -> Callable[..., int]:
+    """`drain`, cached by the version of `scan` too: Numba does not see that a kernel of another file has changed."""
 
-    `readable` is `wire` once more, as the array nobody writes to that `scan` is compiled for. The last three are room
-    for libc: two struct pollfd (descriptor, then events | what happened << 16), struct timespec, and 64 bytes.
-    """
-    m = mutex.ctypes.data
-    while True:
-        now = _now(timespec)
-        timeout = -1
-        if c[ALIVE_EVERY] > 0:
-            if now >= c[ALIVE_DUE]:
-                k = c[ALIVE_SENT] % c[ALIVE_N]
-                alive_ns[k] = now
-                c[ALIVE_SENT] += (
-                    _write(fd, alive.ctypes.data + k * alive.shape[1], alive_size[k]) == alive_size[k]
-                )
-                c[RANDOM] = (c[RANDOM] * 1103515245 + 12345) & 0x7FFFFFFF
-                c[ALIVE_DUE] = now + c[ALIVE_EVERY] * 3 // 4 + c[RANDOM] % (c[ALIVE_EVERY] // 2 + 1)
-            timeout = max(0, (c[ALIVE_DUE] - now) // 1_000_000) + 1
-        _lock(m)
-        room = _room(c, state, counts, bank_bytes, wire.size, kept, events.shape[1])
-        c[PAUSED] = room <= 0
-        at, generation = c[FILL], c[GENERATION]
-        unscanned = c[UNSCANNED] != 0 and room > 0
-        _unlock(m)
-        got = 0
-        if not unscanned:
-            fds[0], fds[1] = fd if room > 0 else -1, POLLIN
-            fds[2], fds[3] = wake, POLLIN
-            if _poll(fds.ctypes.data, 2, timeout) < 0:
-                error = _errno()[0]
-                if error == EINTR:
-                    continue
-                return error
-            if fds[3] >> 16:
-                _read(wake, byte.ctypes.data, 64)
-                if c[STOPPING]:
-                    return 0
-            if fds[1] >> 16 == 0 or room <= 0:
-                continue
-            got = _read(fd, wire.ctypes.data + at, room)
-            if got == 0:
-                return END_OF_FILE
-            if got < 0:
-                error = _errno()[0]
-                if error in (EINTR, EAGAIN):
-                    continue
-                return error
-        now = _now(timespec)
-        _lock(m)
-        if c[GENERATION] != generation:  # all was forgotten meanwhile; these bytes came into an empty window
-            _memmove(wire.ctypes.data, wire.ctypes.data + at, got)
-        if c[SKIP]:
-            k = 0
-            while k < got and wire[c[FILL] + k] != 0:
-                k += 1
-            c[SKIP] = k == got
-            got = max(0, got - k - 1)
-            _memmove(wire.ctypes.data + c[FILL], wire.ctypes.data + c[FILL] + k + 1, got)
-        if got:
-            c[BYTES] += got
-            c[LAST_NS] = now
-            if c[KEEP]:
-                _keep(c, wire, got, now, kept, marks)
-            c[FILL] += got
+    @kernel
+    def drain(
+        fd: int,
+        wake: int,
+        note: int,
+        kept_note: int,
+        mutex: I64,
+        c: I64,
+        bank_bytes: int,
+        wire: U8,
+        readable: U8,
+        state: I64,
+        tables: U8,
+        counts: I64,
+        events: I64,
+        values: I32,
+        status: I32,
+        raw: U8,
+        stamps: I64,
+        kept: U8,
+        marks: I64,
+        alive: U8,
+        alive_size: I64,
+        alive_ns: I64,
+        fds: I32,
+        timespec: I64,
+        byte: U8,
+    ) -> int:
+        """Read `fd` until told to stop: 0, END_OF_FILE, or the errno of what failed.
+
+        `readable` is `wire` once more, as the array nobody writes to that `scan` is compiled for. The last three are
+        room for libc: two struct pollfd (descriptor, then events | what happened << 16), struct timespec, 64 bytes.
+        """
+        m = mutex.ctypes.data
+        if version < 0:
+            return version
         while True:
-            bank = 2 * c[PAIR] + c[BANK]
-            first = state[N_EVENTS]
-            begin = scan(
-                readable,
-                c[BEGIN],
-                c[FILL],
-                c[FILL],
-                c[BASE],
-                state,
-                tables,
-                events[bank],
-                values[bank],
-                status[bank],
-                raw[bank],
-            )
             now = _now(timespec)
-            for k in range(first, state[N_EVENTS]):
-                stamps[bank, k] = now
-            c[USED] += begin - c[BEGIN]
-            c[BEGIN] = begin
-            c[UNSCANNED] = EVENT_WORDS * (state[N_EVENTS] + BURST) > events.shape[1]
-            if c[UNSCANNED] == 0 or not _next_bank(c, state, counts):
-                break
-        if c[BEGIN] == c[FILL] or c[FILL] > (wire.size - SLACK) // 2:
-            _memmove(wire.ctypes.data, wire.ctypes.data + c[BEGIN], c[FILL] - c[BEGIN])
-            c[BASE] += c[BEGIN]
-            c[FILL] -= c[BEGIN]
-            c[BEGIN] = 0
-        tell = c[WAITING] and (state[N_EVENTS] > 0 or counts[2 * c[PAIR] + 1 - c[BANK], N_EVENTS] > 0)
-        tell_kept = c[KEPT_WAITING] and c[KEPT_MARKS] > 0
-        if tell:
-            c[WAITING] = 0
-        if tell_kept:
-            c[KEPT_WAITING] = 0
-        _unlock(m)
-        if tell:
-            _write(note, byte.ctypes.data, 1)
-        if tell_kept:
-            _write(kept_note, byte.ctypes.data, 1)
+            timeout = -1
+            if c[ALIVE_EVERY] > 0:
+                if now >= c[ALIVE_DUE]:
+                    k = c[ALIVE_SENT] % c[ALIVE_N]
+                    alive_ns[k] = now
+                    c[ALIVE_SENT] += (
+                        _write(fd, alive.ctypes.data + k * alive.shape[1], alive_size[k]) == alive_size[k]
+                    )
+                    c[RANDOM] = (c[RANDOM] * 1103515245 + 12345) & 0x7FFFFFFF
+                    c[ALIVE_DUE] = now + c[ALIVE_EVERY] * 3 // 4 + c[RANDOM] % (c[ALIVE_EVERY] // 2 + 1)
+                timeout = max(0, (c[ALIVE_DUE] - now) // 1_000_000) + 1
+            _lock(m)
+            room = _room(c, state, counts, bank_bytes, wire.size, kept, events.shape[1])
+            c[PAUSED] = room <= 0
+            at, generation = c[FILL], c[GENERATION]
+            unscanned = c[UNSCANNED] != 0 and room > 0
+            _unlock(m)
+            got = 0
+            if not unscanned:
+                fds[0], fds[1] = fd if room > 0 else -1, POLLIN
+                fds[2], fds[3] = wake, POLLIN
+                if _poll(fds.ctypes.data, 2, timeout) < 0:
+                    error = load_u32(_errno())
+                    if error == EINTR:
+                        continue
+                    return error
+                if fds[3] >> 16:
+                    _read(wake, byte.ctypes.data, 64)
+                    if c[STOPPING]:
+                        return 0
+                if fds[1] >> 16 == 0 or room <= 0:
+                    continue
+                got = _read(fd, wire.ctypes.data + at, room)
+                if got == 0:
+                    return END_OF_FILE
+                if got < 0:
+                    error = load_u32(_errno())
+                    if error in (EINTR, EAGAIN):
+                        continue
+                    return error
+            now = _now(timespec)
+            _lock(m)
+            if (
+                c[GENERATION] != generation
+            ):  # all was forgotten meanwhile; these bytes came into an empty window
+                _memmove(wire.ctypes.data, wire.ctypes.data + at, got)
+            if c[SKIP]:
+                k = 0
+                while k < got and wire[c[FILL] + k] != 0:
+                    k += 1
+                c[SKIP] = k == got
+                got = max(0, got - k - 1)
+                _memmove(wire.ctypes.data + c[FILL], wire.ctypes.data + c[FILL] + k + 1, got)
+            if got:
+                c[BYTES] += got
+                c[LAST_NS] = now
+                if c[KEEP]:
+                    _keep(c, wire, got, now, kept, marks)
+                c[FILL] += got
+            while True:
+                bank = 2 * c[PAIR] + c[BANK]
+                first = state[N_EVENTS]
+                begin = scan(
+                    readable,
+                    c[BEGIN],
+                    c[FILL],
+                    c[FILL],
+                    c[BASE],
+                    state,
+                    tables,
+                    events[bank],
+                    values[bank],
+                    status[bank],
+                    raw[bank],
+                )
+                now = _now(timespec)
+                for k in range(first, state[N_EVENTS]):
+                    stamps[bank, k] = now
+                c[USED] += begin - c[BEGIN]
+                c[BEGIN] = begin
+                c[UNSCANNED] = EVENT_WORDS * (state[N_EVENTS] + BURST) > events.shape[1]
+                if c[UNSCANNED] == 0 or not _next_bank(c, state, counts):
+                    break
+            if c[BEGIN] == c[FILL] or c[FILL] > (wire.size - SLACK) // 2:
+                _memmove(wire.ctypes.data, wire.ctypes.data + c[BEGIN], c[FILL] - c[BEGIN])
+                c[BASE] += c[BEGIN]
+                c[FILL] -= c[BEGIN]
+                c[BEGIN] = 0
+            tell = c[WAITING] and (state[N_EVENTS] > 0 or counts[2 * c[PAIR] + 1 - c[BANK], N_EVENTS] > 0)
+            tell_kept = c[KEPT_WAITING] and c[KEPT_MARKS] > 0
+            if tell:
+                c[WAITING] = 0
+            if tell_kept:
+                c[KEPT_WAITING] = 0
+            _unlock(m)
+            if tell:
+                _write(note, byte.ctypes.data, 1)
+            if tell_kept:
+                _write(kept_note, byte.ctypes.data, 1)
+
+    return drain
+
+
+drain = _compiled_with(zlib.crc32(Path(scan.__code__.co_filename).read_bytes()))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import select
 import socket
@@ -42,6 +43,8 @@ from bci.errors import (
 )
 
 __all__ = ["PortEntry", "SerialPort", "list_port_entries", "port_names"]
+
+_log = logging.getLogger(__name__)
 
 READ_BYTES = 65536
 BITS_PER_BYTE = 10  # 8N1
@@ -109,13 +112,17 @@ class SerialPort:
                 write_timeout=WRITE_TIMEOUT_S,
                 exclusive=None if "://" in url else True,
             )
-        except (OSError, ValueError) as err:  # SerialException is an OSError
+        except BaseException as err:
             if self._lock is not None:
                 self._lock.release()
-            raise _why_not_opened(url, baud, err) from err
+            if isinstance(err, OSError | ValueError):  # SerialException is an OSError
+                raise _why_not_opened(url, baud, err) from err
+            raise
         if not self.paced_by_reader:
             self._exclude_others()
             self.latency = set_low_latency(self.fileno(), url)
+            if self.latency.fix:
+                _log.warning("%s", self.latency.fix)
         if self._waitable:
             self._wake_in, self._wake_out = socket.socketpair()
         self._closed = False

@@ -24,10 +24,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.acquisition._account import Statistics
 from bci.acquisition._flows import Flow, in_order
 from bci.acquisition._loss import LossAccount
 from bci.acquisition._pieces import Pieces
-from bci.acquisition._statistics import Statistics
 from bci.acquisition.clock import SampleClock
 from bci.acquisition.configuration import Configuration, ConfigurationBook
 from bci.chunks import Chunk, Marker, SignalInfo
@@ -233,6 +233,7 @@ class Assembler:
         if data.samples.shape[1] != configuration.signal.n_channels:
             self._rejected += data.n_frames  # no scale fits it; its samples will count as lost
             return True
+        before = self._account.expected
         span = self._account.arrived(data.sample_index, data.n_samples)
         first, repeated = span.first, span.repeated
         if repeated:
@@ -251,7 +252,7 @@ class Assembler:
         if data.arrived_ns is not None:
             self._time(first, data)
         if restart or span.lost or self._pieces is None or not self._pieces.takes(data, configuration):
-            self._end_chunk()
+            self._end_chunk(before)
             self._pieces = Pieces(configuration, data.layout, first + repeated, span.lost, restart)
         self._samples += data.n_samples - repeated
         self._append(data, repeated, configuration)
@@ -298,7 +299,8 @@ class Assembler:
             label = f"{source} {event.code}"
         return Marker(number, label, event.code, event.value, source)
 
-    def _end_chunk(self) -> None:
+    def _end_chunk(self, next_sample: int | None = None) -> None:
+        """`next_sample`: of the chunk that follows, where `_account` is further already."""
         if self.info is None:
             return  # markers of the host wait until it is known of what signal
         markers, self._markers = tuple(self._markers), []
@@ -307,7 +309,8 @@ class Assembler:
             self._pieces = None
         elif markers:
             nothing = np.empty((self.info.n_channels, 0), dtype=np.float64, order="F")
-            self._done.append(Chunk(nothing, self._account.expected or 0, markers=markers))
+            at = self._account.expected if next_sample is None else next_sample
+            self._done.append(Chunk(nothing, at or 0, markers=markers))
 
 
 #: What is held while DATA waits for its INFO: everything whose place among the samples matters.

@@ -112,6 +112,7 @@ class BoardSource(Source):
         self._open_link = open_link
         self._clock_ns = clock_ns
         self._chunks: list[Chunk] = []
+        self._bytes_before = (0, 0)  # read and skipped on ports that are gone
         self._recorder: RecordingWriter | None = None
         self._last_byte_ns = 0
         self._quiet_since_ns: int | None = None
@@ -154,8 +155,11 @@ class BoardSource(Source):
 
     @property
     def statistics(self) -> Statistics:
+        n_bytes, n_skipped = self._bytes_before
         return replace(
-            self._assembler.statistics, bytes=self.client.bytes_read, bytes_skipped=self.client.bytes_skipped
+            self._assembler.statistics,
+            bytes=n_bytes + self.client.bytes_read,
+            bytes_skipped=n_skipped + self.client.bytes_skipped,
         )
 
     @property
@@ -322,19 +326,22 @@ class BoardSource(Source):
             self.mark("stalled")
 
     def _lose(self, err: DeviceLostError) -> None:
-        """The port is gone: say so, let go of it, and remember what to look for."""
-        if self._away is None:
-            _log.warning("%s", err)
-            self.mark("lost")
-            if self._recorder is not None:
-                self._recorder.gap(str(err), self._clock_ns())
-            self._away = _Away(
-                device=self.info.device,
-                watchdog_ms=self.client.watchdog_ms if self.client.streaming else None,
-                settings=self.client.settings,
-            )
-        self._link.close()
+        """The port is gone: let go of it, say so, and remember what to look for."""
+        self._link.close()  # first: what had come is in the recording before the gap is
         self._stalled = False
+        if self._away is not None:
+            return
+        _log.warning("%s", err)
+        self.mark("lost")
+        if self._recorder is not None:
+            self._recorder.gap(str(err), self._clock_ns())
+        statistics = self.statistics
+        self._bytes_before = statistics.bytes, statistics.bytes_skipped
+        self._away = _Away(
+            device=self.info.device,
+            watchdog_ms=self.client.watchdog_ms if self.client.streaming else None,
+            settings=self.client.settings,
+        )
 
     def _look(self, away: _Away, timeout_s: float) -> None:
         """One search; if it is in vain, wait a little."""
@@ -361,6 +368,7 @@ class BoardSource(Source):
             self.client.deliver = self._deliver
             self._describe()
             self.client.restore(away.settings)
+            self.mark("returned")
             if away.watchdog_ms is not None:
                 self.client.start(watchdog_ms=away.watchdog_ms)
             back = True
@@ -368,7 +376,6 @@ class BoardSource(Source):
             if not back:
                 self._link.close()
         self._away, self._quiet_since_ns = None, None
-        self.mark("returned")
         _log.warning("the board is back on %s", name)
         return True
 

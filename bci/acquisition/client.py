@@ -57,6 +57,7 @@ PROBES_PER_WATCHDOG = 5
 MAX_PROBE_S = 1.0
 N_PROBES = 16  # in turn, so that an answer is known from that to the one before
 ALL_CHANNELS = 255
+MISC1, SRB1 = 0x15, 0x20
 STATUS_NAMES = {int(status): status.name for status in Status}
 ADVICE: dict[int, str] = {
     Status.BUSY: " (it streams; stop it first)",
@@ -204,6 +205,23 @@ class BoardClient:
         """Gain, input (0 electrode, 1 shorted, 5 test signal …) and power of a channel; None means all."""
         number = ALL_CHANNELS if channel is None else channel
         return self._reconfigured(Opcode.SET_CHANNEL, number, gain, mux, powered)
+
+    def set_reference(self, *, common: bool) -> Configuration:
+        """One reference electrode for all channels, on the SRB1 pin, or each channel's own negative input.
+
+        DeviceRefusedError (BUSY) while streaming.
+
+        References
+        ----------
+        .. [1] ADS1299 datasheet SBAS499C, section 9.6.1.15: MISC1 (0x15), bit 5.
+        """
+        configuration = self.configuration or self.identify()
+        per_converter = configuration.channels_per_converter
+        for converter in range(-(-configuration.signal.n_channels // per_converter)):
+            (misc1,) = self.read_registers(MISC1, converter=converter)
+            misc1 = misc1 | SRB1 if common else misc1 & ~SRB1
+            configuration = self.write_registers(MISC1, bytes([misc1]), converter=converter)
+        return configuration
 
     def set_lead_off(self, mode: LeadOff) -> None:
         """Lead-off excitation."""

@@ -100,14 +100,17 @@ class SampleClock:
         if not self.known:
             raise ValueError("no DATA has come yet, so no sample has a time; read chunks first")
         if np.ndim(sample) == 0:
-            return round(self._told(int(sample)))
+            number = int(sample)
+            k = self._knot_before(number)
+            whole = int(self._knot_ns[k])
+            part = self._knot_ns[k] - whole
+            return whole + round(part + (number - self._knot_sample[k]) * self._knot_step[k])
         numbers = np.asarray(sample, np.int64)
-        at = np.array(self._knot_sample)
-        k = np.maximum(np.searchsorted(at, numbers, side="right") - 1, 0)
-        base = np.array(self._knot_ns, np.float64).astype(np.int64)[k]
-        part = np.array(self._knot_ns)[k] - base
-        steps = (numbers - at[k]) * np.array(self._knot_step)[k]
-        return base + np.rint(part + steps).astype(np.int64)
+        at, ns = np.array(self._knot_sample), np.array(self._knot_ns)
+        rows = np.maximum(np.searchsorted(at, numbers, side="right") - 1, 0)
+        wholes = ns.astype(np.int64)
+        steps = (numbers - at[rows]) * np.array(self._knot_step)[rows]
+        return wholes[rows] + np.rint((ns - wholes)[rows] + steps).astype(np.int64)
 
     def sample_at(self, ns: int) -> float:
         """Conversion number, with its fraction, at a monotonic time. ValueError as `time_of`."""
@@ -243,6 +246,9 @@ class SampleClock:
         if len(self._knot_sample) > MAX_KNOTS:
             del self._knot_sample[0], self._knot_ns[0], self._knot_step[0]
 
+    def _knot_before(self, sample: int) -> int:
+        return max(bisect_right(self._knot_sample, sample) - 1, 0)
+
     def _told(self, sample: int) -> float:
-        k = max(bisect_right(self._knot_sample, sample) - 1, 0)
+        k = self._knot_before(sample)
         return self._knot_ns[k] + (sample - self._knot_sample[k]) * self._knot_step[k]

@@ -259,7 +259,7 @@ def _examine_stream(
     else:
         mostly_board = statistics.samples_lost_device * 2 > statistics.samples_lost
         yield Finding("loss-by-board" if mostly_board else "loss-on-line", "problem", loss)
-    kohm = _impedances(source)
+    kohm = _impedances(source, min(max(seconds, 2.0), IMPEDANCE_S))
     reports = channel_reports(signal, info, off=off, kohm=kohm)
     bad = [report for report in reports if report.verdict != "fine"]
     for verdict in dict.fromkeys(report.verdict for report in bad):
@@ -307,7 +307,7 @@ def _listen(source: Source, n_samples: int) -> tuple[F64, float | None, F64]:
     return signal, rate_hz, off / max(got, 1)
 
 
-def _impedances(source: Source) -> F64 | None:
+def _impedances(source: Source, seconds: float) -> F64 | None:
     """Of each channel, kΩ; None where the board cannot measure it."""
     client = getattr(source, "client", None)
     if client is None:
@@ -318,7 +318,7 @@ def _impedances(source: Source) -> F64 | None:
         try:
             source.start()
             results, silent, got = [], 0, 0
-            while got < IMPEDANCE_S * source.info.fs_hz and silent < SILENT_READS:
+            while got < seconds * source.info.fs_hz and silent < SILENT_READS:
                 chunks = source.read(1.0)
                 silent = 0 if chunks else silent + 1
                 for chunk in chunks:

@@ -56,7 +56,8 @@ def set_low_latency(fd: int, url: str, *, sysfs: Path = SYSFS) -> Latency:
     latency : Latency
         As it is now. `fix` says what a person has to do if it could not be set from here.
     """
-    if sys.platform == "linux":
+    platform: str = sys.platform  # not narrowed: each system's way is checked on every system
+    if platform == "linux":
         _ask_linux(fd)
         timer_ms = read_latency_ms(url, sysfs=sysfs)
         if timer_ms is not None and timer_ms > LOW_MS:
@@ -64,7 +65,7 @@ def set_low_latency(fd: int, url: str, *, sysfs: Path = SYSFS) -> Latency:
                 _timer(url, sysfs).write_text(f"{LOW_MS}\n")
             timer_ms = read_latency_ms(url, sysfs=sysfs)
         return Latency(timer_ms, advice(url) if timer_ms is not None and timer_ms > LOW_MS else "")
-    if sys.platform == "darwin":
+    if platform == "darwin":
         import fcntl
 
         try:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bci.acquisition.client import BoardClient
 from bci.acquisition.receiver import Received
-from bci.errors import DeviceRefusedError, DeviceTimeoutError, PatternMismatchError
+from bci.errors import BudgetError, DeviceRefusedError, DeviceTimeoutError, PatternMismatchError
 from firmware_protocol import Pattern
 from firmware_protocol.patterns import FULL_SCALE, RAMP_CHANNEL, RAMP_STEP
 
@@ -46,7 +46,8 @@ def check_pattern(client: BoardClient, *, clock_ns: Callable[[], int]) -> bool:
     Returns
     -------
     checked : bool
-        False if the board cannot send a pattern.
+        False if the board cannot send a pattern, or is set to more than its link carries: it has to be set to less
+        before it is started at all.
 
     Raises
     ------
@@ -69,7 +70,11 @@ def check_pattern(client: BoardClient, *, clock_ns: Callable[[], int]) -> bool:
 
     client.deliver = collect
     try:
-        client.start(watchdog_ms=WATCHDOG_MS)
+        try:
+            client.start(watchdog_ms=WATCHDOG_MS)
+        except BudgetError:
+            client.set_test_pattern(Pattern.OFF)
+            return False
         deadline_ns = clock_ns() + round(WAIT_S * 1e9)
         while sum(len(counts) for _, counts in came) < N_SAMPLES:
             left_ns = deadline_ns - clock_ns()

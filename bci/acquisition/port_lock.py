@@ -56,19 +56,26 @@ class PortLock:
             raise DeviceBusyError(f"{url} is in use by {who}; {end}", port=url)
         with contextlib.suppress(
             OSError
-        ):  # the file of another user: locked all the same, but not written to
+        ):  # the file of another user is locked all the same, but not written to
             os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0) if hasattr(os, "pwrite") else os.write(
-                self._fd, f"{os.getpid()}\n".encode()
-            )
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let others have the port; twice is fine."""
         if self._fd is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, 0)
+                _unlock(
+                    self._fd
+                )  # also of a process that was forked meanwhile and has a copy of the descriptor
             os.close(self._fd)
             self._fd = None
+
+    def __del__(self) -> None:
+        """A lock that was forgotten holds nobody up: names of pseudo-terminals are given out again."""
+        if hasattr(self, "_fd"):
+            self.release()
 
 
 def holders(url: str) -> list[int]:
@@ -105,6 +112,18 @@ def _try_lock(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _unlock(fd: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_UN)
 
 
 def _read_pid(fd: int) -> int | None:

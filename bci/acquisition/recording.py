@@ -23,8 +23,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bci.acquisition._account import Statistics
 from bci.acquisition._player import Placed, Player, wire_in
-from bci.acquisition._statistics import Statistics
 from bci.acquisition._stretch import Stretch
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import RecordingError

@@ -101,6 +101,9 @@ def open_source(
     labels: Mapping[int, str] | None = None,
     record_to: str | os.PathLike[str] | None = None,
     notes: Mapping[str, Any] | None = None,
+    reconnect: bool = False,
+    check_pattern: bool = True,
+    speed: float = 0.0,
 ) -> Source:
     """Open a board, or a recording of one.
 
@@ -117,6 +120,13 @@ def open_source(
         Record the wire, both ways, into this new file.
     notes : mapping, optional
         Anything JSON can carry, kept in the recording; no identity of a person.
+    reconnect : bool
+        Of a board of this protocol: when it is lost, look for it and go on, with markers "lost", "stalled" and
+        "returned" instead of DeviceLostError.
+    check_pattern : bool
+        Of a board of this protocol: verify order, sign and width of its samples by its test pattern first.
+    speed : float
+        Of a recording: 1 is the pace at which it was made, 0 as fast as it is read.
 
     Returns
     -------
@@ -129,6 +139,8 @@ def open_source(
         If the port cannot be opened.
     DeviceTimeoutError, UnsupportedDeviceError
         If what is on the port does not answer, or in another protocol version.
+    PatternMismatchError
+        If the board's test pattern arrives as other numbers.
     RecordingError
         If a file is no recording, or one cannot be made at `record_to`.
 
@@ -149,10 +161,10 @@ def open_source(
 
         if record_to is not None:
             raise ValueError(f"{name} is a recording already; record_to={record_to!s} is for boards")
-        return RecordingSource(name, labels=labels)
+        return RecordingSource(name, labels=labels, speed=speed)
     from bci.acquisition.board import BoardSource
 
-    return BoardSource(name, baud=baud, **options)
+    return BoardSource(name, baud=baud, reconnect=reconnect, check_pattern=check_pattern, **options)
 
 
 def _registered(scheme: str, url: str) -> Callable[..., Source]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.dsp._rows import combine_rows, dot_rows
@@ -28,18 +29,18 @@ def whitened_logarithms(covs: F64, whitening: F64) -> F64:
     return logs
 
 
-def gradient_of_mean(covs: F64, shares: F64, whitening: F64) -> tuple[F64, float]:
-    """Sum of shares · log(whitening · cov · whitening), and a bound of the curvature along the descent.
+def gradient_of_mean(covs: F64, shares: F64, whitening: F64, which: NDArray[np.int64]) -> tuple[F64, F64]:
+    """Sum of shares · log(whitening · cov · whitening), and a bound of the curvature along the descent, for some means.
 
-    covs: (k, n, n), C order. The Hessian of half the squared distance to one matrix has eigenvalues between 1 and
-    (l / 2) · coth(l / 2), l being the logarithm of the whitened matrix's condition number; that is at most √2 times the
-    Frobenius norm of its logarithm.
+    covs: (k, m, n, n), C order; which: (j,), numbers out of m; whitening: (j, n, n). The Hessian of half the squared
+    distance to one matrix has eigenvalues between 1 and (l / 2) · coth(l / 2), l being the logarithm of the whitened
+    matrix's condition number; that is at most √2 times the Frobenius norm of its logarithm.
     """
     n = covs.shape[-1]
-    total = np.zeros(n * pitch_of(n))
+    total, steepest = np.zeros((len(which), n * pitch_of(n))), np.zeros(len(which))
     run = _plain_gradient if plain() else _gradient
-    steepest = run(covs, shares, _padded(whitening[None])[0], total, quadrature(), _work(n))
-    return total.reshape(n, -1)[:, :n].copy(), float(steepest)
+    run(covs, shares, _padded(whitening), which, total, steepest, quadrature(), _work(n))
+    return total.reshape(len(which), n, -1)[:, :, :n].copy(), steepest
 
 
 def _padded(whitening: F64) -> F64:
@@ -70,20 +71,21 @@ def _logarithms(covs: Any, whitening: Any, logs: Any, table: Any, work: Any) -> 
 
 
 @kernel
-def _gradient(covs: Any, shares: Any, whitening: Any, total: Any, table: Any, work: Any) -> Any:
-    """total: (n * pitch,), to be added to."""
-    n = covs.shape[1]
-    size = len(whitening)
+def _gradient(
+    covs: Any, shares: Any, whitening: Any, which: Any, total: Any, steepest: Any, table: Any, work: Any
+) -> Any:
+    """total: (j, n * pitch) and steepest: (j,), to be added to."""
+    n = covs.shape[2]
+    size = whitening.shape[1]
     a, log, scratch = work[:size], work[size : 2 * size], work[2 * size :]
-    steepest = 0.0
-    for i in range(len(covs)):
-        _whiten(covs[i], whitening, a, log)
-        log_spd(a, log, n, table, scratch)
-        half = np.sqrt(0.5 * dot_rows(log, 0, log, 0, size // 8))
-        steepest += shares[i] * (half / np.tanh(half) if half > 1e-6 else 1.0)
-        for k in range(size):
-            total[k] += shares[i] * log[k]
-    return steepest
+    for j in range(len(which)):
+        for i in range(len(covs)):
+            _whiten(covs[i, which[j]], whitening[j], a, log)
+            log_spd(a, log, n, table, scratch)
+            half = np.sqrt(0.5 * dot_rows(log, 0, log, 0, size // 8))
+            steepest[j] += shares[i] * (1.0 if half < 1e-6 else half / np.tanh(half))
+            for k in range(size):
+                total[j, k] += shares[i] * log[k]
 
 
 @kernel
@@ -119,19 +121,20 @@ def _plain_logarithms(covs: Any, whitening: Any, logs: Any, table: Any, work: An
 
 
 @kernel
-def _plain_gradient(covs: Any, shares: Any, whitening: Any, total: Any, table: Any, work: Any) -> Any:
+def _plain_gradient(
+    covs: Any, shares: Any, whitening: Any, which: Any, total: Any, steepest: Any, table: Any, work: Any
+) -> Any:
     """`_gradient` in plain loops."""
-    n = covs.shape[1]
-    size = len(whitening)
+    n = covs.shape[2]
+    size = whitening.shape[1]
     a, log, scratch = work[:size], work[size : 2 * size], work[2 * size :]
-    steepest = 0.0
-    for i in range(len(covs)):
-        _plain_whiten(covs[i], whitening, a, log)
-        plain_log_spd(a, log, n, table, scratch)
-        half = np.sqrt(0.5 * np.sum(log * log))
-        steepest += shares[i] * (half / np.tanh(half) if half > 1e-6 else 1.0)
-        total += shares[i] * log
-    return steepest
+    for j in range(len(which)):
+        for i in range(len(covs)):
+            _plain_whiten(covs[i, which[j]], whitening[j], a, log)
+            plain_log_spd(a, log, n, table, scratch)
+            half = np.sqrt(0.5 * np.sum(log * log))
+            steepest[j] += shares[i] * (1.0 if half < 1e-6 else half / np.tanh(half))
+            total[j] += shares[i] * log
 
 
 @kernel

@@ -82,7 +82,7 @@ def centre_run(covs: F64, columns: I64, *, spacing: int = 1) -> CentredRun:
     chosen = np.arange(0, len(covs), spacing)
     counts = np.bincount(columns[chosen])
     weights = 1.0 / counts[columns[chosen]]
-    reference = np.stack([riemann.mean(covs[chosen, j], weights=weights) for j in range(covs.shape[1])])
+    reference = riemann.mean(covs[chosen], weights=weights)
     logs = riemann.log_whitened(covs, riemann.inverse_sqrt(reference))
     n = covs.shape[-1]
     rows, across = np.triu_indices(n)
@@ -119,17 +119,16 @@ def fit_ensemble(
     m, n = len(views), runs[0].reference.shape[-1]
     shares = np.full(m, 1.0 / m) if shares is None else shares
     kept = np.flatnonzero(shares > _SPARE * shares.max())
-    whitening, weights, bias = [], [], []
+    references = np.stack([run.reference[kept] for run in runs])
+    weights, bias = [], []
     for j in kept:
         linear = fit_logistic(np.concatenate([run.vectors[j] for run in runs]), columns, C=C)
-        references = np.stack([run.reference[j] for run in runs])
-        whitening.append(riemann.inverse_sqrt(riemann.mean(references) if len(runs) > 1 else references[0]))
         weights.append(matrices_of(linear, n))
         bias.append(linear.bias)
     return FrozenEnsemble(
         classes=tuple(classes),
         views=tuple(views[j] for j in kept),
-        whitening=np.stack(whitening),
+        whitening=riemann.inverse_sqrt(references[0] if len(runs) == 1 else riemann.mean(references)),
         weights=np.stack(weights),
         bias=np.stack(bias),
         shares=shares[kept] / shares[kept].sum(),
@@ -305,8 +304,7 @@ def _blocks(
     covs = np.concatenate([run.covs if run.fitted is None else run.covs[run.fitted] for run in runs])
     reference = centred[0].reference
     if len(centred) > 1:
-        references = np.stack([run.reference for run in centred], axis=1)
-        reference = np.stack([riemann.mean(of_member) for of_member in references])
+        reference = riemann.mean(np.stack([run.reference for run in centred]))
     parts = [np.flatnonzero(numbers == block) for block in range(n_blocks)]
     return (
         [CentredRun(reference, vectors[:, rows], columns[rows]) for rows in parts],

@@ -166,8 +166,8 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
 
     Parameters
     ----------
-    covs : ndarray, shape (n_matrices, n, n)
-        Positive definite.
+    covs : ndarray, shape (n_matrices, n, n) or (n_matrices, m, n, n)
+        Positive definite. With the second shape, m means side by side.
     weights : ndarray, shape (n_matrices,), optional
         Non-negative; equal ones by default.
     tolerance : float
@@ -178,8 +178,8 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
 
     Returns
     -------
-    mean : ndarray, shape (n, n)
-        NaN if a matrix is not positive definite.
+    mean : ndarray, shape (n, n) or (m, n, n)
+        NaN where a matrix is not positive definite.
 
     References
     ----------
@@ -189,39 +189,44 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
     """
     from bci.decoders import _spd_kernels
 
-    stack = np.ascontiguousarray(covs, dtype=np.float64)
+    stack = np.ascontiguousarray(covs if covs.ndim == 4 else covs[:, None], dtype=np.float64)
     share = np.full(len(stack), 1.0 / len(stack)) if weights is None else weights / weights.sum()
     n = stack.shape[-1]
     # The arithmetic and the harmonic mean lie on either side, about as far away.
-    arithmetic = np.tensordot(share, stack, axes=1)
-    point = _midpoint(arithmetic, np.linalg.inv(np.tensordot(share, np.linalg.inv(stack), axes=1)))
-    step: F64 | None = None
-    last = np.zeros((n, n))
-    for _ in range(max_steps):
-        eigenvalues, vectors = np.linalg.eigh(point)
-        half = _compose(np.sqrt(eigenvalues), vectors)
-        whitening = _compose(1.0 / np.sqrt(eigenvalues), vectors)
-        gradient, steepest = _spd_kernels.gradient_of_mean(stack, share, whitening)
-        if not np.isfinite(steepest):
-            return np.full((n, n), np.nan)
+    arithmetic, inverse = np.tensordot(share, stack, axes=1), np.tensordot(share, np.linalg.inv(stack), axes=1)
+    point = _midpoint(arithmetic, np.linalg.inv(inverse))
+    going = np.flatnonzero(np.isfinite(point).all(axis=(1, 2)))
+    step, last = np.zeros_like(point), np.zeros_like(point)
+    for turn in range(max_steps):
+        half = _sqrt(point[going])
+        whitening = np.asarray(np.linalg.inv(half), dtype=np.float64)
+        gradient, steepest = _spd_kernels.gradient_of_mean(stack, share, whitening, going)
         # Curvatures lie between 1 and `steepest`. The last step and what it did to the gradient tell the curvature
         # along it (Barzilai and Borwein); the first step shrinks all errors alike.
-        change = last - gradient
         length = 2.0 / (1.0 + steepest)
-        if step is not None and (squared := float(np.sum(change * change))) > 0.0:
-            length = min(max(float(np.sum(step * change)) / squared, 1.0 / steepest), 1.0)
-        step, last = length * gradient, gradient
-        point = half @ exp_symmetric(step) @ half
-        point = 0.5 * (point + point.T)
-        if float(np.linalg.norm(gradient)) / np.sqrt(n) < tolerance:
+        if turn:
+            change = last[going] - gradient
+            squared = np.sum(change * change, axis=(1, 2))
+            told = np.sum(step[going] * change, axis=(1, 2)) / np.where(squared > 0.0, squared, 1.0)
+            length = np.where(squared > 0.0, np.clip(told, 1.0 / steepest, 1.0), length)
+        moved = length[:, None, None] * gradient
+        step[going], last[going] = moved, gradient
+        broken = ~np.isfinite(steepest)
+        moved[broken] = 0.0
+        new = half @ exp_symmetric(moved) @ half
+        new[broken] = np.nan
+        point[going] = 0.5 * (new + np.swapaxes(new, 1, 2))
+        size = np.sqrt(np.sum(gradient * gradient, axis=(1, 2)) / n)
+        going = going[(size >= tolerance) & ~broken]
+        if not len(going):
             break
-    return point
+    return point if covs.ndim == 4 else point[0]
 
 
 def _midpoint(a: F64, b: F64) -> F64:
     half, whitening = _sqrt(a), inverse_sqrt(a)
     middle: F64 = half @ _sqrt(whitening @ b @ whitening) @ half
-    return 0.5 * (middle + middle.T)
+    return 0.5 * (middle + np.swapaxes(middle, -1, -2))
 
 
 def _sqrt(spd: F64) -> F64:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bci.jit import kernel
 
-__all__ = ["eigh_rows"]
+__all__ = ["eigh_rows", "loud_directions"]
 
 MAX_SWEEPS = 60
 
@@ -138,3 +138,41 @@ def _ql(d: Any, e: Any, rows: Any) -> Any:
             e[start] = g
             e[m] = 0.0
     return True
+
+
+@kernel
+def loud_directions(cov: Any, limit: Any, n_free: Any, values: Any, rows: Any, loud: Any, work: Any) -> Any:
+    """Which eigenvectors v of cov have a variance of at least v · limit · v? The `n_free` quietest never count.
+
+    cov: (n, n), its lower triangle. limit: (n, n). values, rows: as `eigh_rows` gives them. loud: (n,), bool.
+    work: (2 n + 2, n). Returns their number, or -1 if cov is not finite.
+    """
+    n = len(cov)
+    a = work[n + 2 :]
+    for i in range(n):
+        for j in range(i + 1):
+            a[i, j] = cov[i, j]
+            a[j, i] = cov[i, j]
+    if not eigh_rows(a, values, rows, work[: n + 2]):
+        return -1
+    count = 0
+    image = work[0]
+    for r in range(n):
+        quieter = 0
+        for i in range(n):
+            quieter += values[i] < values[r]
+        loud[r] = False
+        if quieter < n_free:
+            continue
+        for j in range(n):
+            image[j] = 0.0
+        for i in range(n):
+            f = rows[r, i]
+            for j in range(n):
+                image[j] += f * limit[i, j]
+        allowed = 0.0
+        for j in range(n):
+            allowed += image[j] * rows[r, j]
+        loud[r] = values[r] >= allowed
+        count += loud[r]
+    return count

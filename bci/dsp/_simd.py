@@ -80,14 +80,14 @@ def array_type(dtype: Any, ndim: int, layout: str = "C") -> Any:
     return types.Array(from_dtype(np.dtype(dtype)), ndim, layout)
 
 
-def aligned(n: int, dtype: Any = np.float64) -> NDArray[Any]:
-    """Zeros of shape (n,) that start at a multiple of VECTOR_BYTES.
+def aligned(n: int, dtype: Any = np.float64, *, zeros: bool = True) -> NDArray[Any]:
+    """Zeros, or whatever memory holds, of shape (n,) that start at a multiple of VECTOR_BYTES.
 
     numpy aligns to 16 bytes; a vector that straddles two cache lines costs two loads, which doubles the time of a
     kernel that lives on loads.
     """
     size = np.dtype(dtype).itemsize
-    raw = np.zeros(n + VECTOR_BYTES // size, dtype)
+    raw = (np.zeros if zeros else np.empty)(n + VECTOR_BYTES // size, dtype)
     skip = -raw.ctypes.data % VECTOR_BYTES // size
     return raw[skip : skip + n]
 
@@ -168,9 +168,14 @@ class Lanes:
         address = self.builder.bitcast(self.builder.gep(base, [offset]), self.vector.as_pointer())
         return self.builder.load(address, align=self.bytes)
 
-    def store(self, value: Any, base: Any, offset: Any) -> None:
+    def store(self, value: Any, base: Any, offset: Any, *, past_caches: bool = False) -> None:
+        """`past_caches`: straight to memory, without reading the line first; the address must be a whole vector's."""
         address = self.builder.bitcast(self.builder.gep(base, [offset]), self.vector.as_pointer())
-        self.builder.store(value, address, align=self.bytes)
+        if past_caches:
+            once = self.builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+            self.builder.store(value, address, align=VECTOR_BYTES).set_metadata("nontemporal", once)
+        else:
+            self.builder.store(value, address, align=self.bytes)
 
     def spread(self, base: Any, offset: Any) -> Any:
         """The number at `base[offset]` in every lane."""

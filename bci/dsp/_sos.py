@@ -13,9 +13,11 @@ Rules:
   chunk with NaN is refused without a pass of its own over the input, and the filter goes on as if it never came. (What
   was NaN or infinite once makes its state NaN ever after, so a look at the last states is enough.)
 - Long chunks go in tiles that stay in the first-level cache while the blocks pass over them. Where x and y are too
-  large for the caches, the loop asks with every vector for one line of the next tile, of x to read and of y to write,
-  in the order in which they lie in memory. Then arithmetic and memory work at the same time, which halves the time;
-  asking for a whole tile at once fills the queue of requests and gains nothing.
+  large for the caches, the loop asks with every vector for one line of the next tile of x, in the order in which they
+  lie in memory, so that arithmetic and memory work at the same time; asking for a whole tile at once fills the queue
+  of requests and gains nothing. Likewise for y, whose lines are read before they are written; but where all vectors of
+  y are whole lines and y is not x itself, they go past the caches unread. (The lock that a call takes on its way back
+  to Python puts them in order for other threads.) Together this halves the time.
 """
 
 from __future__ import annotations
@@ -140,21 +142,22 @@ def _cascade(
     z_to: Any,
     ahead: Any,
     n_blocks: Any,
+    past_caches: Any,
     form: Any,
 ) -> Any:
     """Filter the n vectors `x[x_at + i * x_step]` into `y[y_at + i * y_step]`.
 
     With n_blocks > 0 also ask for n lines, those of sample `ahead // n_blocks` from block `ahead % n_blocks` on.
     """
-    if not isinstance(form, types.StringLiteral):
-        return None  # Numba asks again with the literal
-    sections = form.literal_value
+    if not isinstance(form, types.StringLiteral) or not isinstance(past_caches, types.IntegerLiteral):
+        return None  # Numba asks again with the literals
+    sections, unread = form.literal_value, bool(past_caches.literal_value)
     far = not isinstance(n_blocks, types.IntegerLiteral)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = Lanes(builder, signature.args[7].dtype)
         xs, ys, pk = (lanes.pointer(context, signature.args[k], args[k]) for k in (0, 3, 7))
-        _, x_at, x_step, _, y_at, y_step, n, _, z_from, z_to, ahead, n_blocks, _ = args
+        _, x_at, x_step, _, y_at, y_step, n, _, z_from, z_to, ahead, n_blocks, _, _ = args
         index = n.type
         gain = lanes.spread(pk, index(2))
         taps = [[lanes.spread(pk, index(HEAD + 4 * s + k)) for k in range(4)] for s in range(len(sections))]
@@ -164,7 +167,8 @@ def _cascade(
         if far:
             sample, block = builder.sdiv(ahead, n_blocks), lanes.variable(builder.srem(ahead, n_blocks))
             rows = [(xs, x_step, lanes.variable(builder.mul(sample, x_step)), False)]
-            rows += [(ys, y_step, lanes.variable(builder.mul(sample, y_step)), True)]
+            if not unread:
+                rows += [(ys, y_step, lanes.variable(builder.mul(sample, y_step)), True)]
         with lanes.loop(n):
             at = builder.load(x_now)
             v = lanes.mul(lanes.load(xs, at), gain)
@@ -183,7 +187,7 @@ def _cascade(
                 builder.store(lanes.sub(z2, lanes.mul(a2, y)), z[2 * s + 1])
                 v = y
             at = builder.load(y_now)
-            lanes.store(v, ys, at)
+            lanes.store(v, ys, at, past_caches=unread)
             builder.store(builder.add(at, y_step), y_now)
             if far:
                 now = builder.load(block)
@@ -200,7 +204,7 @@ def _cascade(
         return context.get_dummy_value()
 
     return types.void(
-        x, x_at, x_step, y, y_at, y_step, n, packed, z_from, z_to, ahead, n_blocks, form
+        x, x_at, x_step, y, y_at, y_step, n, packed, z_from, z_to, ahead, n_blocks, past_caches, form
     ), generate
 
 
@@ -221,7 +225,13 @@ def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
     new = areas + (1 - int(packed[0])) * n_blocks * states
     scratch = areas + 2 * n_blocks * states
     direct = n_channels >= w and x.strides[0] == size and y.strides[0] == size
-    far = n * n_channels * size > FAR_BYTES // 2
+    far = direct and n * n_channels * size > FAR_BYTES // 2
+    whole_lines = (
+        far
+        and n_channels % w == 0
+        and (y.ctypes.data | abs(y.strides[1])) % VECTOR_BYTES == 0
+        and x.ctypes.data != y.ctypes.data
+    )
     tile = SCRATCH_SAMPLES
     if direct and n > 32:
         tile = max(16, TILE_BYTES // (n_channels * size))
@@ -235,16 +245,22 @@ def sos_run(x: Any, y: Any, packed: Any, form: Any) -> Any:
             if direct:
                 x_at = t * x_step + first
                 y_at = t * y_step + first
-                if far:
-                    ahead = (t + tile) * n_blocks + b * m
-                    _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, ahead, n_blocks, form)
+                ahead = (t + tile) * n_blocks + b * m
+                if whole_lines:
+                    _cascade(
+                        x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, ahead, n_blocks, 1, form
+                    )
+                elif far:
+                    _cascade(
+                        x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, ahead, n_blocks, 0, form
+                    )
                 else:
-                    _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, 0, 0, form)
+                    _cascade(x, x_at, x_step, y, y_at, y_step, m, packed, z_from, z_to, 0, 0, 0, form)
             else:
                 for c in range(min(w, n_channels)):
                     for i in range(m):
                         packed[scratch + i * w + c] = x[first + c, t + i]
-                _cascade(packed, scratch, w, packed, scratch, w, m, packed, z_from, z_to, 0, 0, form)
+                _cascade(packed, scratch, w, packed, scratch, w, m, packed, z_from, z_to, 0, 0, 0, form)
                 for c in range(min(w, n_channels)):
                     for i in range(m):
                         y[first + c, t + i] = packed[scratch + i * w + c]

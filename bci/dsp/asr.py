@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.dsp import _gram, _loops
-from bci.dsp._eigh import eigh_rows
+from bci.dsp._eigh import loud_directions
 from bci.dsp._stage import F64 as FLOAT64
 from bci.dsp._stage import checked_channels, checked_signal, not_finite
 from bci.dsp.filters import SosFilter
@@ -170,7 +170,8 @@ class ArtifactSubspaceReconstruction:
     marks: list[Mark]
     _last: F64 | None
     _next: int | None
-    _rank: int
+    _removed: int
+    _removed_before: int
     _slot: int
     _seen: int
     _filled: int
@@ -195,7 +196,8 @@ class ArtifactSubspaceReconstruction:
         self._grams = np.zeros((n_blocks, pitch * pitch))
         self._tile = np.zeros(_gram.TILE * pitch)
         self._add_gram = _gram.adder()
-        self._work = np.zeros((n + 2, n))
+        self._work = np.zeros((2 * n + 2, n))
+        self._values, self._rows, self._loud = np.empty(n), np.empty((n, n)), np.empty(n, dtype=bool)
         full_rank = np.linalg.cond(model.mixing) < 1e5
         self._precision = np.linalg.inv(model.mixing @ model.mixing) if full_rank else None
         self._scratch = np.empty(n)
@@ -253,12 +255,13 @@ class ArtifactSubspaceReconstruction:
         n_blocks = len(self._grams)
         self._slot = (self._slot + 1) % n_blocks
         self._seen = min(self._seen + 1, n_blocks)
-        order = (self._slot + np.arange(n_blocks - self._seen, n_blocks)) % n_blocks
-        total = self._grams[order[0]].copy()
-        for k in order[1:]:  # oldest first
-            total += self._grams[k]
+        oldest = self._slot + n_blocks - self._seen
+        total = self._grams[oldest % n_blocks].copy()
+        for k in range(oldest + 1, self._slot + n_blocks):
+            total += self._grams[k % n_blocks]
         total /= self._seen * self.step_samples
         pitch = _gram.pitch_of(self.n_channels)
+        self._removed = 0
         rebuilt = self._rebuilding(total.reshape(pitch, pitch)[: self.n_channels, : self.n_channels].T)
         due = self._line[:, : self.step_samples]
         if rebuilt is None and self._last is None:
@@ -266,13 +269,10 @@ class ArtifactSubspaceReconstruction:
         else:
             old = self._apply(self._last, due)
             y = old + self._blend * (self._apply(rebuilt, due) - old)
-            rank = 0 if rebuilt is None else round(self.n_channels - np.trace(rebuilt))
-            reason = (
-                f"louder than clean signal ever was: {max(rank, self._rank)} of {self.n_channels} "
-                "directions rebuilt from the others"
-            )
+            n_loud = max(self._removed, self._removed_before)  # one rebuilding fades into the next
+            reason = f"louder than clean signal ever was: {n_loud} of {self.n_channels} directions rebuilt"
             self.marks.append(Mark(first, first + self.step_samples, "rebuilt", reason))
-            self._rank = rank
+        self._removed_before = self._removed
         self._last = rebuilt
         self._line[:, : self.delay_samples] = self._line[:, self.step_samples :].copy()
         self._filled = 0
@@ -282,23 +282,21 @@ class ArtifactSubspaceReconstruction:
         """The matrix that rebuilds what is too loud, or None where nothing is. Only the lower triangle is right."""
         if _loops.is_below(self._limit, cov, self._work):
             return None
-        n = self.n_channels
-        value, rows = np.empty(n), np.empty((n, n))
-        if not eigh_rows(np.tril(cov) + np.tril(cov, -1).T, value, rows, self._work):
+        n, rows, loud = self.n_channels, self._rows, self._loud
+        n_free = n - self._max_removed - 1
+        count = loud_directions(cov, self._limit, n_free, self._values, rows, loud, self._work)
+        if count < 0:
             raise not_finite("ASR")
-        order = np.argsort(value, kind="stable")
-        value, rows = value[order], rows[order]
-        keep = value < ((rows @ self.model.thresholds.T) ** 2).sum(axis=1)
-        keep |= np.arange(n) + 1 < n - self._max_removed
-        if keep.all():
+        if count == 0:
             return None
+        self._removed = count
         if self._precision is None:  # mixing of lower rank, as after an average reference
-            kept = rows[keep] @ self.model.mixing
-            rebuilt: F64 = self.model.mixing @ np.linalg.pinv(kept) @ rows[keep]
+            quiet = rows[~loud]
+            rebuilt: F64 = self.model.mixing @ np.linalg.pinv(quiet @ self.model.mixing) @ quiet
             return rebuilt
         # M pinv(Vₖᵀ M) Vₖᵀ is the projection along the removed directions Vᵣ onto C Vₖ, C = M²: what it takes away
         # needs the inverse of a matrix of the size of what is removed only
-        away = rows[~keep]
+        away = rows[loud]
         seen = away @ self._precision
         matrix: F64 = np.eye(n) - away.T @ np.linalg.solve(seen @ away.T, seen)
         return matrix
@@ -316,7 +314,7 @@ class ArtifactSubspaceReconstruction:
         self._grams[:] = 0.0
         self._line = np.zeros((self.n_channels, self.delay_samples + self.step_samples), order="F")
         self._last = self._next = None
-        self._slot = self._seen = self._filled = self._rank = 0
+        self._slot = self._seen = self._filled = self._removed = self._removed_before = 0
         self.output_sample = -self.delay_samples
         self.marks = []
 
@@ -327,7 +325,7 @@ class ArtifactSubspaceReconstruction:
             "line": self._line.copy(),
             "last": np.empty((0, 0)) if self._last is None else self._last.copy(),
             "place": np.array(
-                [self._slot, self._seen, self._filled, self._rank, self._next or 0], dtype=np.int64
+                [self._slot, self._seen, self._filled, self._removed_before, self._next or 0], dtype=np.int64
             ),
         }
         return own | {f"filter_{name}": value for name, value in self._filter.state().items()}
@@ -342,7 +340,9 @@ class ArtifactSubspaceReconstruction:
         self._grams[:] = state["grams"]
         self._line[:] = state["line"]
         self._last = np.array(state["last"]) if state["last"].size else None
-        self._slot, self._seen, self._filled, self._rank, self._next = (int(v) for v in state["place"])
+        self._slot, self._seen, self._filled, self._removed_before, self._next = (
+            int(v) for v in state["place"]
+        )
 
 
 def _geometric_median(points: F64) -> F64:

@@ -20,6 +20,9 @@ __all__ = ["SlidingCovariance", "covariances", "ledoit_wolf", "oas", "shrink"]
 
 I64 = NDArray[np.int64]
 
+# Square of the mean over variance up to which the mean can be taken off afterwards and cost less than the last digit.
+_SMALL_MEAN = 1e-2
+
 
 class SlidingCovariance:
     """Covariance of the last `window_samples`, given whenever the sample number is a multiple of `step_samples`.
@@ -133,7 +136,9 @@ class SlidingCovariance:
         ring = np.asarray(state["ring"], dtype=np.float64)
         place = np.asarray(state["place"], dtype=np.int64)
         if int(state["n_channels"]) != self.n_channels:
-            raise ShapeError(f"the saved covariance is of {state['n_channels']} channels, not {self.n_channels}")
+            raise ShapeError(
+                f"the saved covariance is of {state['n_channels']} channels, not {self.n_channels}"
+            )
         if ring.shape != self._ring.shape or (place[2:] != self._place[2:]).any():
             raise ShapeError(
                 f"the saved covariance state has shape {ring.shape} and steps {place[2:]}, "
@@ -163,9 +168,15 @@ def covariances(windows_uv: F64, *, shrinkage: Literal["none", "oas", "ledoit_wo
     """
     if shrinkage == "ledoit_wolf":
         return ledoit_wolf(windows_uv)
-    centred = _centred(windows_uv)
-    n_samples = centred.shape[2]
-    covs: F64 = centred @ centred.transpose(0, 2, 1) / n_samples
+    x = _windows(windows_uv)
+    n_samples = x.shape[2]
+    means = _finite(x.mean(axis=2))
+    covs: F64 = x @ x.transpose(0, 2, 1) / n_samples
+    if (means * means <= _SMALL_MEAN * np.diagonal(covs, axis1=1, axis2=2)).all():
+        covs -= means[:, :, None] * means[:, None, :]
+    else:  # the mean would take digits off the variance: a band-passed window has none to speak of, a raw one does
+        x = x - means[:, :, None]
+        covs = x @ x.transpose(0, 2, 1) / n_samples
     return oas(covs, n_samples) if shrinkage == "oas" else covs
 
 
@@ -235,10 +246,20 @@ def ledoit_wolf(windows_uv: F64) -> F64:
 
 
 def _centred(windows_uv: F64) -> F64:
+    x = _windows(windows_uv)
+    out: F64 = x - _finite(x.mean(axis=2))[:, :, None]
+    return out
+
+
+def _windows(windows_uv: F64) -> F64:
     x = np.asarray(windows_uv, dtype=np.float64)
     if x.ndim != 3 or x.shape[2] < 2:
         raise ShapeError(f"expected windows of shape (n_windows, n_channels, n_samples >= 2), got {x.shape}")
-    if not np.isfinite(x).all():
+    return x
+
+
+def _finite(means: F64) -> F64:
+    """The means of windows, which are finite where all samples are."""
+    if not np.isfinite(means).all():
         raise NonFiniteError("a window holds NaN or infinity: leave windows that touch a gap out")
-    out: F64 = x - x.mean(axis=2, keepdims=True)
-    return out
+    return means

@@ -145,6 +145,16 @@ class ExponentialCovariance:
     ----------
     n_channels : int
     time_constant_samples : float
+        After so many samples a past one counts 1/e.
+
+    Raises
+    ------
+    ShapeError, DesignError
+        If there is no channel, or the time constant is not above one sample.
+
+    References
+    ----------
+    .. [1] West, Commun. ACM 22(9):532-535, 1979 (weighted updates). doi:10.1145/359146.359153
     """
 
     def __init__(self, n_channels: int, *, time_constant_samples: float) -> None:
@@ -157,7 +167,16 @@ class ExponentialCovariance:
         self._started = False
 
     def process(self, x_uv: F64) -> F64:
-        """Take (n_channels, n_samples) in µV, give the covariance (n_channels, n_channels) in µV² after them.
+        """Take the next samples.
+
+        Parameters
+        ----------
+        x_uv : ndarray, shape (n_channels, n_samples), float64, µV
+
+        Returns
+        -------
+        cov : ndarray, shape (n_channels, n_channels), float64, µV²
+            After the last of them.
 
         Raises
         ------
@@ -204,6 +223,11 @@ class LogBandPower:
     n_channels : int
     time_constant_samples : float
         Of the exponential average of the squared signal.
+
+    Raises
+    ------
+    DesignError
+        As `SosFilter`, or if the time constant is not above one sample.
     """
 
     def __init__(self, sos: object, *, n_channels: int, time_constant_samples: float) -> None:
@@ -215,9 +239,21 @@ class LogBandPower:
         self._weight = 0.0
 
     def process(self, x_uv: F64) -> F64:
-        """Take (n_channels, n_samples) in µV, give the log power (n_channels,) in ln µV² after them.
+        """Take the next samples.
 
-        -inf where a channel has been exactly zero; errors as `SosFilter.process`.
+        Parameters
+        ----------
+        x_uv : ndarray, shape (n_channels, n_samples), float64, µV
+
+        Returns
+        -------
+        log_power : ndarray, shape (n_channels,), ln µV²
+            After the last of them; -inf where a channel has been exactly zero.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError
+            As `SosFilter.process`; the state is untouched.
         """
         y = self._filter.process(x_uv)
         self._weight = _loops.add_squares(y, self._sums, self._weight, self._decay)
@@ -251,6 +287,11 @@ class SlowPotentials(SosFilter):
     n_channels : int
     fs_hz : float, Hz
     low_hz, high_hz : float, Hz
+
+    Raises
+    ------
+    DesignError
+        If the band does not rise or does not fit the rate.
 
     Notes
     -----

@@ -18,7 +18,16 @@ __all__ = ["electrode_positions", "interpolate_bad", "laplacian", "rest_referenc
 
 
 def electrode_positions(channels: Sequence[str]) -> F64:
-    """Positions on the head, shape (n_channels, 3), metres.
+    """Positions of electrodes on the head.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        10-05 names.
+
+    Returns
+    -------
+    places : ndarray, shape (n_channels, 3), metres, MNE's head frame
 
     Raises
     ------
@@ -44,10 +53,24 @@ def electrode_positions(channels: Sequence[str]) -> F64:
 
 
 def laplacian(channels: Sequence[str], *, size: Literal["small", "large"] = "small") -> F64:
-    """Each channel minus the distance-weighted mean of four electrodes around it, shape (n_channels, n_channels).
+    """Each channel minus the distance-weighted mean of four electrodes around it.
 
-    "small" takes the nearest four, "large" the four nearest beyond one and a half times their distance, which suits
-    broader sources [1]_. Weights are 1/distance [2]_.
+    Parameters
+    ----------
+    channels : sequence of str
+        10-05 names, at least 5.
+    size : "small" or "large"
+        "small" takes the nearest four, "large" the four nearest beyond one and a half times their distance, which
+        suits broader sources [1]_. Weights are 1/distance [2]_.
+
+    Returns
+    -------
+    matrix : ndarray, shape (n_channels, n_channels), for `SpatialFilter`
+
+    Raises
+    ------
+    ShapeError, MontageMismatchError
+        If there are fewer than 5 channels, or a label is not a 10-05 name.
 
     References
     ----------
@@ -73,7 +96,23 @@ def laplacian(channels: Sequence[str], *, size: Literal["small", "large"] = "sma
 
 
 def surface_laplacian(channels: Sequence[str], *, stiffness: float = 4, lambda2: float = 1e-5) -> F64:
-    """Spherical-spline current source density, shape (n_channels, n_channels), in µV/m² per µV.
+    """Spherical-spline current source density.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        10-05 names.
+    stiffness, lambda2 : float
+        Of the spline, and its regularisation; MNE's defaults.
+
+    Returns
+    -------
+    matrix : ndarray, shape (n_channels, n_channels), µV/m² per µV, for `SpatialFilter`
+
+    Raises
+    ------
+    MontageMismatchError
+        If a label is not a 10-05 name.
 
     References
     ----------
@@ -89,7 +128,21 @@ def surface_laplacian(channels: Sequence[str], *, stiffness: float = 4, lambda2:
 
 
 def interpolate_bad(channels: Sequence[str], bad: Sequence[str]) -> F64:
-    """Matrix that replaces bad channels by spherical splines through the good ones, shape (n_channels, n_channels).
+    """Matrix that replaces bad channels by spherical splines through the good ones.
+
+    Parameters
+    ----------
+    channels, bad : sequence of str
+        10-05 names of all channels, and of those to replace.
+
+    Returns
+    -------
+    matrix : ndarray, shape (n_channels, n_channels), for `SpatialFilter`
+
+    Raises
+    ------
+    MontageMismatchError
+        If a label is not a 10-05 name, or a bad one is not among the channels.
 
     References
     ----------
@@ -107,7 +160,21 @@ def interpolate_bad(channels: Sequence[str], bad: Sequence[str]) -> F64:
 
 
 def rest_reference(channels: Sequence[str]) -> F64:
-    """Matrix that re-references to a point at infinity (REST) on a three-shell sphere, shape (n_channels, n_channels).
+    """Matrix that re-references to a point at infinity (REST) on a three-shell sphere.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        10-05 names.
+
+    Returns
+    -------
+    matrix : ndarray, shape (n_channels, n_channels), for `SpatialFilter`
+
+    Raises
+    ------
+    MontageMismatchError
+        If a label is not a 10-05 name.
 
     References
     ----------

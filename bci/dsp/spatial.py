@@ -104,7 +104,17 @@ def common_average(n_channels: int, *, bad: Sequence[int] = ()) -> F64:
 
 
 def bipolar(pairs: Sequence[tuple[str, str]], channels: Sequence[str]) -> F64:
-    """Matrix of differences `first - second` for each pair of labels, shape (n_pairs, n_channels).
+    """Matrix of differences `first - second` of pairs of channels.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+    channels : sequence of str
+        Labels in the order of the signal's rows.
+
+    Returns
+    -------
+    matrix : ndarray, shape (n_pairs, n_channels), for `SpatialFilter`
 
     Raises
     ------

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bci.pipeline.runs import Run, split_runs, task_events
     from bci.pipeline.scoring import CuedScore, score_control, score_cued
     from bci.pipeline.training import MOTOR_CHANNELS, train
+    from bci.pipeline.transfer import evaluate_executed_to_intended
     from bci.pipeline.windows import CuedWindows, SlidingWindow, SlidingWindows, cued_windows
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "choose_folds",
     "cued_windows",
     "evaluate",
+    "evaluate_executed_to_intended",
     "learning_curve",
     "load_model",
     "model_digest",
@@ -70,6 +72,7 @@ _HOMES = {
     "runs": ("Run", "split_runs", "task_events"),
     "scoring": ("CuedScore", "score_control", "score_cued"),
     "training": ("MOTOR_CHANNELS", "train"),
+    "transfer": ("evaluate_executed_to_intended",),
     "windows": ("CuedWindows", "SlidingWindow", "SlidingWindows", "cued_windows"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -95,7 +95,8 @@ class Validation:
     balanced_accuracy_motor : float or None
         The same of the motor channels alone.
     control : EventScore or None
-        What the chosen policy did on those runs. It was chosen on them, so later runs will be worse.
+        What to expect of the policy: each run scored with the operating point that the other runs alone give. Where
+        they alone cannot show the budget, what the chosen one did on all of them, and later runs will be worse.
     policy_variants : int
         How many operating points were compared.
     budget_per_min : float

@@ -161,7 +161,9 @@ def train(
                 validation = replace(validation, refusal=validation.refusal or str(err))
             else:
                 policy = choice.parameters
-                validation = replace(validation, control=choice.training, policy_variants=choice.variants)
+                validation = replace(
+                    validation, control=choice.expected or choice.training, policy_variants=choice.variants
+                )
     return Model(
         chain=chain,
         cued=cued.train(),

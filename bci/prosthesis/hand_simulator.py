@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from bci.prosthesis.hand_dialects import DIALECTS, Dialect
+from bci.prosthesis.priority import ask_for_priority
 
 __all__ = ["HandSimulator"]
 
@@ -94,6 +95,7 @@ class Simulation:
 def main(argv: list[str] | None = None) -> int:
     """Serve one hand until stdin ends."""
     arguments = sys.argv[1:] if argv is None else argv
+    ask_for_priority()  # a real hand has a processor of its own
     simulation = Simulation(DIALECTS[arguments[0]](), time.monotonic_ns)
     lock = threading.Lock()
 
@@ -129,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
         tty.setraw(terminal)
         port = os.ttyname(terminal)
     else:
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(("127.0.0.1", _port_of(arguments)))
         port = f"socket://127.0.0.1:{listener.getsockname()[1]}"
     for work in (serve, live):
         threading.Thread(target=work, daemon=True).start()
@@ -141,6 +143,11 @@ def main(argv: list[str] | None = None) -> int:
             simulation.live()
             _tell(simulation.state())
     return 0
+
+
+def _port_of(arguments: list[str]) -> int:
+    """The number after --port, or 0: any that is free."""
+    return int(arguments[arguments.index("--port") + 1]) if "--port" in arguments else 0
 
 
 def _tell(message: dict[str, Any]) -> None:
@@ -157,6 +164,8 @@ class HandSimulator:
         "simulated", "ability" or "rh56".
     terminal : bool
         A raw pseudo-terminal instead of a socket (POSIX).
+    port : str
+        "socket://127.0.0.1:NUMBER" to take one that a hand had before; by default any that is free.
     clock : str
         "wall" or "frames"; see the module.
 
@@ -166,7 +175,7 @@ class HandSimulator:
         There is no simulator of that name.
     """
 
-    def __init__(self, name: str, *, terminal: bool = False, clock: str = "wall") -> None:
+    def __init__(self, name: str, *, terminal: bool = False, port: str = "", clock: str = "wall") -> None:
         if name not in DIALECTS:
             raise ValueError(f"no simulated hand is called {name!r}: expected one of {', '.join(DIALECTS)}")
         command = [
@@ -175,6 +184,7 @@ class HandSimulator:
             "bci.prosthesis.hand_simulator",
             name,
             *(["--pty"] if terminal else []),
+            *(["--port", port.rpartition(":")[2]] if port else []),
         ]
         group: dict[str, Any] = {}
         if sys.platform == "win32":

@@ -29,6 +29,7 @@ from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Disarm, Heard, Rebased, Stop, Tick, Trouble
 from bci.prosthesis.known_hands import make_hand
 from bci.prosthesis.monitor_state import Mode, Rules
+from bci.prosthesis.priority import ask_for_priority
 from bci.prosthesis.runner import Runner
 from bci.prosthesis.safety import TICK_US
 from bci.prosthesis.stop_lines import StopButton, StopListener
@@ -344,6 +345,7 @@ def main() -> int:
         import ctypes
 
         ctypes.windll.winmm.timeBeginPeriod(1)  # else waits end on a grid of 15.6 ms
+    ask_for_priority()
     gc.freeze()
     gc.disable()  # states are tuples of numbers without cycles, and no collection may delay a frame
     runner = Runner(rules, hand, log)

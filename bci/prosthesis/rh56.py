@@ -96,7 +96,7 @@ class Rh56Hand:
         *,
         device: int = 1,
         force_g: int = 400,
-        speed: int = 600,
+        speed: int = 800,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         from pymodbus.framer import FramerRTU

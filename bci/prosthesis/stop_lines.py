@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from bci.errors import MonitorError
@@ -97,6 +98,10 @@ class StopListener(threading.Thread):
 
     def close(self) -> None:
         """Hear nobody any more."""
+        with suppress(OSError):
+            self._server.shutdown(
+                socket.SHUT_RDWR
+            )  # on Linux closing alone does not wake who waits in accept
         self._server.close()
 
 

@@ -57,7 +57,8 @@ class Limits:
     """How far and how fast the hand may go, and what it may feel.
 
     `rate_per_s` is in closures per second, `slew_per_s2` bounds the growth of speed (stopping is never
-    delayed); each is one number for all, or six in the order of `DOFS`.
+    delayed); each is one number for all, or six in the order of `DOFS`. No rate is allowed that a hand could not
+    follow: its set points would then lie further ahead than the hand can go in 100 ms.
     """
 
     lowest: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -79,7 +80,7 @@ class Limits:
                 "temperature_c": (30.0, 90.0, "°C"),
             },
         )
-        _each_dof("rate_per_s", self.rate_per_s, (0.01, 3.0, "closures/s"))
+        _each_dof("rate_per_s", self.rate_per_s, (0.01, 2.0, "closures/s"))
         _each_dof("slew_per_s2", self.slew_per_s2, (0.1, 100.0, "closures/s²"))
         _closures("lowest", self.lowest)
         _closures("highest", self.highest)

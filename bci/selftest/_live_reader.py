@@ -1,4 +1,4 @@
-"""Figures of the reader: latency beside a plain pyserial thread while Python is busy, and the time it takes when idle."""
+"""Figures of the reader: latency beside a plain pyserial thread while Python is busy, and what it takes when idle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ I64 = NDArray[np.int64]
 def _latency(nightly: bool) -> Result:
     if os.name != "posix":
         return Result(True, "not measured", skipped="the reader kernel and pseudo-terminals are POSIX")
-    rounds, n_packets = (5, 4000) if nightly else (3, 600)
+    rounds, n_packets = (5, 4000) if nightly else (2, 300)
     ours: list[I64] = []
     plain: list[I64] = []
     cpu_ours: list[float] = []

@@ -23,7 +23,7 @@ from firmware_protocol import (
 from firmware_protocol._fields import Format
 from firmware_protocol.limits import MAX_LOG_TEXT
 
-__all__ = ["damaged_wire", "random_frame"]
+__all__ = ["damaged_row", "damaged_wire", "random_frame"]
 
 _LETTERS = "abcXYZ 0189µß…板腦𝛼\n"
 _KINDS: tuple[Callable[[random.Random], Frame], ...]
@@ -36,9 +36,23 @@ def random_frame(rng: random.Random) -> Frame:
 
 def damaged_wire(rng: random.Random, n_frames: int) -> bytes:
     """Frames, packets with a right CRC and anything inside, and garbage; some of the bytes changed, lost or added."""
-    pieces = [_piece(rng) for _ in range(n_frames)]
+    return _damaged(rng, [_piece(rng) for _ in range(n_frames)], rng.randrange(n_frames))
+
+
+def damaged_row(rng: random.Random, n_frames: int) -> bytes:
+    """DATA of one shape, as a board sends it: what a decoder sees that takes several packets together."""
+    n_channels, n_samples = rng.choice(((8, 4), (8, 4), (1, 1), (16, 3), (64, 3)))
+    payloads = [_bytes(rng, 3 * n_channels * n_samples) for _ in range(4)]
+    shape = n_channels, n_samples
+    pieces = [encode(Data(k, 0, k, k, *shape, 0, payloads[k % 4])) for k in range(n_frames)]
+    pieces[rng.randrange(n_frames)] += rng.choice((b"", b"\x00", _piece(rng)))
+    return _damaged(rng, pieces, rng.randrange(4))
+
+
+def _damaged(rng: random.Random, pieces: list[bytes], n: int) -> bytes:
+    """The pieces, with `n` bytes or so changed, lost or added."""
     wire = bytearray(b"".join(pieces))
-    for _ in range(rng.randrange(n_frames)):
+    for _ in range(n):
         at = rng.randrange(len(wire))
         match rng.randrange(5):
             case 0:

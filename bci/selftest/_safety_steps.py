@@ -61,7 +61,7 @@ PROFILES = (
         limits=Limits(
             lowest=(0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
             highest=(0.7, 0.7, 0.7, 0.7, 0.7, 0.7),
-            rate_per_s=(3.0, 0.01, 0.3, 1.0, 2.0, 0.5),
+            rate_per_s=(2.0, 0.01, 0.3, 1.0, 2.0, 0.5),
             slew_per_s2=(0.1, 100.0, 0.5, 4.0, 10.0, 1.0),
         ),
         opening=Opening(allowed=False),
@@ -74,29 +74,35 @@ PROFILES = (
 
 def violations(before: State, event: Event, now: State, actions: list[Action]) -> list[str]:
     """Names of the rules that this step broke; none of them may ever be."""
-    return [name for name, holds in RULES.items() if not holds(before, event, now, actions)]
+    commands = [action for action in actions if isinstance(action, Command)]
+    return [name for name, holds in RULES.items() if not holds(before, event, now, commands)]
 
 
-def _commands(actions: list[Action]) -> list[Command]:
-    return [action for action in actions if isinstance(action, Command)]
+def _still(before: State, commands: list[Command]) -> bool:
+    """No frame has other set points than were in force, and those were looked at when they came."""
+    return all(command.setpoint == before.setpoint for command in commands)
 
 
-def _range(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _range(before: State, event: Event, now: State, commands: list[Command]) -> bool:
+    if _still(before, commands):
+        return True
     highest = before.rules.profile.limits.highest
     return all(
         0.0 <= new <= max(old, min(goal, high)) + EPSILON and new <= 1.0
-        for command in _commands(actions)
+        for command in commands
         for old, new, goal, high in zip(
             before.setpoint, command.setpoint, before.target, highest, strict=True
         )
     )
 
 
-def _rate(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _rate(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     """A frame that moves goes no further than its rate; one that holds takes back no more than its reach."""
+    if _still(before, commands):
+        return True
     rates = before.rules.profile.limits.rates
     dt_s = min(now.t_us - before.ticked_us, TICK_US) * 1e-6
-    for command in _commands(actions):
+    for command in commands:
         for old, new, rate in zip(before.setpoint, command.setpoint, rates, strict=True):
             if command.kind in ("move", "open"):
                 fastest = rate if command.kind == "move" else before.rules.profile.opening.rate_per_s
@@ -107,52 +113,54 @@ def _rate(before: State, event: Event, now: State, actions: list[Action]) -> boo
     return True
 
 
-def _slew(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _slew(before: State, event: Event, now: State, commands: list[Command]) -> bool:
+    if _still(before, commands):
+        return True
     slews = before.rules.profile.limits.slews
     dt_s = min(now.t_us - before.ticked_us, TICK_US) * 1e-6
     return all(
         abs(new - old) <= (abs(speed) + slew * dt_s) * dt_s + EPSILON
-        for command in _commands(actions)
+        for command in commands
         if command.kind in ("move", "open")
         for old, new, speed, slew in zip(before.setpoint, command.setpoint, before.speed, slews, strict=True)
     )
 
 
-def _look_ahead(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _look_ahead(before: State, event: Event, now: State, commands: list[Command]) -> bool:
+    if _still(before, commands):
+        return True
     rates = before.rules.profile.limits.rates
     return all(
         new <= max(old, actual + rate * LOOK_AHEAD_S) + EPSILON
-        for command in _commands(actions)
+        for command in commands
         for old, new, actual, rate in zip(
             before.setpoint, command.setpoint, before.actual, rates, strict=True
         )
     )
 
 
-def _stale(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _stale(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     stale_us = before.rules.profile.signal.stale_s * 1e6
     silent = type(event) is Tick and now.t_us - now.heard_us >= stale_us
     return not (silent and now.mode in (Mode.MOVING, Mode.ARMED))
 
 
-def _doubt(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _doubt(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     """Every fault leads to HOLD (or, where nothing was armed, away from arming) in one step."""
     return not (now.doubts and now.mode in (Mode.IDLE, Mode.ARMED, Mode.MOVING))
 
 
-def _stop(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _stop(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     if type(event) is Stop:
         return now.mode is Mode.HOLD and "stop" in now.doubts
     released = "stop" in before.doubts and "stop" not in now.doubts
     return not released or (type(event) is Disarm and now.mode is Mode.DISARMED)
 
 
-def _grip(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _grip(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     """Only a tick of MOVING without doubt closes a finger; MOVING comes of an intent while ARMED, nothing else."""
-    closing = any(
-        new > old
-        for command in _commands(actions)
-        for old, new in zip(before.setpoint, command.setpoint, strict=True)
+    closing = not _still(before, commands) and any(
+        new > old for command in commands for old, new in zip(before.setpoint, command.setpoint, strict=True)
     )
     if closing and not (before.mode is Mode.MOVING and type(event) is Tick and not before.doubts):
         return False
@@ -160,7 +168,7 @@ def _grip(before: State, event: Event, now: State, actions: list[Action]) -> boo
     return not begun or (before.mode is Mode.ARMED and type(event) is Asked)
 
 
-def _armed(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _armed(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     """ARMED comes of the operator, with a certificate, or of a passing doubt that passed."""
     if now.mode is not Mode.ARMED or before.mode in (Mode.ARMED, Mode.MOVING):
         return True
@@ -168,10 +176,10 @@ def _armed(before: State, event: Event, now: State, actions: list[Action]) -> bo
     return by_hand or (before.mode is Mode.HOLD and type(event) is Tick and before.doubts <= PASSING)
 
 
-def _kinds(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _kinds(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     """Opening only in FAULT, where allowed, and only a hand that is not doubted itself; no set points for a hand that
     nobody has seen for long."""
-    for command in _commands(actions):
+    for command in commands:
         unanswered = command.number - 1 - now.answered
         if (command.kind == "look") != (unanswered >= GONE):
             return False
@@ -184,7 +192,7 @@ def _kinds(before: State, event: Event, now: State, actions: list[Action]) -> bo
     return True
 
 
-def _replies(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _replies(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     """What a hand says raises no set point, unless it was lost from sight: then it is held where it stands."""
     if not isinstance(event, Replied) or all(
         new <= old for old, new in zip(before.setpoint, now.setpoint, strict=True)
@@ -194,11 +202,11 @@ def _replies(before: State, event: Event, now: State, actions: list[Action]) -> 
     return (before.lost_sight or "hand-link" in before.doubts) and now.setpoint == where
 
 
-def _time(before: State, event: Event, now: State, actions: list[Action]) -> bool:
+def _time(before: State, event: Event, now: State, commands: list[Command]) -> bool:
     return now.t_us >= before.t_us and now.frames >= before.frames
 
 
-RULES: dict[str, Callable[[State, Event, State, list[Action]], bool]] = {
+RULES: dict[str, Callable[[State, Event, State, list[Command]], bool]] = {
     "range": _range,
     "rate": _rate,
     "slew": _slew,

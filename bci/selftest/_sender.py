@@ -1,7 +1,8 @@
 """The far side of a line, in a process of its own: `python -m bci.selftest._sender paced|flood …`.
 
-Prints the port it opened as its first line. `paced` then waits for a line on its input, sends one packet after the other
-at its time and prints when it did, in monotonic ns. `flood` answers commands like a board and sends as fast as it is read.
+Tells the port it opened as its first line. `paced` then waits for a line on its input, sends one packet after the
+other at its time and tells when it did, in monotonic ns. `flood` answers commands like a board and sends as fast as it
+is read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +45,11 @@ def start_sender(mode: str, *arguments: int) -> Iterator[tuple[str, subprocess.P
             process.kill()
 
 
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def paced(n_packets: int, rate_hz: int) -> None:
     """Packets of one conversion of 8 channels into a pseudo-terminal."""
     import tty
@@ -52,7 +58,7 @@ def paced(n_packets: int, rate_hz: int) -> None:
     packets = [maker.data(1) for _ in range(n_packets)]
     master, slave = os.openpty()
     tty.setraw(slave)
-    print(os.ttyname(slave), flush=True)
+    _tell(os.ttyname(slave))
     for line in sys.stdin:
         stamps = [0] * n_packets
         due_ns = time.monotonic_ns() + 50_000_000
@@ -62,14 +68,14 @@ def paced(n_packets: int, rate_hz: int) -> None:
             stamps[k] = time.monotonic_ns()
             os.write(master, packets[k])
         time.sleep(0.1)
-        print(json.dumps(stamps[: int(line)]), flush=True)
+        _tell(json.dumps(stamps[: int(line)]))
 
 
 def flood(n_channels: int, rate_hz: int, samples_per_packet: int, seconds: int) -> None:
     """A board on a socket: INFO, DATA and HEARTBEAT of so many seconds from START on."""
     maker = WireMaker(n_channels, rate_hz, samples_per_packet)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        print(f"socket://127.0.0.1:{server.getsockname()[1]}", flush=True)
+        _tell(f"socket://127.0.0.1:{server.getsockname()[1]}")
         peer, _ = server.accept()
     decoder = Decoder()
     left_s = 0.0
@@ -113,4 +119,5 @@ def _answer(command: Command, maker: WireMaker) -> bytes:
 
 
 if __name__ == "__main__":
-    {"paced": paced, "flood": flood}[sys.argv[1]](*map(int, sys.argv[2:]))
+    modes: dict[str, Callable[..., None]] = {"paced": paced, "flood": flood}
+    modes[sys.argv[1]](*map(int, sys.argv[2:]))

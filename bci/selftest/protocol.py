@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bci.errors import BciError
-from bci.selftest import _c_codec, _corruption, _decoders
+from bci.selftest import _c_codec, _conform, _corruption, _decoders
 from bci.selftest._check import Check, Result
 
 __all__ = ["CHECKS"]
@@ -57,7 +57,7 @@ def _bytes(nightly: bool) -> int:
 
 
 def _bursts(nightly: bool) -> int:
-    each = 200 if nightly else 4
+    each = 50 if nightly else 4
     return sum(_corruption.bursts(site, each=each) for site in _sites(nightly))
 
 
@@ -66,7 +66,7 @@ def _garbage(nightly: bool) -> int:
 
 
 def _decoders_agree(nightly: bool) -> int:
-    return _decoders.compare_decoders(100_000 if nightly else 200, seed=10)[1]
+    return _decoders.compare_decoders(100_000 if nightly else 120, seed=10)[1]
 
 
 def _with_c(measure: Callable[[Path, bool], int]) -> Callable[[bool], Result]:
@@ -151,7 +151,7 @@ CHECKS: list[Check] = [
         "the same bytes and fields",
         _with_c(
             lambda program, nightly: _c_codec.compare_frames(
-                program, 1_000_000 if nightly else 5_000, seed=11
+                program, 1_000_000 if nightly else 2_000, seed=11
             )
         ),
     ),
@@ -161,7 +161,7 @@ CHECKS: list[Check] = [
         "damaged streams decoded by C and by Python, 200,000 packets nightly",
         "the same frames and faults",
         _with_c(
-            lambda program, nightly: _c_codec.compare_damage(program, 200_000 if nightly else 2_000, seed=12)
+            lambda program, nightly: _c_codec.compare_damage(program, 200_000 if nightly else 1_000, seed=12)
         ),
     ),
     Check(
@@ -177,5 +177,12 @@ CHECKS: list[Check] = [
         "a delimiter in every other byte, one core",
         "at least 100 MB/s",
         _rate(True, 100),
+    ),
+    Check(
+        "conformance",
+        "protocol",
+        "frame-validator conform against the simulated board, nightly with a stream of ten minutes",
+        "0 findings",
+        _conform.conformance,
     ),
 ]

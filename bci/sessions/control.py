@@ -6,7 +6,7 @@ monitor's clock never jumps further than it would live.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from bci.decisions import Intent, Prediction
 from bci.pipeline import Model, OnlinePipeline
 from bci.prosthesis import IntentPolicy, Profile, SafetyMonitor
 
-__all__ = ["ControlLoop", "Decided", "pieces"]
+__all__ = ["ControlLoop", "Decided", "lead_off", "pieces"]
 
 #: Share of the converter's range beyond which a channel counts as saturated; an ADS1299 clips at ±187.5 mV at gain 24.
 _NEAR_RAIL = 0.99
@@ -53,11 +53,13 @@ class ControlLoop:
     policy: IntentPolicy = field(init=False)
     _pipeline: OnlinePipeline = field(init=False)
     _rails_uv: np.ndarray = field(init=False)
+    _needed: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._pipeline = OnlinePipeline(self.model, self.info)
         self.policy = IntentPolicy.for_profile(self.model.policy, self.profile, fs_hz=self.info.fs_hz)
         scale = self.info.uv_per_count or (np.inf,) * self.info.n_channels
+        self._needed = [self.info.channels.index(name) for name in self.model.chain.channels]
         self._rails_uv = _NEAR_RAIL * _FULL_SCALE_COUNTS * np.asarray(scale)[:, None]
 
     def feed(self, chunk: Chunk, *, last_byte_ns: int | None = None) -> Iterator[Decided]:
@@ -87,6 +89,7 @@ class ControlLoop:
                     piece.end_sample - 1,
                     self._device_us(piece.end_sample - 1),
                     lost=piece.lost_before,
+                    lead_off=lead_off(piece, self._needed),
                     saturated=bool((np.abs(piece.data_uv) >= self._rails_uv).any()),
                     outlier=newest is not None and newest.valid and newest.outlier,
                     last_byte_ns=last_byte_ns if newest is not None else None,
@@ -102,6 +105,12 @@ class ControlLoop:
         return int(sample * 1_000_000 / self.info.rate)
 
 
+def lead_off(chunk: Chunk, rows: Sequence[int]) -> bool:
+    """Whether an electrode of these channels was off in any sample; False where the board does not tell."""
+    inputs = chunk.lead_off
+    return inputs is not None and any(bool(off[list(rows)].any()) for off in inputs)
+
+
 def pieces(chunk: Chunk, step: int) -> Iterator[Chunk]:
     """Cut a chunk at multiples of `step` samples; what was lost before it stands before the first piece."""
     if chunk.n_samples <= step:
@@ -111,6 +120,7 @@ def pieces(chunk: Chunk, step: int) -> Iterator[Chunk]:
     while start < chunk.n_samples:
         first = chunk.first_sample + start
         end = min(chunk.n_samples, start + step - first % step)
-        part = replace(chunk, data_uv=chunk.data_uv[:, start:end], first_sample=first)
+        status = None if chunk.status is None else chunk.status[:, start:end]
+        part = replace(chunk, data_uv=chunk.data_uv[:, start:end], first_sample=first, status=status)
         yield part if start == 0 else replace(part, lost_before=0, restart=False, markers=())
         start = end

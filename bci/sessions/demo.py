@@ -22,6 +22,7 @@ from bci.acquisition.simulator import SimulatedBoard
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.dsp import QualityWatch
 from bci.errors import DeviceTimeoutError, LabelError, NotCertifiedError
+from bci.evaluation import wilson_interval
 from bci.files import write_private
 from bci.pipeline import (
     Model,
@@ -209,6 +210,12 @@ class _Demo:
             issued_s=time.time(),
         )
         save_model(model, self.folder.model)
+        if (control := model.validation.control) is not None:
+            low, high = wilson_interval(control.hits, control.n_events)
+            self.observer.note(
+                f"at most {self.budget_per_min:g} false movements a minute; expected to follow "
+                f"{control.true_positive_rate:.0%} of the intended ones (95 % {low:.0%}–{high:.0%})"
+            )
         return model
 
     # ---- control
@@ -317,6 +324,8 @@ class _Demo:
         accepted = accepted_intents(self.folder.events)
         summary = summarise(model, outcome, accepted, stage=self.stage, info=self.info, folder=self.folder)
         summary.link |= {"baud": self.options.baud, "port": self.port}
+        if (control := model.validation.control) is not None:
+            summary.calibration["expected_hit_rate"] = control.true_positive_rate
         summary.what |= {"hand": self.options.hand, "hand_title": self.hand_title}
         write_session_report(
             self.folder.report,

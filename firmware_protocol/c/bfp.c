@@ -561,14 +561,8 @@ static void walk(const uint8_t *coded, uint16_t n, uint16_t wanted, walked *w)
     uint32_t at = 0, size = 0, reg = INITIAL, code = FULL_BLOCK;
 
     while (at < n && at + coded[at] <= n && size < wanted) {
-        uint32_t k = 1;
-        if (code == FULL_BLOCK) {
-            code = coded[at];
-        } else { /* the block before stands for a zero, now that one follows */
-            code = coded[at];
-            k = 0;
-        }
-        for (; k < code; k++) {
+        uint32_t k = code == FULL_BLOCK ? 1u : 0u; /* else the block before stands for a zero, now that one follows */
+        for (code = coded[at]; k < code; k++) {
             uint8_t byte = k == 0u ? (uint8_t)0 : coded[at + k];
             if (size < sizeof w->head)
                 w->head[size] = byte;
@@ -628,7 +622,7 @@ static bool is_utf8(const uint8_t *text, uint32_t n)
     return true;
 }
 
-/* Text filled up with zeros, of `most` bytes before them at most. */
+/* Text filled up with zeros. */
 static bool is_text(const uint8_t *field, uint32_t n)
 {
     uint32_t k;
@@ -671,7 +665,8 @@ static bool is_info(const uint8_t *packet)
         !is_text(packet + BFP_INFO_AT_FIRMWARE, BFP_INFO_FIRMWARE_BYTES))
         return false;
     for (k = 0; k < n_here; k++, channel += BFP_CHANNEL_SIZE)
-        if (!is_text(channel, BFP_CHANNEL_LABEL_BYTES) || !is_scale(channel + BFP_CHANNEL_LABEL_BYTES))
+        if (channel[BFP_MAX_LABEL] != 0u || !is_text(channel, BFP_MAX_LABEL) ||
+            !is_scale(channel + BFP_CHANNEL_LABEL_BYTES))
             return false;
     return true;
 }
@@ -709,6 +704,8 @@ void bfp_decoder_init(bfp_decoder *decoder)
 
 bool bfp_receive(bfp_decoder *decoder, uint8_t byte)
 {
+    if (decoder->closed || decoder->n > BFP_RX_CODED)
+        return true; /* bfp_next() was not asked: this byte is lost, and no memory touched */
     if (decoder->discarding) {
         decoder->discarding = byte != 0u;
         decoder->discarded++;

@@ -13,14 +13,14 @@
  *                         unread, which no host sends
  *
  * made: sizes
- * Flash of a board's share, all packets sent and COMMANDs heard, in bytes (arm-none-eabi-gcc 12.2.1 -Os -DBFP_BOARD, what is
- * not called left out by the linker):
+ * Flash of a board's share, all packets sent and COMMANDs heard, in bytes (arm-none-eabi-gcc 12.2.1 -Os -DBFP_BOARD,
+ * what is not called left out by the linker):
  *
  *                     256 entries    16 entries
- *   cortex-m0plus         3296          2340
- *   cortex-m4             3240          2332
+ *   cortex-m0plus         3308          2352
+ *   cortex-m4             3252          2344
  *
- * RAM: a decoder takes 148 bytes (676 without -DBFP_BOARD), an encoder none; stack at most 200 bytes.
+ * RAM: a decoder takes 148 bytes (676 without -DBFP_BOARD), an encoder none; stack up to 200.
  * end
  */
 #ifndef BFP_H
@@ -488,7 +488,8 @@ typedef struct {
 
 void bfp_decoder_init(bfp_decoder *decoder);
 
-/* Take one byte off the wire. true: ask bfp_next() for events until it has none left, before the next byte.
+/* Take one byte off the wire. true: ask bfp_next() for events until it has none left, before the next byte: one that
+ * comes earlier is lost.
  *
  *   if (bfp_receive(&decoder, byte))
  *       while (bfp_next(&decoder, &found))

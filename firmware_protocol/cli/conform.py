@@ -60,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
     from firmware_protocol.ports import open_port
     from firmware_protocol.validator.paint import Paint, wants_colour
 
+    if args.baud < 1:
+        raise ProtocolError(f"--baud is {args.baud}, expected bits per second")
+    if (args.soak or 0) < 0 or args.reboot < 0:
+        raise ProtocolError("--soak and --reboot are seconds, 0 or more")
     selection = selection_of(args)
     steps = tuple(word.strip() for part in args.steps for word in part.split(",") if word.strip())
     for word in steps:

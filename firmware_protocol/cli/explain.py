@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import firmware_protocol.conform  # noqa: F401 (its steps are rules, too)
     from firmware_protocol.validator import RULES
     from firmware_protocol.validator.paint import Paint, wants_colour
     from firmware_protocol.validator.report import Selection

@@ -108,7 +108,7 @@ def watch(
             show(checker, now - began)
             if checker.full or (seconds is not None and now - began >= seconds):
                 break
-    if start:
+    if start:  # the device must not stream on to nobody
         host.send(Opcode.STOP)
 
 

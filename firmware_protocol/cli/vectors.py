@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.write:
         return _write(args.write)
-    if args.check:
+    if args.check is not None:
         return _check(args)
     return _list(args.select)
 
@@ -78,9 +78,13 @@ def _check(args: argparse.Namespace) -> int:
     from firmware_protocol.exchange import Peer, PeerError
     from firmware_protocol.golden import load
 
+    command = shlex.split(args.check)
+    if not command:
+        print("frame-validator: --check needs a program to run", file=sys.stderr)
+        return 2
     vectors = [v for file in ("frames", "streams", "damage") for v in load(file) if args.select in v.name]
     n_asked = n_wrong = n_silent = 0
-    with Peer(shlex.split(args.check), timeout_s=args.timeout) as peer:
+    with Peer(command, timeout_s=args.timeout) as peer:
         for vector in vectors:
             for direction, complaint in _complaints(peer, vector, args.only):
                 n_asked += 1

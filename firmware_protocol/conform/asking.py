@@ -23,7 +23,7 @@ __all__ = [
     "changed",
     "counters",
     "expect",
-    "restore_gains",
+    "put_back",
     "status_hit",
     "streaming",
     "unchanged",
@@ -257,11 +257,22 @@ def changed(
     return about(host)
 
 
-def restore_gains(host: Host, own: About, unit: float) -> Iterator[Hit]:
-    """Give each channel the gain it had in `own`. `unit`: µV per count at a gain of 1."""
-    gains = [min(GAINS, key=lambda gain: abs(unit / gain - uv)) for uv in own.uv_per_count]
-    most = max(set(gains), key=gains.count)
-    yield from expect(host, (Status.OK, Status.UNSUPPORTED), Opcode.SET_CHANNEL, _ALL, most, 0, 1)
-    for channel, gain in enumerate(gains):
-        if gain != most:
-            yield from expect(host, Status.OK, Opcode.SET_CHANNEL, channel, gain, 0, 1)
+def put_back(host: Host, own: About) -> None:
+    """Give the device the rate and gains it had in `own`; lead-off, test signals and counters end up off and 0."""
+    for opcode, arguments in (
+        (Opcode.LEAD_OFF, (0,)),
+        (Opcode.TEST_SIGNAL, (0, 1)),
+        (Opcode.TEST_PATTERN, (0,)),
+    ):
+        host.ask(opcode, *arguments)
+    if about(host).rate != own.rate:
+        host.ask(Opcode.SET_RATE, own.rate.numerator, own.rate.denominator)
+    if host.ask(Opcode.SET_CHANNEL, _ALL, GAINS[-1], 0, 1).status == Status.OK:
+        unit = about(host).uv_per_count[0] * GAINS[-1]  # µV per count at a gain of 1
+        gains = [min(GAINS, key=lambda gain: abs(unit / gain - uv)) for uv in own.uv_per_count]
+        most = max(set(gains), key=gains.count)
+        host.ask(Opcode.SET_CHANNEL, _ALL, most, 0, 1)
+        for channel, gain in enumerate(gains):
+            if gain != most:
+                host.ask(Opcode.SET_CHANNEL, channel, gain, 0, 1)
+    host.ask(Opcode.RESET_COUNTERS)

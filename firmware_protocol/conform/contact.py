@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from firmware_protocol.codes import DeviceState, Opcode, Status
 from firmware_protocol.conform.asking import about, expect
@@ -14,8 +13,7 @@ from firmware_protocol.layout import COMMANDS
 from firmware_protocol.limits import HEARTBEAT_PERIOD_MS, INFO_PERIOD_MS
 from firmware_protocol.validator.findings import Hit
 
-_MARGIN = 0.1  # of a period, by the device's clock
-_HOST_MARGIN = 0.3  # of a period, by the host's: queues and drivers come on top
+_LATE = 0.3  # of a period: a packet may wait for others, the one behind it then comes early
 _CLOCK = 0.02  # crystals are far better
 _UNITS = {1e-6: "seconds", 1e-3: "milliseconds", 1e3: "nanoseconds", 0.032768: "ticks of a 32,768 Hz clock"}
 
@@ -88,6 +86,8 @@ def identify(host: Host) -> Iterator[Hit]:
 )
 def idle_cadence(host: Host) -> Iterator[Hit]:
     """While idle, INFO and HEARTBEAT come once a second, and no DATA."""
+    host.drain(0.3)
+    host.heard.clear()
     host.listen(2.4 if host.plan.quick else 4.4)
     if data := host.of(Data):
         yield host.hit("DATA while idle", f"{len(data)} packets", "none", frame=data[0], key="data")
@@ -105,12 +105,18 @@ def _cadence(host: Host, name: str, heard: list[Heard], period_s: float) -> Iter
         text = f"{name} while idle, in {4.4 if not host.plan.quick else 2.4} s"
         yield host.hit(text, f"{len(heard)} times", "once a second", key=name)
         return
-    for a, b in pairwise(heard):
-        by_device = isinstance(a.frame, Heartbeat) and isinstance(b.frame, Heartbeat)
-        passed_s = (b.frame.t_us - a.frame.t_us) / 1e6 if by_device else b.at_s - a.at_s  # type: ignore[union-attr]
-        if abs(passed_s - period_s) > (_MARGIN if by_device else _HOST_MARGIN) * period_s:
-            text = f"{name} after {passed_s:.2f} s"
-            yield host.hit(text, f"{passed_s:.2f} s", f"{period_s:g} s", frame=b.frame, key=name)
+    times_s = [h.frame.t_us / 1e6 if isinstance(h.frame, Heartbeat) else h.at_s for h in heard]
+    for before_s, after_s, late in zip(times_s, times_s[1:], heard[1:], strict=False):
+        if after_s - before_s > (1 + _LATE) * period_s:
+            text = f"{name} after {after_s - before_s:.2f} s"
+            yield host.hit(text, f"{after_s - before_s:.2f} s", f"{period_s:g} s", frame=late.frame, key=name)
+            return
+    mean_s = (times_s[-1] - times_s[0]) / (len(heard) - 1)
+    if mean_s < (1 - _LATE) * period_s:
+        text = f"{name} comes too often"
+        yield host.hit(
+            text, f"every {mean_s:.2f} s", f"every {period_s:g} s", frame=heard[-1].frame, key=name
+        )
 
 
 @step(

@@ -132,6 +132,13 @@ class Host:
         silent = (*chosen.ignore, "FP506", *sorted(ignore))
         return Checker(selection=replace(chosen, ignore=silent, max_errors=0), baud=self.plan.baud)
 
+    def begin(self) -> None:
+        """Forget what came so far: opening the port may have reset the board, and its boot loader may have talked."""
+        self.checkers.clear()
+        self.listen_apart(frozenset())
+        self.boots.clear()
+        self.heard.clear()
+
     def listen_apart(self, ignore: frozenset[str]) -> None:
         """From here on the passive rules begin anew, some of them silent: what follows is provoked."""
         self.checkers.append(self._checker(ignore))
@@ -180,6 +187,16 @@ class Host:
         end_s = self.now_s + at_most_s
         while self.now_s < end_s and self.listen(seconds, lambda f: isinstance(f, Response)):
             pass
+
+    def drain(self, seconds: float, at_most_s: float = 3.0) -> None:
+        """Listen until nothing at all came for `seconds`: what the device had queued is here."""
+        end_s = self.now_s + at_most_s
+        silent_s = self.now_s
+        while (now_s := self.now_s) < end_s and now_s - silent_s < seconds:
+            size = self.size
+            self._hear(min(_TICK_S, seconds))
+            if self.size != size:
+                silent_s = self.now_s
 
     def _hear(self, timeout_s: float) -> None:
         data = self.line.read(timeout_s)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from firmware_protocol._budget import budget
-from firmware_protocol.codes import Opcode, Status
-from firmware_protocol.conform.asking import about, counters, expect, streaming
+from firmware_protocol.codes import EventCode, EventSource, Opcode, Status
+from firmware_protocol.conform.asking import Stream, about, counters, expect, streaming
 from firmware_protocol.conform.host import TIMEOUT_S, Exchange, Host, NoAnswer, Skip
 from firmware_protocol.conform.settings import RATES
 from firmware_protocol.conform.steps import step
 from firmware_protocol.errors import FrameError
-from firmware_protocol.frames import Heartbeat
+from firmware_protocol.frames import Event, Frame, Heartbeat
 from firmware_protocol.limits import CACHE_SIZE, MAX_CODED, MAX_RESPONSE
 from firmware_protocol.validator.findings import Hit
 
 _FIRST_DATA_S = 2.0
+_ASK_EACH_S = 5.0
+_STANDS_S = 2.0
 #: What an overload brings with it by intention: conversions dropped, flagged, and a full link.
 PROVOKED = frozenset({"FP301", "FP305", "FP308", "FP403", "FP501", "FP505", "FP509", "FP511", "FP9"})
 
@@ -57,13 +59,14 @@ def _wrong_answers(host: Host, exchanges: list[Exchange]) -> Iterator[Hit]:
 )
 def flood(host: Host) -> Iterator[Hit]:
     """Ninety COMMANDs back to back: each answer is right (there may be fewer), and the device hears on."""
+    late = host.late[:]
     exchanges = _flood(host, 90)
     host.quiet(0.3, 5.0)
     answered = sum(bool(exchange.answers) for exchange in exchanges)
     yield from _wrong_answers(host, exchanges)
     if not answered:
         yield host.hit("none of many COMMANDs was answered", "0", f"some of {len(exchanges)}", key="none")
-    host.late.clear()  # of so many at once an answer may be late
+    host.late = late  # of so many at once an answer may come late
     yield from _hears_on(host, "a flood of COMMANDs")
 
 
@@ -78,13 +81,13 @@ def flood_while_streaming(host: Host) -> Iterator[Hit]:
     with streaming(host) as stream:
         stream.listen_for(1, _FIRST_DATA_S)
         counters(host)
-        damage = host.damage
+        damage, late = host.damage, host.late[:]
         for _ in range(1 if host.plan.quick else 4):
             exchanges = _flood(host, 24)
             host.write(b"\x00" + bytes(host.rng.randrange(256) for _ in range(300)) + b"\x00")
             host.quiet(0.2, 3.0)
             yield from _wrong_answers(host, exchanges)
-        host.late.clear()
+        host.late = late
         yield from _hears_on(host, "COMMANDs and noise while streaming")
         told = counters(host)
         if told.dropped and host.damage == damage:
@@ -144,60 +147,71 @@ def responses_first(host: Host) -> Iterator[Hit]:
     hint="See the findings about packets of the same time. What grows slowly shows here: queues, counters, clocks.",
 )
 def soak(host: Host) -> Iterator[Hit]:
-    """A long stream, with KEEPALIVE and other COMMANDs: it never stands still, and its account closes to the end."""
+    """A long stream, with KEEPALIVE and other COMMANDs: it never stands still, and its account closes to the end.
+
+    A device whose signal ends (EVENT RUN_END) is stopped and started again.
+    """
     if not host.plan.soak_s:
         raise Skip("--soak 0")
-    counters(host)
-    damage, began = host.damage, host.now_s
-    with streaming(host) as stream:
-        start = host.conversions - sum(frame.n_samples for frame in stream.data())
-        stream.listen_for(1, _FIRST_DATA_S)
-        last_s, beat = host.now_s, None
-        ask_s = host.now_s + 5.0
-        stood = False
-        while host.now_s - began < host.plan.soak_s:
-            before = host.conversions
-            host.listen(1.0)
-            if host.conversions > before:
-                last_s = host.now_s
-            elif not stood and host.now_s - last_s > 2.0:
-                stood = True
-                text = f"the stream stands still after {host.now_s - began:.0f} s"
-                yield host.hit(text, "no DATA for 2 s", "DATA", key="still")
-                if about(host).state != 1:
-                    return
-            for heard in host.heard:
-                frame = heard.frame
-                if isinstance(frame, Heartbeat):
-                    beat = frame
-            if host.now_s >= ask_s:
-                ask_s += 5.0
-                yield from expect(host, Status.OK, Opcode.IDENTIFY)
-            del host.heard[stream.place :]  # the answer to START stays; ten minutes of DATA need not
-        place = len(host.heard)
-        response = yield from expect(host, Status.OK, Opcode.STOP)
-        host.listen(0.5, lambda frame: isinstance(frame, Heartbeat), since=place)
-        received = host.conversions - start
-        try:
-            told = Heartbeat.from_counters(response)
-        except FrameError:
-            return
-        lost = told.sample_index - stream.first - told.dropped - received
-        if lost and host.damage == damage:
-            text = f"of {told.sample_index - stream.first} conversions {lost} neither came nor were dropped"
-            yield host.hit(
-                text, f"{received} received, {told.dropped} dropped", "all", frame=response, key="account"
-            )
-        elif lost:
-            text = (
-                f"{lost} conversions were lost on the link: {host.damage - damage} packets missing or damaged"
-            )
-            yield host.hit(text, str(lost), "0", frame=response, key="link")
-        if told.dropped:
-            text = "conversions dropped by the device"
-            yield host.hit(text, str(told.dropped), "0", frame=response, key="dropped")
-        if beat is None and not host.of(Heartbeat, place):
-            yield host.hit("no HEARTBEAT in all that time", "none", "once a second", key="beat")
+    end_s = host.now_s + host.plan.soak_s
+    while host.now_s < end_s:
+        counters(host)
+        host.heard.clear()
+        with streaming(host) as stream:
+            yield from _stream_until(host, stream, end_s)
+
+
+def _stream_until(host: Host, stream: Stream, end_s: float) -> Iterator[Hit]:
+    """A part of the soak: until its end, or that of a run."""
+    damage = host.damage
+    start = host.conversions - sum(frame.n_samples for frame in stream.data())
+    began_s = last_s = host.now_s
+    ask_s = began_s + _ASK_EACH_S
+    beats = 0
+    while host.now_s < end_s:
+        before = host.conversions
+        run_end = host.listen(min(1.0, end_s - host.now_s), _is_run_end, since=stream.place + 1)
+        beats += len(host.of(Heartbeat, stream.place))
+        del host.heard[stream.place + 1 :]  # the answer to START stays; ten minutes of DATA need not
+        if run_end is not None:
+            break
+        if host.conversions > before:
+            last_s = host.now_s
+        elif host.now_s - last_s > _STANDS_S:
+            text = f"the stream stands still after {last_s - began_s:.0f} s"
+            yield host.hit(text, f"no DATA for {_STANDS_S:g} s", "DATA", key="still")
+            break
+        if host.now_s >= ask_s:
+            ask_s += _ASK_EACH_S
+            yield from expect(host, Status.OK, Opcode.IDENTIFY)
+    response = yield from expect(host, Status.OK, Opcode.STOP)
+    host.drain(0.1)
+    beats += len(host.of(Heartbeat, stream.place))
+    try:
+        told = Heartbeat.from_counters(response)
+    except FrameError:
+        return
+    received = host.conversions - start
+    made = told.sample_index - stream.first
+    lost = made - told.dropped - received
+    if lost and host.damage == damage:
+        text = f"of {made} conversions {lost} neither came nor were dropped"
+        got = f"{received} received, {told.dropped} dropped"
+        yield host.hit(text, got, "all", frame=response, key="account")
+    elif lost:
+        packets = host.damage - damage
+        text = f"conversions lost on the link, {packets} packets missing or damaged"
+        yield host.hit(text, str(lost), "0", frame=response, key="link")
+    if told.dropped:
+        yield host.hit(
+            "conversions dropped by the device", str(told.dropped), "0", frame=response, key="dropped"
+        )
+    if not beats and host.now_s - began_s > 2.0:
+        yield host.hit("no HEARTBEAT while streaming", "none", "once a second", frame=response, key="beat")
+
+
+def _is_run_end(frame: Frame) -> bool:
+    return isinstance(frame, Event) and (frame.source, frame.code) == (EventSource.DEVICE, EventCode.RUN_END)
 
 
 @step(

@@ -25,6 +25,16 @@ def _set_channel(host: Host, request_id: int | None = None) -> Iterator[Hit]:
     yield from status_hit(host, response, Status.OK, payload=bytes(_ARGUMENTS))
 
 
+def _first(host: Host) -> Response:
+    """A SET_CHANNEL that is done, to be repeated."""
+    response = host.ask(Opcode.SET_CHANNEL, *_ARGUMENTS)
+    if response.status != Status.OK:
+        raise Skip(
+            "SET_CHANNEL is not supported", see="set-channel" if response.status != Status.UNSUPPORTED else ""
+        )
+    return response
+
+
 def _config_id(host: Host) -> int:
     return about(host).config_id
 
@@ -32,8 +42,7 @@ def _config_id(host: Host) -> int:
 @step("FP721", "repeat-answered", "5.2", hint=_HINT)
 def repeat_answered(host: Host) -> Iterator[Hit]:
     """A COMMAND that comes again is answered again: the same status and results, the t_us of its own receipt."""
-    first = host.ask(Opcode.SET_CHANNEL, *_ARGUMENTS)
-    yield from status_hit(host, first, Status.OK, payload=bytes(_ARGUMENTS))
+    first = _first(host)
     host.listen(0.15)
     again = host.send(Opcode.SET_CHANNEL, *_ARGUMENTS, request_id=first.request_id)
     response = host.answer_to(again, 1.0)
@@ -53,9 +62,7 @@ def repeat_answered(host: Host) -> Iterator[Hit]:
 def repeat_done_once(host: Host) -> Iterator[Hit]:
     """A COMMAND that comes again is not done again: SET_CHANNEL, sent three times, raises config_id by one."""
     before = _config_id(host)
-    first = host.ask(Opcode.SET_CHANNEL, *_ARGUMENTS)
-    if first.status != Status.OK:
-        raise Skip("SET_CHANNEL is refused")
+    first = _first(host)
     for _ in range(2):
         again = host.send(Opcode.SET_CHANNEL, *_ARGUMENTS, request_id=first.request_id)
         host.answer_to(again, 0.3)
@@ -68,7 +75,7 @@ def repeat_done_once(host: Host) -> Iterator[Hit]:
 @step("FP723", "id-reused", "5.2", hint=_HINT)
 def id_reused(host: Host) -> Iterator[Hit]:
     """A request_id that comes again with other arguments or another opcode is answered ID_REUSED and not done."""
-    first = host.ask(Opcode.SET_CHANNEL, *_ARGUMENTS)
+    first = _first(host)
     before = _config_id(host)
     for opcode, arguments in ((Opcode.SET_CHANNEL, (0, 12, 0, 1)), (Opcode.LEAD_OFF, (1,))):
         response = host.ask(opcode, *arguments, request_id=first.request_id)
@@ -87,6 +94,7 @@ def id_reused(host: Host) -> Iterator[Hit]:
 @step("FP724", "remembers-eight", "5.2", hint=_HINT)
 def remembers_eight(host: Host) -> Iterator[Hit]:
     """The last eight requests are remembered: after seven others the first one is still not done again."""
+    _first(host)
     host.listen(CACHE_MS / 1000 + 0.2)  # until everything before is forgotten
     before = _config_id(host)
     host.listen(CACHE_MS / 1000 + 0.2)
@@ -114,9 +122,7 @@ def remembers_eight(host: Host) -> Iterator[Hit]:
 )
 def forgets_after_a_second(host: Host) -> Iterator[Hit]:
     """A request is forgotten after 1 s: the same COMMAND then is a new one, and other content is not ID_REUSED."""
-    first = host.ask(Opcode.SET_CHANNEL, *_ARGUMENTS)
-    if first.status != Status.OK:
-        raise Skip("SET_CHANNEL is refused")
+    first = _first(host)
     before = _config_id(host)
     host.listen(CACHE_MS / 1000 + 0.4)
     yield from _set_channel(host, first.request_id)

@@ -11,7 +11,6 @@ from firmware_protocol.conform.asking import (
     about,
     counters,
     expect,
-    restore_gains,
     streaming,
     unchanged,
 )
@@ -138,7 +137,6 @@ def busy(host: Host) -> Iterator[Hit]:
 def commands_while_streaming(host: Host) -> Iterator[Hit]:
     """No command allowed while streaming costs a conversion; those that change samples are marked by b4."""
     acting = {Opcode.SET_CHANNEL, Opcode.LEAD_OFF, Opcode.TEST_SIGNAL, Opcode.TEST_PATTERN}
-    own = about(host)
     damage = host.damage
     with streaming(host) as stream:
         stream.listen_for(1, _FIRST_DATA_S)
@@ -146,6 +144,8 @@ def commands_while_streaming(host: Host) -> Iterator[Hit]:
         for opcode, arguments in (
             (Opcode.IDENTIFY, ()),
             (Opcode.SET_CHANNEL, (255, 12, 0, 1)),
+            (Opcode.SET_CHANNEL, (255, 24, 0, 1)),
+            (Opcode.SET_CHANNEL, (255, 6, 0, 1)),
             (Opcode.SET_CHANNEL, (255, 24, 0, 1)),
             (Opcode.LEAD_OFF, (1,)),
             (Opcode.LEAD_OFF, (0,)),
@@ -155,6 +155,7 @@ def commands_while_streaming(host: Host) -> Iterator[Hit]:
             (Opcode.TEST_PATTERN, (Pattern.OFF,)),
             (Opcode.READ_REGISTER, (0, 0, 1)),
         ):
+            host.listen(0.03 * host.rng.random())  # anywhere in a frame
             response = yield from expect(host, (Status.OK, Status.UNSUPPORTED), opcode, *arguments)
             name = opcode.name
             data = _after(host, response)
@@ -166,8 +167,6 @@ def commands_while_streaming(host: Host) -> Iterator[Hit]:
                     f"b4 of DATA after {name}", str(int(marked)), expected, frame=frame, key=f"b4 {name}"
                 )
         told = counters(host)
-        at_24 = about(host)
-    yield from restore_gains(host, own, 24 * at_24.uv_per_count[0])
     yield from _whole(host, stream, damage)
     if told.dropped:
         yield host.hit("conversions dropped while commands were done", str(told.dropped), "0", key="dropped")

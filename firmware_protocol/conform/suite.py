@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from firmware_protocol.codes import DeviceState, Opcode, Status
+from firmware_protocol.conform.asking import About, about, put_back
 from firmware_protocol.conform.host import Host, NoAnswer, Plan, Skip
 from firmware_protocol.conform.line import Line
 from firmware_protocol.conform.steps import STEPS, Step, Verdict
@@ -18,6 +20,7 @@ from firmware_protocol.validator.report import Report
 __all__ = ["Conformance", "Observer", "conform"]
 
 _MEETING_S = 4.0  # opening the port may have reset the board, and its boot loader waits
+_QUEUE_EMPTY_S = 0.05  # without a byte: no packet of an earlier step comes into the next one
 _LISTEN_S = 4.0  # to a device that cannot be understood
 _LAST_STAGE = "FP79"  # looked at when the rest is over
 
@@ -26,7 +29,7 @@ Observer = Callable[[Step, Host], None]
 
 @dataclass(slots=True)
 class Conformance:
-    """How a device did: its steps, and the report of all that it sent. `lost`: the port failed on the way."""
+    """How a device did: its steps, and the report of all that it sent. `lost`: why it was cut short, if it was."""
 
     steps: list[Step]
     report: Report
@@ -37,7 +40,7 @@ class Conformance:
         return [step for step in self.steps if step.verdict == verdict]
 
     def exit_status(self, *, strict: bool = False) -> int:
-        """0 clean, 1 findings, 2 the port was lost on the way, 3 nothing was heard that is a frame."""
+        """0 clean, 1 findings, 2 ended before its end, 3 nothing was heard that is a frame."""
         return 2 if self.lost else self.report.exit_status(strict=strict)
 
 
@@ -70,7 +73,12 @@ def conform(
         suite.run()
     except PortLostError as err:
         lost = str(err)
-        suite.lose(lost)
+        suite.end(lost, blame=True)
+    except KeyboardInterrupt:
+        lost = "ended by Ctrl-C: this is what came before"
+        suite.end(lost, blame=False)
+        with suppress(PortLostError):
+            host.send(Opcode.STOP)
     return Conformance(chosen, _report(host, chosen, name, lost), host.latencies_s, lost)
 
 
@@ -86,38 +94,57 @@ class _Suite:
         self._running: Step | None = None
 
     def run(self) -> None:
+        """All steps, those that look back in the end."""
         host = self._host
-        met = self._meet()
-        deaf = "" if met else "the device does not answer"
-        if not met:
+        own: About | None = None
+        deaf = ""
+        if self._meet():
+            host.begin()
+            with suppress(NoAnswer, Skip):
+                own = about(host)
+        else:
+            deaf = "the device does not answer"
             self._never_answers()
+        last = [step for step in self._steps if step.rule.id.startswith(_LAST_STAGE)]
         for step in self._steps:
-            over = step.rule.id.startswith(_LAST_STAGE)
-            if not deaf or (over and host.frames):
-                self._running = step
+            if step in last:
+                continue
+            if deaf:
+                step.note = step.note or deaf
+            else:
+                self._run(step)
+                if not self._ready():
+                    deaf = f"the device no longer answers since the step {step.rule.name}"
+                    if not step.findings:
+                        self._add(
+                            step, host.hit("the device no longer answers", "silence", "answers", key="deaf")
+                        )
+            self._done(step)
+        if own is not None and not deaf:
+            with suppress(NoAnswer, Skip):
+                put_back(host, own)
+        for step in last:
+            if host.frames and not (deaf and step.rule.name == "reboot"):
                 self._run(step)
             else:
-                step.note = step.note or deaf
-            if not deaf and not over and not self._ready():
-                deaf = f"the device no longer answers since the step {step.rule.name}"
-                if not step.findings:
-                    self._add(
-                        step, host.hit("the device no longer answers", "silence", "answers", key="deaf")
-                    )
-            step.over = True
-            self._observe(step, host)
+                step.note = deaf
+            self._done(step)
 
-    def lose(self, why: str) -> None:
-        """The port failed on the way: that is for the step that was running, the others are not run."""
-        running = self._running
+    def _done(self, step: Step) -> None:
+        step.over = True
+        self._observe(step, self._host)
+
+    def end(self, why: str, *, blame: bool) -> None:
+        """The test ends before its end; `blame`: for that the step that was running is to blame."""
         for step in self._steps:
-            if step is running:
-                self._add(step, self._host.hit("the port was lost in this step", why, "", key="lost"))
-            elif not step.over:
-                step.note = "the port was lost"
-            if not step.over:
-                step.over = True
-                self._observe(step, self._host)
+            if step.over:
+                continue
+            if step is self._running and blame:
+                self._add(step, self._host.hit("the port was lost in this step", why, key="lost"))
+            else:
+                step.verdict = Verdict.NOT_RUN if not step.findings else step.verdict
+                step.note = why
+            self._done(step)
 
     def _meet(self) -> bool:
         """Whether the device answers at all; it is brought to rest, whatever it did before."""
@@ -139,10 +166,9 @@ class _Suite:
                 continue
             form = COMMANDS[Opcode.IDENTIFY].result_struct
             at_rest = response.status == Status.OK and len(response.payload) == form.size
-            if at_rest and form.unpack(response.payload)[1] == DeviceState.IDLE:
-                return True
-            host.answer_to(host.send(Opcode.STOP), 0.5)
-            host.listen(0.1)
+            if not at_rest or form.unpack(response.payload)[1] != DeviceState.IDLE:
+                host.answer_to(host.send(Opcode.STOP), 0.5)
+            host.drain(_QUEUE_EMPTY_S)
             return True
         return False
 
@@ -164,6 +190,7 @@ class _Suite:
 
     def _run(self, step: Step) -> None:
         host = self._host
+        self._running = step
         host.heard.clear()
         began_s = host.now_s
         host.on_idle = lambda: self._tick(step, began_s)

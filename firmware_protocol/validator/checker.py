@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_protocol._fields import stated_length
 from firmware_protocol.codec import Decoder
-from firmware_protocol.codes import FaultKind, Flag, Type
+from firmware_protocol.codes import FaultKind, Type
 from firmware_protocol.frames import Command, Data, Fault, Frame
+from firmware_protocol.limits import MAX_CODED
 from firmware_protocol.validator import (
     rules_configuration as _rules_configuration,  # noqa: F401  (they register themselves)
 )
@@ -28,7 +29,7 @@ from firmware_protocol.validator.findings import Cause, Finding
 from firmware_protocol.validator.regions import Regions
 from firmware_protocol.validator.report import Collector, Report, Selection, window_at
 from firmware_protocol.validator.rules_framing import Joined, type_name
-from firmware_protocol.validator.samples import FrameAt, SampleBlock, SampleBuffer, as_words
+from firmware_protocol.validator.samples import SampleBlock, SampleBuffer
 from firmware_protocol.validator.steps import End, Received
 from firmware_protocol.validator.stream import Stream
 from firmware_protocol.validator.wire import WireTail
@@ -167,7 +168,8 @@ class Checker:
             self._collector.first,
             asked=self._sent_count,
         )
-        causes = [self._placed(c) for c in diagnose(evidence) if self.selection.takes(c.rule)]
+        found = diagnose(evidence)
+        causes = [self._placed(cause) for cause in found if self.selection.takes(cause.rule)]
         return Report(
             name,
             causes,
@@ -177,24 +179,23 @@ class Checker:
             is_recording=is_recording,
             stopped=self.full,
             selection=self.selection,
+            recognised=sum(cause.recognised for cause in found),
             places=self._collector.places,
         )
 
     def _placed(self, cause: Cause) -> Cause:
-        """With the bytes that show it, if they are still at hand."""
+        """With the bytes that show it: from the wire, from a damaged region, or from a finding about that packet."""
+        first, stop = cause.packet_bytes or (0, 4)
         span = cause.span
-        if cause.packet_bytes is not None and self._wire.start <= cause.offset:
-            span = self._wire.span(cause.offset, *cause.packet_bytes)
+        if span is None and self._wire.start <= cause.offset:
+            span = self._wire.span(cause.offset, first, stop)
         window = window_at(self._wire, span) if span is not None else None
+        if window is None and span is not None:
+            region = next((r for r in self._regions.kept if 0 <= span[0] - r.offset < len(r.data)), None)
+            window = None if region is None else window_at(WireTail(region.offset, region.data), span)
         if window is None:
-            for region in self._regions.kept:
-                at = (span or (cause.offset, cause.offset + 1))[0] - region.offset
-                if 0 <= at < len(region.data):
-                    tail = WireTail()
-                    tail.start = region.offset
-                    tail.add(region.data)
-                    window = window_at(tail, span or (cause.offset, cause.offset + 1))
-                    break
+            seen = [*self._collector.first.values(), *self.findings]
+            window = next((f.window for f in seen if 0 <= f.offset - cause.offset < MAX_CODED), None)
         return replace(cause, window=window)
 
     # ---- one event -------------------------------------------------------------------------------------------
@@ -262,76 +263,47 @@ class Checker:
 
     def _take_batch(self, batch: Batch) -> None:
         """Frames that are calm are taken in runs, the others one by one."""
-        import numpy as np
+        from firmware_protocol.validator.columns import stretches
 
-        events = batch.events
-        if not len(events):
-            return
-        follows = _follows(events)
-        # Edges of the runs of rows that follow the row before them.
-        starts = np.flatnonzero(follows & ~np.append(False, follows[:-1])).tolist()
-        stops = np.flatnonzero(follows & ~np.append(follows[1:], False)).tolist()
-        at = 0
-        for start, stop in zip(starts, stops, strict=True):
-            self._take_rows(batch, at, start)
-            at = self._take_run(batch, start, stop + 1)
-        self._take_rows(batch, at, len(events))
+        if len(batch.events):
+            for start, stop, follows in stretches(batch.events):
+                if follows:
+                    self._take_run(batch, start, stop)
+                else:
+                    self._take_rows(batch, start, stop)
 
     def _take_rows(self, batch: Batch, start: int, stop: int) -> None:
-        if stop > start:
-            for event in replace(batch, events=batch.events[start:stop]).unpack():
-                self._take(event)
+        for event in replace(batch, events=batch.events[start:stop]).unpack():
+            self._take(event)
 
-    def _take_run(self, batch: Batch, start: int, stop: int) -> int:
-        """Rows [start, stop) follow each other but for their time, which is looked at here; where it stopped."""
+    def _take_run(self, batch: Batch, start: int, stop: int) -> None:
+        """Rows [start, stop) follow each other but for their time, which is looked at here."""
         import numpy as np
+
+        from firmware_protocol.validator.columns import data_frame, time_steps
 
         stream = self.stream
         while start < stop and not self.full:
-            (first,) = replace(batch, events=batch.events[start : start + 1]).unpack()
-            assert isinstance(first, Data)
-            if not stream.is_calm(first):
-                self._take(first)
+            last = stream.data
+            if last is None or not stream.is_calm(data_frame(batch, start)):
+                self._take_rows(batch, start, start + 1)
                 start += 1
                 continue
-            rows = batch.events[start:stop]
-            times = rows["t_us"].astype(np.int64)
-            steps = (
-                np.append(first.t_us - (stream.data.t_us if stream.data else 0), np.diff(times)) & 0xFFFFFFFF
-            )
-            calm = stream.calm_steps(steps)
-            odd = np.flatnonzero(~calm)
-            n = int(odd[0]) if len(odd) else len(rows)
-            self._take_calm(batch, start, start + n, steps[:n], first)
+            steps = time_steps(batch.events[start:stop], last.t_us)
+            odd = np.flatnonzero(~stream.calm_steps(steps))
+            n = int(odd[0]) if len(odd) else len(steps)
+            n = min(n, self._buffer.room(last.n_samples))  # so that blocks end where they always do
+            self._take_calm(batch, start, start + n, steps[:n])
             start += n
-        return stop
 
-    def _take_calm(self, batch: Batch, start: int, stop: int, steps: NDArray[np.int64], first: Data) -> None:
-        import numpy as np
+    def _take_calm(self, batch: Batch, start: int, stop: int, steps: NDArray[np.int64]) -> None:
+        from firmware_protocol.validator.columns import data_frame, frames_at, words
 
-        rows = batch.events[start:stop]
-        (last,) = replace(batch, events=rows[-1:]).unpack()
-        assert isinstance(last, Data)
-        stream = self.stream
-        packet = stream.packet
-        stream.take_calm(last, Counter(steps.tolist()))
-        (run,) = replace(batch, events=rows).runs()
-        n = first.n_samples
-        values = as_words(run.samples)
-        if first.has_status and not first.sample_type:
-            c = first.channels_per_converter
-            words = run.status_words.astype(np.int64)[:, :, None]
-            words = (words & 0xFFFFFF ^ 0x800000) - 0x800000
-            groups = values.reshape(len(values), -1, c)
-            values = np.concatenate((words, groups), axis=2).reshape(len(values), -1)
-        columns = zip(
-            rows["offset"].tolist(), rows["sample_index"].tolist(), rows["t_us"].tolist(), strict=True
-        )
-        frames = [
-            FrameAt(k * n, n, offset, packet + k + 1, index, t_us)
-            for k, (offset, index, t_us) in enumerate(columns)
-        ]
-        self._take_blocks(self._buffer.add_run(first, frames, values, stream.settings.get(first.config_id)))
+        last = data_frame(batch, stop - 1)
+        frames = frames_at(batch, start, stop, self.stream.packet + 1)
+        self.stream.take_calm(last, Counter(steps.tolist()))
+        setting = self.stream.settings.get(last.config_id)
+        self._take_blocks(self._buffer.add_run(last, frames, words(batch, start, stop), setting))
 
     # ---- the host's clock ------------------------------------------------------------------------------------
 
@@ -353,20 +325,3 @@ def _begins_a_packet(fault: Fault, after: Frame | Fault) -> bool:
         return True
     before = int.from_bytes(head[2:4], "little")
     return isinstance(after, Fault) or (after.link_seq - before) & 0xFFFF == 1
-
-
-def _follows(events: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Rows that hold DATA which follows the DATA of the row before in every respect but time."""
-    import numpy as np
-
-    special = Flag.OVERRUN | Flag.FIRST | Flag.COMMAND_ACTED | Flag.CLOCK_STEPPED | Flag.MUST_UNDERSTAND
-    is_data = (events["kind"] == 0) & (events["head"] & 15 == Type.DATA)
-    found = np.zeros(len(events), dtype=bool)
-    a, b = events[:-1], events[1:]
-    good = is_data[:-1] & is_data[1:] & (b["flags"] & int(special) == 0)
-    good &= b["link_seq"] == a["link_seq"] + np.uint16(1)
-    good &= b["sample_index"] == a["sample_index"] + a["n_samples"].astype(np.uint32)
-    for name in ("n_channels", "n_samples", "format", "config_id"):
-        good &= a[name] == b[name]
-    found[1:] = good
-    return found

@@ -14,6 +14,7 @@ from firmware_protocol.frames import Info
 
 __all__ = ["ChannelFigures", "Figures"]
 
+_FIT_POINTS, _FIT_US = 50, 20e6
 _EXACT_BELOW_US = 1000  # jitter below this is kept to the µs, above it to three digits
 
 
@@ -70,8 +71,8 @@ class ClockFit:
         self._xy += x * y
 
     def pace(self) -> float | None:
-        """Device seconds per host second; None below ten points or two seconds."""
-        if self.points < 10 or self.span_us < 2e6:
+        """Device seconds per host second; None over less time than shows more than when bytes happen to be read."""
+        if self.points < _FIT_POINTS or self.span_us < _FIT_US:
             return None
         spread = self.points * self._xx - self._x * self._x
         return (self.points * self._xy - self._x * self._y) / spread
@@ -134,9 +135,9 @@ class Figures:
         return 1e6 * self.clock_conversions / self.clock_us if self.clock_us > 0 else None
 
     def host_rate_hz(self) -> float | None:
-        """Conversions per second of the host's clock; needs arrival times over some seconds."""
+        """Conversions per second of the host's clock. None for a simulation that runs faster or slower than time."""
         device, pace = self.device_rate_hz(), self.host.pace()
-        return None if device is None or pace is None else device * pace
+        return device * pace if device is not None and pace is not None and 0.9 < pace < 1.1 else None
 
     def link_load(self, size: int, baud: int | None) -> float | None:
         """Part of the line's byte rate that `size` wire bytes took; None: the baud rate or the time is not known."""
@@ -185,6 +186,7 @@ class Figures:
             else "host clock"
             if host is not None
             else "device clock",
+            "clock_pace": self.host.pace(),
             "rate_ppm": None
             if measured is None or nominal is None
             else 1e6 * (measured / float(nominal) - 1),

@@ -11,7 +11,7 @@ from firmware_protocol.validator.findings import Level, Window
 __all__ = ["HexRow", "Paint", "hex_rows", "wants_colour"]
 
 _ROW = 16
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 _OF_LEVEL = {Level.MUST: "red", Level.SHOULD: "yellow", Level.INFO: "cyan"}
 
 

@@ -62,6 +62,7 @@ class Report:
     stopped: bool = False  # by `max_errors`
     known: Counter[tuple[str, str]] = field(default_factory=Counter)  # of a baseline: not counted any more
     notes: list[str] = field(default_factory=list)
+    recognised: int = 0  # packets that were unreadable and are whole once a cause is undone
     places: list[tuple[int, Level]] = field(default_factory=list)  # stream positions, of all findings or many
     selection: Selection = field(default_factory=Selection)
     steps: list[dict[str, Any]] = field(
@@ -71,7 +72,7 @@ class Report:
     @property
     def frames(self) -> int:
         """Packets found: whole ones, and those that are whole once a cause is undone."""
-        return int(self.numbers["frames"]) + sum(cause.recognised for cause in self.causes)
+        return int(self.numbers["frames"]) + self.recognised
 
     def takes(self, rule: Rule) -> bool:
         """Whether the rule was asked."""

@@ -16,6 +16,7 @@ from firmware_protocol.validator.wire import WireTail, field_bytes
 _MUST, _SHOULD, _INFO = Level.MUST, Level.SHOULD, Level.INFO
 _STATES = frozenset(DeviceState)
 _LATEST_US = INFO_PERIOD_MS * 1200  # a queue may hold INFO up for a while
+_LATEST_LOSSY_US = 3 * _LATEST_US  # where packets were lost meanwhile, INFO perhaps among them
 _CADENCE_US = INFO_PERIOD_MS * 1500
 #: What two INFO of one config_id must agree on. State and lead-off change without a new config_id.
 _FIXED = (
@@ -65,7 +66,8 @@ def info_missing(event: Data | End, s: Stream, wire: WireTail) -> Iterator[Hit]:
         )
         waited_us = (now - first.t_us) & 0xFFFFFFFF
         over = isinstance(event, End) and not setting.excused
-        if over or (_LATEST_US < waited_us < 1 << 31):
+        latest_us = _LATEST_US if s.gaps == setting.gaps else _LATEST_LOSSY_US
+        if over or (latest_us < waited_us < 1 << 31):
             setting.reported = True
             have = sorted(setting.pages)
             info = setting.info

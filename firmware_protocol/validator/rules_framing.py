@@ -215,11 +215,9 @@ def length(fault: Fault, s: Stream, wire: WireTail) -> Iterator[Hit]:
         packet = cobs_decode(fault.raw) or b""
         stated = stated_length(packet)
         span = _at(fault, 12, 15) if packet[0] & 15 == Type.DATA else _whole(fault)
-        expected = f"{stated} bytes" if stated else "at most 655 bytes"
         name = type_name(packet[0] & 15)
-        yield Hit(
-            span, f"{name}: the header states another length", f"{len(packet)} bytes", expected, key=name
-        )
+        text = f"{name}: the header states another length"
+        yield Hit(span, text, f"{len(packet)} bytes", f"{stated} bytes", key=name)
 
 
 @rule(

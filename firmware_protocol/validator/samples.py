@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firmware_protocol.codes import Flag
 from firmware_protocol.frames import Data
 from firmware_protocol.validator.figures import ChannelFigures
 
@@ -131,6 +132,10 @@ class SampleBuffer:
         self._last_row: NDArray[np.int64] | None = None
         self._twins: list[tuple[int, int]] = []
 
+    def room(self, n_samples: int) -> int:
+        """Frames of so many conversions that the block still takes, the one that fills it included."""
+        return -(-(BLOCK - self._rows) // n_samples)
+
     def add(self, frame: Data, packet: int, setting: Setting | None) -> list[SampleBlock]:
         """Take a frame; the blocks that it ends or fills."""
         done = self._begin(frame, setting)
@@ -233,10 +238,9 @@ def as_words(samples: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _alike(a: Data, b: Data) -> bool:
-    return (a.n_channels, a.config_id, a.sample_type, a.has_status, a.channels_per_converter) == (
-        b.n_channels,
-        b.config_id,
-        b.sample_type,
-        b.has_status,
-        b.channels_per_converter,
-    )
+    return _shape(a) == _shape(b)
+
+
+def _shape(frame: Data) -> tuple[int, ...]:
+    form = (frame.sample_type, frame.has_status, frame.channels_per_converter)
+    return (frame.n_channels, frame.config_id, *form, frame.flags & Flag.TEST_SIGNAL)

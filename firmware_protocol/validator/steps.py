@@ -19,6 +19,7 @@ __all__ = [
     "Restart",
     "Setting",
     "Step",
+    "as_stated",
     "fell_back",
     "is_odd",
     "on_time",
@@ -29,6 +30,7 @@ _U32 = 0xFFFFFFFF
 _PLAUSIBLE_LOSS = 1 << 24  # conversions; more in one step is no loss but another number
 _PAUSE_US = 60_000_000  # between two frames of one boot, at the very moment sample_index wraps
 _OLD_FRAME_US = 20_000  # a frame that came again is not older
+_LONGEST_FRAME_US = 2_000_000  # 32 conversions at the lowest rate anyone would use
 _TIME_SLACK_US = 200  # an interrupt that waits for another; longer ones show in the jitter percentiles
 
 
@@ -55,6 +57,7 @@ class Setting:
     first_data_packet: int = 0
     conversions_before_info: int = 0
     reported: bool = False  # that DATA came without INFO
+    gaps: int = 0  # places before its first DATA where packets are missing or damaged
     excused: bool = False  # its INFO may lie before the capture, or in packets that were lost
 
     @property
@@ -146,6 +149,15 @@ class Received:
     host_ns: int | None = None
 
 
+def as_stated(frame: Data, info: Info) -> bool:
+    """Whether a DATA frame has the shape that INFO states."""
+    same_words = frame.has_status == info.has_status and (
+        not frame.has_status or frame.channels_per_converter == info.channels_per_converter
+    )
+    same_samples = frame.n_channels == info.n_channels and frame.sample_type == info.sample_type
+    return same_words and same_samples and frame.n_samples <= info.n_samples
+
+
 def on_time(dt_us: int, expected_us: float, share: float = 0.02) -> bool:
     """Whether a step of time is what its conversions take, but for an interrupt that waited for another."""
     return abs(dt_us - expected_us) <= _TIME_SLACK_US + expected_us * share
@@ -175,5 +187,5 @@ def is_odd(step: Step) -> bool:
     if step.after.flags & (Flag.FIRST | Flag.CLOCK_STEPPED):
         return False
     if step.period_us is None:
-        return step.dt_us <= 0
+        return not 0 < step.dt_us < _LONGEST_FRAME_US
     return not on_time(step.dt_us, step.period_us * step.before.n_samples, 0.1)

@@ -22,6 +22,7 @@ from firmware_protocol.validator.steps import (
     Restart,
     Setting,
     Step,
+    as_stated,
     fell_back,
     is_odd,
     on_time,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Stream"]
+__all__ = ["SPECIAL", "Stream"]
 
 _U32 = 0xFFFFFFFF
 #: Flags that mark something out of the ordinary: the frame is looked at by every rule.
@@ -67,6 +68,7 @@ class Stream:
         self._odd: Thinned[Step] = Thinned(_ODD_KEPT)
         self.plain: list[Step] = []  # the first steps of all
         self.steps = 0
+        self._as_info = False  # the last DATA is as its INFO says
         self._since_data = 0
         self._missing_since_data = 0
         self._damaged_since_data = 0
@@ -137,9 +139,11 @@ class Stream:
         period = self.period_us
         return (
             period is not None
+            and self._as_info
             and frame.link_seq == (last.link_seq + 1) & 0xFFFF
             and frame.sample_index == (last.sample_index + last.n_samples) & _U32
             and frame.n_samples == last.n_samples
+            and (frame.flags ^ last.flags) & Flag.TEST_SIGNAL == 0
             and frame.config_id == last.config_id
             and frame.n_channels == last.n_channels
             and frame.has_status == last.has_status
@@ -162,6 +166,7 @@ class Stream:
         self.received_since_heartbeat += n * last.n_samples
         self.settings[last.config_id].data_frames += n
         self.previous = self.data = last
+        self._seq_by_type[Data] = last.link_seq
         self._since_data = self._missing_since_data = self._damaged_since_data = 0
 
     def calm_steps(self, steps_us: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -278,6 +283,8 @@ class Stream:
             if self.boot_id is not None and boot != self.boot_id:
                 if known is not None and awaited and known.boot_before == self.boot_id:
                     known.boot_after = boot  # DATA has shown this restart already
+                elif known is not None and known.after is None and self.data is None:
+                    known.boot_after = boot  # and again, before there was any DATA
                 else:
                     self._restart(Restart(event.offset, self.packet, self.boot_id, boot, self.data))
                     self.data = None
@@ -303,6 +310,7 @@ class Stream:
             setting.first_data = frame
             setting.first_data_packet = self.packet
             setting.excused = self._may_have_missed_info(frame)
+            setting.gaps = self.gaps
         setting.data_frames += 1
         if not setting.complete:
             setting.conversions_before_info += frame.n_samples
@@ -313,6 +321,7 @@ class Stream:
             new = self._take_step(self.step)
         self.figures.samples += new
         self.received_since_heartbeat += new
+        self._as_info = setting.info is not None and as_stated(frame, setting.info)
         if self.data is None and self.restarts and self.restarts[-1].after is None:
             self.restarts[-1].after = frame
         self.data = frame

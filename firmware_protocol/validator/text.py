@@ -44,7 +44,7 @@ def report_lines(
 
 
 def _cause_lines(cause: Cause, paint: Paint) -> Iterator[str]:
-    head = f"{paint('cause', 'bold', 'blue')} {cause.rule.id} {paint(cause.name, 'bold')}"
+    head = f"{paint('cause', 'bold', 'magenta')} {cause.rule.id} {paint(cause.name, 'bold')}"
     share = f", {cause.share:.0%} of the stream" if cause.share >= 0.01 else ""
     yield f"{head}  {cause.certainty_word}{share}  {_place(cause.offset, cause.frame)}"
     yield from _wrapped(cause.text, "")
@@ -137,7 +137,10 @@ def _figures(x: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if x["measured_rate_hz"]:
         nominal = f" of {x['nominal_rate_hz']:g} Hz stated" if x["nominal_rate_hz"] else ""
         ppm = f" ({x['rate_ppm']:+.0f} ppm)" if x["rate_ppm"] is not None else ""
-        yield "rate", f"{x['measured_rate_hz']:.4f} Hz by the {x['rate_measured_by']}{nominal}{ppm}"
+        pace = x["clock_pace"]
+        odd = pace is not None and not 0.9 < pace < 1.1
+        times = f"; the device's clock runs {pace:.3g} times as fast as the host's" if odd else ""
+        yield "rate", f"{x['measured_rate_hz']:.4f} Hz by the {x['rate_measured_by']}{nominal}{ppm}{times}"
     jitter = x["jitter_us"]
     if jitter["median"] is not None:
         yield "jitter", ", ".join(f"{name} {value} µs" for name, value in jitter.items())

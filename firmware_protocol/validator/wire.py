@@ -38,10 +38,10 @@ def coded_position(coded: bytes, index: int) -> int:
 class WireTail:
     """Bytes [start, end) of the stream; the oldest go as new ones come, but none behind `keep_from`."""
 
-    def __init__(self) -> None:
-        self.start = 0
+    def __init__(self, start: int = 0, data: bytes = b"") -> None:
+        self.start = start
         self.keep_from: int | None = None
-        self._bytes = bytearray()
+        self._bytes = bytearray(data)
 
     @property
     def end(self) -> int:

@@ -32,6 +32,7 @@ from firmware_protocol.batch import Batch
 from firmware_protocol.bulk import BulkDecoder
 from firmware_protocol.device import DeviceConfig, ReferenceDevice
 from tests.acquisition.boards import CONFIG, counts, expected_uv, stream
+from tests.acquisition.plain_assembler import PlainAssembler
 
 
 def started(config: DeviceConfig = CONFIG, *, at_us: int = 0) -> tuple[ReferenceDevice, bytes]:
@@ -336,3 +337,66 @@ def test_the_rate_is_the_fraction_the_board_states(rate: Fraction) -> None:
     assembler.feed(columns([info]))
     assert assembler.info is not None
     assert assembler.info.rate == rate
+
+
+def eventful(rng: np.random.Generator) -> bytes:
+    """Wire of a board to which everything happens: losses, doubles, gains, runs, resets, floats, noise."""
+    has_status, per_frame = bool(rng.integers(2)), int(rng.integers(1, 9))
+    config = replace(
+        CONFIG, has_status=has_status, samples_per_frame=per_frame, sample_index=2**32 - 150, queue_bytes=4000
+    )
+    device, wire = started(config)
+    at_us = 0
+    for k in range(12):
+        match int(rng.integers(7)):
+            case 0:
+                wire += command(device, Opcode.STOP, at_us=at_us, request_id=100 + k)
+                at_us += 2_000_000
+                wire += command(device, Opcode.START, bytes(4), at_us=at_us, request_id=200 + k)
+            case 1:
+                gain = bytes([int(rng.integers(8)), 12, 0, 1])
+                wire += command(device, Opcode.SET_CHANNEL, gain, at_us=at_us, request_id=300 + k)
+            case 2 if k == 7:
+                device, more = started(replace(config, boot_id=77, sample_index=3), at_us=at_us)
+                wire += more
+            case 3:
+                device.push_samples(counts(device.next_sample, 150), at_us)  # more than fits its queue
+            case 4:
+                wire += rng.bytes(int(rng.integers(1, 800))) + b"\0"
+        n = int(rng.integers(1, 60))
+        wire += stream(device, n, at_us=at_us, events={n // 2: int(rng.integers(1, 4))})
+        at_us += 4000 * n + int(rng.integers(2)) * 1_000_000
+    kept: list[bytes] = []
+    for packet in packets(wire):
+        kept += [packet] * int(rng.choice(4, p=(0.05, 0.88, 0.05, 0.02)))
+        if rng.random() < 0.01 and len(kept) > 6:
+            kept.insert(len(kept) - 4, kept.pop())
+    return b"".join(kept)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_columns_give_the_chunks_of_the_plain_assembler_one_for_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    wire = eventful(rng)
+    limit = [None, 1, 10, 64][seed % 4]
+    fast, plain = Assembler(max_samples=limit), PlainAssembler(max_samples=limit)
+    columns_of, frames_of = BulkDecoder(), Decoder()
+    at = 0
+    while at < len(wire):
+        size = int(rng.integers(1, 4000))
+        data = wire[at : at + size]
+        at += size
+        expected = plain.feed(frames_of.feed(data))
+        got = fast.feed(columns_of.feed(data))
+        assert [describe(c) for c in got] == [describe(c) for c in expected]
+    fast.finish()
+    plain.finish()
+    assert fast.statistics == plain.statistics
+    assert fast.info == plain.info
+    assert fast.next_sample == plain.next_sample
+
+
+def describe(chunk: Chunk) -> tuple[object, ...]:
+    status = None if chunk.status is None else chunk.status.tolist()
+    values = chunk.data_uv.tobytes(order="F")
+    return chunk.first_sample, chunk.lost_before, chunk.restart, chunk.markers, values, status

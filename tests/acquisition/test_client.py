@@ -244,6 +244,14 @@ def test_every_answered_command_probes_the_boards_clock_even_if_it_was_repeated(
     assert sent_ns <= device_us * 1000 <= received_ns == bench.now_ns
 
 
+def test_a_common_reference_is_set_in_every_converter() -> None:
+    labels = tuple(f"E{k}" for k in range(16))
+    client, _ = dialogue(Bench(ReferenceDevice(replace(CONFIG, labels=labels))))
+    for common, bit in ((True, 0x20), (False, 0)):
+        assert client.set_reference(common=common).signal.channels == labels
+        assert [client.read_registers(0x15, converter=k)[0] & 0x20 for k in range(2)] == [bit, bit]
+
+
 def test_settings_can_be_made_again_on_a_board_that_has_forgotten_them() -> None:
     client, _ = dialogue()
     client.set_rate(500)

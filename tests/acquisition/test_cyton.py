@@ -12,10 +12,12 @@ import pytest
 
 from bci.acquisition import Recording, SimulatedBoard, open_source, recover
 from bci.acquisition.cyton import CytonAssembler, CytonDevice, CytonSource
-from bci.acquisition.cyton.wire import uv_per_count
+from bci.acquisition.cyton.wire import CytonDecoder, CytonFrame, uv_per_count
 from bci.acquisition.simulator import Synthetic
+from bci.acquisition.simulator._signals import UV_PER_COUNT, quantise
 from bci.chunks import Chunk
-from bci.errors import DeviceRefusedError, DeviceTimeoutError
+from bci.errors import DeviceRefusedError, DeviceTimeoutError, MontageMismatchError
+from tests.acquisition.board_bench import Bench, Ramp
 from tests.acquisition.cyton_bench import CytonBench, counts, frames
 
 FRAME_NS = 4_000_000
@@ -73,6 +75,18 @@ def test_a_stall_that_lost_nothing_is_no_loss(stall_s: float) -> None:
     chunks, assembler = fed(late)
     assert assembler.statistics.samples_lost == 0
     np.testing.assert_array_equal(joined(chunks), uv(0, 3000))
+
+
+@pytest.mark.parametrize("n_lost", [200, 600, 601])
+def test_a_buffer_that_overflowed_in_a_stall_lost_what_lies_at_its_end(n_lost: int) -> None:
+    """The computer looks away for 3 s: a full buffer hands over its first 100 frames late, the rest is gone."""
+    resumed = 10**9 + (1100 + n_lost) * FRAME_NS
+    late = [(data, max(at_ns, resumed)) for data, at_ns in on_time(range(1000, 1100))]
+    arrivals = [*on_time(range(1000)), *late, *on_time(range(1100 + n_lost, 2500))]
+    chunks, assembler = fed(arrivals)
+    assert assembler.statistics.samples_lost == n_lost
+    gap = next(chunk for chunk in chunks if chunk.lost_before)
+    assert (gap.first_sample, gap.lost_before) == (1100 + n_lost, n_lost)
 
 
 def test_a_gap_is_told_at_once_or_within_a_third_of_a_second() -> None:
@@ -201,6 +215,16 @@ def test_a_cyton_left_streaming_is_stopped_and_its_old_frames_are_not_ours() -> 
         assert first.first_sample == 0
 
 
+def test_electrodes_may_be_named_in_the_url() -> None:
+    names = ("C3", "Cz", "C4", "P3", "Pz", "P4", "O1", "O2")
+    bench = CytonBench()
+    url = f"cyton://bench?channels={','.join(names)}"
+    with CytonSource(url, link=bench, clock_ns=bench.clock_ns) as source:  # type: ignore[arg-type]
+        assert source.info.channels == names
+    with pytest.raises(MontageMismatchError, match="1 names for 8 channels"):
+        CytonSource("cyton://bench?channels=C3", link=CytonBench(), clock_ns=bench.clock_ns)  # type: ignore[arg-type]
+
+
 def test_commands_are_refused_while_it_streams() -> None:
     with opened(CytonBench()) as source:
         source.start()
@@ -218,6 +242,32 @@ def test_a_port_without_a_cyton_says_what_to_look_at() -> None:
     bench.mute = True
     with pytest.raises(DeviceTimeoutError, match="switched to PC"):
         opened(bench)
+
+
+class Laconic(CytonBench):
+    """An emulator that answers `v` only, streams two fifths slower than a board, and knows no other command."""
+
+    def write(self, data: bytes) -> None:
+        if data == b"v":
+            self._waiting += b"OpenBCI Emulator $$$"
+        elif data in (b"b", b"s"):
+            super().write(data)
+
+    def _convert(self) -> None:
+        super()._convert()
+        self._due_ns += 1_600_000 * (self._due_ns > self.now_ns and not self.held and bool(self._waiting))
+
+
+def test_an_emulator_of_few_words_and_another_rate_is_understood() -> None:
+    """As BrainFlow's own emulator of a Cyton is: about 180 frames a second, no description, no settings."""
+    bench = Laconic()
+    with opened(bench) as source:
+        source.start()
+        chunks = streamed(source, 1000)
+        assert source.statistics.samples_lost == 0
+        assert source.info.n_channels == 8
+    np.testing.assert_array_equal(joined(chunks)[:, :1000], uv(0, joined(chunks).shape[1])[:, :1000])
+    assert bench.now_ns - 10**9 > 1.2 * 1000 * FRAME_NS
 
 
 # ---- the device ----
@@ -306,9 +356,11 @@ def test_a_simulated_cyton_streams_through_a_port_of_its_own_process(tmp_path: P
     ):
         source.start()
         chunks: list[Chunk] = []
-        while (n := sum(c.n_samples for c in chunks)) < 100:
+        strikes = [20, 50, 80]
+        while (n := sum(c.n_samples for c in chunks)) < 110:
             chunks += source.read(1.0)
-            if 0 < n < 50:
+            if strikes and n >= strikes[0]:
+                strikes.pop(0)
                 board.fault("lose")
         source.stop()
         chunks += source.read(0)
@@ -319,6 +371,63 @@ def test_a_simulated_cyton_streams_through_a_port_of_its_own_process(tmp_path: P
         entry for entry in map(json.loads, truth.read_text().splitlines()) if entry.get("fault") == "lose"
     ]
     assert lost == sum(chunk.lost_before for chunk in chunks)
-    assert 1 <= lost <= len(struck)
+    assert len(struck) == 3
+    assert 2 <= lost <= 3  # a byte beside its equal leaves nothing missing but itself
     for before, after in itertools.pairwise(chunk for chunk in chunks if chunk.n_samples):
         assert before.end_sample + after.lost_before == after.first_sample
+
+
+# ---- the simulated board in this dialect, on a bench ----
+
+
+def cyton_board(**config: Any) -> Bench:
+    bench = Bench(Ramp(n_samples=100_000), dialect="cyton", **config)
+    bench.wire.said += b"v"
+    bench.run(0.5)
+    bench.wire.got.clear()
+    bench.arrivals.clear()
+    bench.wire.said += b"b"
+    return bench
+
+
+def test_a_simulated_cyton_is_paced_at_its_line_and_gives_the_exact_samples() -> None:
+    bench = cyton_board()
+    begin_ns = bench.now_ns
+    bench.run(4.0)
+    wire = bytes(bench.wire.got)
+    assert len(wire) // 33 == pytest.approx(1000, abs=3)
+    for at_ns, n_bytes in bench.arrivals:
+        frames_there = -(-n_bytes // 33)
+        assert at_ns - begin_ns >= frames_there * FRAME_NS + 33 * 10e9 / 115_200 - 1e6
+    chunks, _ = fed([(wire, 0)])
+    expected = quantise(Ramp(n_samples=100_000).read(0, 0, joined(chunks).shape[1])) * UV_PER_COUNT
+    np.testing.assert_allclose(joined(chunks), expected)
+
+
+def test_a_cyton_whose_port_is_full_drops_whole_frames_and_counts_them() -> None:
+    bench = cyton_board()
+    bench.run(1.0)
+    bench.wire.room = 10
+    bench.run(3.0)
+    bench.wire.room = float("inf")
+    bench.run(2.0)
+    dropped = sum(entry["dropped"] for entry in bench.truth if "dropped" in entry)
+    assert dropped > 500
+    events = CytonDecoder().feed(bytes(bench.wire.got))
+    numbers = [event.counter for event in events if isinstance(event, CytonFrame)]
+    assert len(numbers) == len(events)
+    steps = [(b - a) % 256 for a, b in itertools.pairwise(numbers)]
+    assert sum(step - 1 for step in steps) == dropped % 256
+    assert max(steps) > 1
+
+
+def test_a_byte_lost_on_the_line_of_a_simulated_cyton_costs_one_row() -> None:
+    bench = cyton_board()
+    bench.board.fault("lose", {"at_byte": bench.board._line_faults.byte + 33 * 400 + 17})
+    bench.run(4.0)
+    (entry,) = [entry for entry in bench.truth if entry.get("fault") == "lose"]
+    assert entry["became"] == ""
+    chunks, assembler = fed([(bytes(bench.wire.got), 0)])
+    assert assembler.statistics.samples_lost == 1
+    (gap,) = [chunk for chunk in chunks if chunk.lost_before]
+    assert gap.first_sample == 401

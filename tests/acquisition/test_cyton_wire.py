@@ -112,6 +112,17 @@ def test_a_channel_that_also_counts_is_seen_through_when_its_count_ends() -> Non
         assert len(found) > 300
 
 
+@pytest.mark.parametrize("at", range(5, 33, 3))
+def test_after_a_lost_byte_a_channel_that_counts_is_not_taken_for_the_next_frame(at: int) -> None:
+    def ramp(k: int) -> tuple[int, ...]:
+        return (0, 0, (0xC0A0 << 8 | (k + 100) % 256) - 2**24, 0, 0, 0, 0, 0)
+
+    wire = b"".join([*frames(60, sample=lambda k: (0,) * 8), *frames(60, first=60, sample=ramp)])
+    lost = 90 * 33 + at
+    found = counters(wire[:lost] + wire[lost + 1 :])
+    assert found == [k for k in range(120) if k != 90]
+
+
 def test_frames_that_never_came_do_not_end_the_lock() -> None:
     wire = b"".join([*frames(20), *frames(20, first=90), *frames(20, first=150)])
     assert counters(wire) == [*range(20), *range(90, 110), *range(150, 170)]

@@ -95,6 +95,10 @@ def test_a_window_that_a_gap_touches_is_left_out() -> None:
     begins += [r.first_sample for r in meter.process(Chunk(x[:, :1100], 910, lost_before=10))]
     n = 31 * 8
     assert begins == [0, n, 2 * n, *range(4 * n, 2010 - n, n)]
+    meter.reset()
+    assert [r.first_sample for r in meter.process(Chunk(x[:, : n + 100], 0))] == [0]
+    after = Chunk(x[:, : n - 100], 2 * n + 100, lost_before=n)  # as long as a window: the halves would join
+    assert meter.process(after) == []
 
 
 def test_modes_and_windows_that_cannot_work_are_refused() -> None:

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bci.acquisition import Recording, recorder, recover
+from bci.acquisition import Recording, open_source, recorder, recover
 from bci.acquisition.recorder import RecordingEncoder, RecordingWriter
 from bci.chunks import Marker
 from bci.errors import RecordingError
 from firmware_protocol import DeviceConfig, MarkerNote, ReferenceDevice, Splitter, encode, wire_of
-from tests.acquisition.boards import CONFIG, expected_uv, stream
+from tests.acquisition.boards import CONFIG, expected_uv, port_board, stream
 from tests.acquisition.test_assembler import assembled, flat, packets, started
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
@@ -331,6 +331,29 @@ def test_a_disk_that_is_full_in_the_middle_of_a_write_keeps_the_whole_packets_of
     assert path.stat().st_size > 5000 - 700
     assert Recording(path).cut_bytes == 0
     assert wire.startswith(b"".join(Recording(path).wire()))
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
+def test_a_full_disk_does_not_stop_the_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, room = os.write, [3000]
+
+    def small_disk(fd: int, data: memoryview | bytes) -> int:
+        if isinstance(data, memoryview):
+            if len(data) > room[0]:
+                raise OSError(28, "No space left on device")
+            room[0] -= len(data)
+        return write(fd, data)
+
+    monkeypatch.setattr(recorder.os, "write", small_disk)
+    with port_board(rate_hz=500) as board, open_source(board.url, record_to=tmp_path / "x.bfp") as source:
+        source.start()
+        n = after = 0
+        while after < 200:
+            got = sum(chunk.n_samples for chunk in source.read(1.0))
+            n += got
+            after += got * (source.recording_error is not None)  # type: ignore[attr-defined]
+        assert source.statistics.samples_lost == 0
+    assert 0 < Recording(tmp_path / "x.bfp").statistics.samples < n
 
 
 def test_the_alarm_comes_a_block_ahead_of_a_full_disk_and_goes_when_there_is_room(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bci.acquisition import BoardSource, Recording, open_source
+from bci.acquisition import BoardSource, Recording, RecordingSource, SerialLink, open_source
 from bci.acquisition import source as source_module
 from bci.chunks import Chunk
 from bci.errors import (
@@ -22,7 +22,7 @@ from bci.errors import (
     DeviceTimeoutError,
     RecordingError,
 )
-from firmware_protocol import Command, Decoder, FrameError, Opcode, encode_command
+from firmware_protocol import Command, Decoder, FrameError, LeadOff, Opcode, encode_command
 from tests.acquisition.boards import CHANNELS, Bench, PortBoard, expected_uv, port_board
 from tests.acquisition.test_assembler import flat
 
@@ -146,10 +146,10 @@ def test_a_board_left_streaming_is_stopped_and_its_old_samples_are_not_ours(
 def test_a_busy_program_keeps_the_board_running() -> None:
     """Keepalives leave although nobody reads for twice the watchdog's time."""
     with port_board(KINDS[0]) as board, open_source(board.url) as source:
-        source.start(watchdog_ms=500)  # type: ignore[call-arg]
-        threading.Event().wait(1.0)
+        source.start(watchdog_ms=800)  # type: ignore[call-arg]
+        threading.Event().wait(1.6)
         assert board.device.streaming
-        chunks = read_samples(source, 900)
+        chunks = read_samples(source, 1200)
         assert not [m for c in chunks for m in c.markers if m.label == "watchdog"]
 
 
@@ -194,7 +194,8 @@ def test_reading_waits_for_samples_and_times_out_empty() -> None:
 
 
 def test_the_stream_that_the_link_cannot_carry_is_refused_and_the_source_stays_usable() -> None:
-    source = on_bench(Bench(baud=19_200), check_pattern=False)
+    source = on_bench(Bench(baud=19_200))
+    assert not source.pattern_checked
     with pytest.raises(BudgetError, match="What would fit"):
         source.start()
     assert source.client.set_channel(None, gain=12)
@@ -298,6 +299,98 @@ def test_live_and_replayed_chunks_agree_through_faults_on_the_line(tmp_path: Pat
     assert recording.statistics == source.statistics
     assert source.statistics.samples_lost > 0
     assert source.statistics.samples + source.statistics.samples_lost == bench.device.next_sample - first
+
+
+def test_commands_while_streaming_cost_no_sample(board: PortBoard) -> None:
+    with open_source(board.url) as source:
+        source.start()
+        chunks = read_samples(source, 50)
+        for k in range(12):
+            source.client.read_registers(0)  # type: ignore[attr-defined]
+            source.client.set_lead_off(LeadOff.DC if k % 2 else LeadOff.OFF)  # type: ignore[attr-defined]
+            chunks += source.read(0.01)
+        chunks += read_samples(source, 50)
+        assert [c.lost_before for c in chunks] == [0] * len(chunks)
+        assert source.statistics.samples_lost == 0
+        data = np.concatenate([c.data_uv for c in chunks], axis=1)
+        np.testing.assert_array_equal(data, expected_uv(chunks[0].first_sample, data.shape[1]))
+
+
+def test_a_port_drained_by_a_python_thread_gives_the_same(board: PortBoard, tmp_path: Path) -> None:
+    """What Windows and pyserial's rarer URLs use."""
+    source = BoardSource(
+        board.url, baud=921_600, link=SerialLink(board.url, baud=921_600), record_to=tmp_path / "x.bfp"
+    )
+    with source:
+        source.start()
+        chunks = read_samples(source, 400)
+        data = np.concatenate([c.data_uv for c in chunks], axis=1)
+        np.testing.assert_array_equal(data, expected_uv(chunks[0].first_sample, data.shape[1]))
+        assert source.clock.known
+        board.unplug()
+        with pytest.raises(DeviceLostError):
+            list(source)
+    assert Recording(tmp_path / "x.bfp").statistics == source.statistics
+
+
+# ---- replay ----
+
+
+def recorded(path: Path) -> tuple[int, list[Chunk]]:
+    """A recording of two runs with cues, and the chunks that were live."""
+    bench = Bench()
+    source = on_bench(bench, labels={2: "left"}, record_to=path)
+    live: list[Chunk] = []
+    for _ in range(2):
+        source.start()
+        bench.streams_hz = 1000
+        for k in range(60):
+            if k % 20 == 7:
+                bench.device.event(1, 2, now_us=bench.now_ns // 1000)
+            live += source.read(0.0)
+        bench.streams_hz = 0
+        source.stop()
+    source.close()
+    return source.statistics.samples, live
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0, 7.5])
+def test_a_replay_of_any_pace_holds_the_same_samples_and_markers(tmp_path: Path, speed: float) -> None:
+    n_samples, _ = recorded(tmp_path / "x.bfp")
+    now_ns = 10**12
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_ns
+        now_ns += max(round(seconds * 1e9), 1)
+
+    with RecordingSource(tmp_path / "x.bfp", speed=speed, clock_ns=lambda: now_ns, sleep=sleep) as source:
+        source.start()
+        played = list(source)
+        assert source.ended
+    assert flat(played) == flat(list(Recording(tmp_path / "x.bfp")))
+    took_s = (now_ns - 10**12) / 1e9
+    assert took_s == pytest.approx(n_samples / 250 / speed if speed else 0.0, abs=0.01)
+    if speed:
+        assert max(c.n_samples for c in played) <= 0.02 * speed * 250 + 4
+        assert 10**12 < source.last_byte_ns <= now_ns
+
+
+def test_a_paced_replay_keeps_to_its_time_out(tmp_path: Path) -> None:
+    recorded(tmp_path / "x.bfp")
+    now_ns = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_ns
+        now_ns += round(seconds * 1e9)
+
+    source = RecordingSource(tmp_path / "x.bfp", speed=0.01, clock_ns=lambda: now_ns, sleep=sleep)
+    assert source.read(0.5) == []
+    assert now_ns == 500_000_000
+    source.close()
+    assert source.ended
+    assert source.read(1.0) == []
+    with pytest.raises(ValueError, match="speed is 0"):
+        RecordingSource(tmp_path / "x.bfp", speed=-1.0)
 
 
 # ---- what open_source chooses ----

@@ -50,7 +50,7 @@ STAGES: dict[str, tuple[Callable[[int], Any], Callable[[Any, np.ndarray, int], A
         lambda stage, x, first: (stage.process(x, first), stage.look()),
     ),
 }
-TAKE_NAN = ("gaps", "quality")
+TAKE_NAN = ("gaps", "quality")  # made for signals with holes
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -67,11 +67,9 @@ def _bits(state: dict[str, np.ndarray]) -> dict[str, bytes]:
     return {name: np.asarray(value).tobytes() for name, value in state.items()}
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [n for n in STAGES if n not in TAKE_NAN])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_refused_and_leaves_no_trace(name: str, bad: float) -> None:
-    if name in TAKE_NAN:
-        pytest.skip("made for such samples")
     make, process = STAGES[name]
     x = eeg(5, N)
     poisoned = x[:, 100:150].copy(order="F")

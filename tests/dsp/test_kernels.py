@@ -112,7 +112,7 @@ import numpy as np
 from bci.dsp import (ArtefactDetector, ArtifactSubspaceReconstruction, AsrModel, ExponentialCovariance,
                      FilterBank, FirFilter, LineCanceller, LogBandPower, Resampler, SlidingCovariance, SosFilter,
                      SpatialFilter, fir_recording)
-from bci.dsp import _eigh, _fft, _fir, _gram, _loops, _sos
+from bci.dsp import _eigh, _fft, _fir, _gram, _loops, _sos, _spd_log
 sos = np.array([[0.1, 0.0, -0.1, 1.0, -1.5, 0.8]] * 2)
 x = np.asfortranarray(np.random.default_rng(0).normal(size=(9, 300)))
 SosFilter(sos, n_channels=9).process(x)
@@ -128,13 +128,15 @@ ArtefactDetector(9, fs_hz=250).process(x, 0)
 ExponentialCovariance(9, time_constant_samples=9).process(x)
 LogBandPower(sos, n_channels=9, time_constant_samples=9).process(x)
 ArtifactSubspaceReconstruction(AsrModel(np.eye(9), np.eye(9), sos, fs_hz=250)).process(100 * x)
+_spd_log.log_spd(np.eye(16).ravel(), np.empty(256), 16, _spd_log.quadrature(), np.zeros(_spd_log.n_scratch(16)))
 table = {}
-for module in (_eigh, _fft, _fir, _gram, _loops, _sos):
+for module in (_eigh, _fft, _fir, _gram, _loops, _sos, _spd_log):
     for name, value in vars(module).items():
         if (
             hasattr(value, "stats")
             and getattr(value, "__module__", "") == module.__name__
             and not name.startswith("plain_")
+            and value.targetoptions.get("inline") != "always"
         ):
             stats = value.stats
             table[f"{module.__name__}.{name}"] = [sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]
@@ -143,7 +145,13 @@ print(json.dumps(table))
 
 
 #: Kernels that only run inside another one: its cached code holds theirs, so the second process never asks for them.
-INLINED = {"bci.dsp._gram.finish", "bci.dsp._gram.close_block", "bci.dsp._eigh._ql"}
+INLINED = {
+    "bci.dsp._eigh._ql",
+    "bci.dsp._eigh.eigh_rows",
+    "bci.dsp._gram.close_block",
+    "bci.dsp._gram.finish",
+    "bci.dsp._spd_log.by_eigenvectors",
+}
 
 
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from firmware_protocol import (
 )
 from firmware_protocol.layout import COMMANDS
 from firmware_protocol.limits import MAX_CODED
-from tests.firmware_protocol.gallery import FIRST_SCALE, eeg
+from tests.firmware_protocol.captures import FIRST_SCALE, eeg
 
 F = TypeVar("F", bound=Frame)
 LABELS = tuple(f"E{k}" for k in range(8))
@@ -116,6 +116,7 @@ class Desk:
     ) -> None:
         self.device = device
         self.now_us = 0
+        self.boot_us = 0  # the device's time is that since then
         self._byte_us = 10e6 / baud
         self._outward = outward
         self._inward = inward
@@ -156,12 +157,12 @@ class Desk:
             for packet in re.findall(rb"[^\0]*\0|[^\0]+", data):
                 self._convert(at_us)
                 before = self.device.streaming
-                self.device.receive(packet, int(at_us))
+                self.device.receive(packet, int(at_us) - self.boot_us)
                 if self.device.streaming and not before:
                     self._stream_us, self._made = at_us, 0
         self._convert(self.now_us)
         while self._out_free_us <= self.now_us:
-            data = self.device.poll(self.now_us, MAX_CODED + 1)
+            data = self.device.poll(self.now_us - self.boot_us, MAX_CODED + 1)
             if not data:
                 break
             self._out_free_us = max(self._out_free_us, self.now_us) + len(data) * self._byte_us
@@ -177,9 +178,14 @@ class Desk:
             first = device.next_sample
             scale = [FIRST_SCALE / uv for uv in device.uv_per_count]
             rows = [
-                [round(x * s) for x, s in zip(cycle(SIGNAL[(first + k) % len(SIGNAL)]), scale, strict=False)]
+                [
+                    round((x + c) * s)
+                    for c, (x, s) in enumerate(
+                        zip(cycle(SIGNAL[(first + k) % len(SIGNAL)]), scale, strict=False)
+                    )
+                ]
                 for k in range(due)
             ]
             times = [int(self._stream_us + (self._made + k + 1) * period_us) for k in range(due)]
-            device.push_samples(rows, times)
+            device.push_samples(rows, [t - self.boot_us for t in times])
             self._made += due

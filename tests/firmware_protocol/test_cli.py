@@ -165,8 +165,38 @@ def test_help_lists_every_subcommand_with_its_line(capsys: Printed) -> None:
         main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for name in ("decode", "encode", "budget"):
+    for name in ("check", "live", "explain", "decode", "encode", "budget"):
         assert name in text
+
+
+_HELP = """
+import contextlib, io, sys
+from firmware_protocol.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main(["--help"])
+"""
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = _HELP + "print(*sorted(sys.modules), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    heavy = {"numpy", "numba", "scipy", "serial", "rich", "bci", "firmware_protocol.validator"}
+    assert not loaded & heavy
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no CPU time of children")
+def test_help_starts_about_as_fast_as_numpy_loads() -> None:
+    import resource
+
+    def cpu_s(code: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    pairs = [(cpu_s(_HELP), cpu_s("import numpy")) for _ in range(5)]
+    assert min(of_help for of_help, _ in pairs) <= 1.25 * min(of_numpy for _, of_numpy in pairs)
 
 
 def test_ctrl_c_ends_with_status_130(capture: Path, monkeypatch: Patch) -> None:

@@ -229,6 +229,62 @@ def test_a_flag_of_dropped_data_is_carried_by_the_next() -> None:
     assert flags & Flag.CLOCK_STEPPED
 
 
+def full(bench: Bench) -> None:
+    """No room for anything but small packets."""
+    while bench.device.log("x" * 100, now_us=bench.now_us):
+        pass
+
+
+def test_no_data_goes_without_the_info_of_its_configuration() -> None:
+    bench = streaming(queue_bytes=300)
+    bench.hear()
+    full(bench)
+    bench.command(Opcode.SET_CHANNEL, 0, 12, 0, 1)
+    bench.convert(4)
+    bench.hear(200)
+    for _ in range(3):
+        bench.convert(4)
+        bench.hear()
+    kinds = [(type(f), f.config_id) for f in bench.seen if isinstance(f, Data | Info) and f.config_id]
+    assert kinds == [(Info, 1), (Data, 1)]
+    assert bench.data()[-1].flags == Flag.FIRST | Flag.COMMAND_ACTED | Flag.OVERRUN
+
+
+def test_what_must_come_comes_as_soon_as_there_is_room() -> None:
+    bench = streaming(queue_bytes=300)
+    bench.hear()
+    bench.tell(Opcode.STOP)
+    bench.tell(Opcode.START, 100)
+    bench.hear()
+    full(bench)
+    bench.wait(1100)  # HEARTBEAT, INFO and the watchdog's EVENT are due
+    bench.hear(0)
+    n_seen = len(bench.seen)
+    bench.hear()
+    bench.hear()
+    late = {type(frame) for frame in bench.seen[n_seen:]}
+    assert {Event, Info, Heartbeat} <= late
+
+
+def test_info_larger_than_the_queue_is_sent_as_far_as_it_goes() -> None:
+    bench = Bench(labels=tuple(f"E{k}" for k in range(64)), samples_per_frame=2, queue_bytes=500)
+    bench.hear()
+    assert [page.page for page in bench.heard(Info)] == [0, 1]
+
+
+def test_conversions_dropped_at_the_end_of_a_stream_are_flagged_at_the_beginning_of_the_next() -> None:
+    bench = streaming(queue_bytes=300)
+    bench.convert(12)  # INFO of START waits, so the last of them find no room
+    bench.command(Opcode.STOP)
+    bench.hear()
+    bench.tell(Opcode.START, 0)
+    bench.hear()
+    bench.convert(4)
+    bench.hear()
+    assert bench.device.dropped > 0
+    assert bench.data()[-1].flags == Flag.FIRST | Flag.OVERRUN
+
+
 def test_events_and_info_find_room_when_data_does_not() -> None:
     bench = streaming(queue_bytes=390)
     bench.convert(40)

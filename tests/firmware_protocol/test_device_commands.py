@@ -279,6 +279,7 @@ def test_test_signal_fast_and_dc() -> None:
 def test_test_pattern_replaces_the_samples_by_known_numbers(pattern: int) -> None:
     bench = streaming(sample_index=2**32 - 2)
     bench.tell(Opcode.TEST_PATTERN, pattern)
+    assert bench.device.pattern == pattern
     bench.convert(4)
     bench.tell(Opcode.TEST_PATTERN, 0)
     bench.convert(4)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_protocol import Data, Event, Flag, Type, _fields, _kernels, _simd, crc32c, encode
+from firmware_protocol import Data, Decoder, Event, Flag, Type, _fields, _kernels, _simd, crc32c, encode
 from firmware_protocol._jit import kernel
 from firmware_protocol._kernels_tables import EVENTS, KINDS, tables
 from firmware_protocol._scanner import Columns, wire_array
@@ -221,8 +221,23 @@ def compare_in_python() -> None:
     print("compared")
 
 
-def test_lanes_are_what_the_scratch_space_is_made_for() -> None:
+def test_lanes_and_steps_are_what_the_scratch_space_is_made_for() -> None:
     longest = _kernels.MAX_CODED + 1
     assert -(-longest // LANES) * LANES + LANES <= _kernels.STRETCH
+    astray = longest + 1 + 255 * (_kernels.STEPS - 1)  # the last place where a walk reads and writes
+    assert astray < _kernels.STRETCH
+    assert 3 * (longest + 1) + astray < _kernels.AHEAD
     assert 4 * _kernels.STRETCH <= _kernels.SCRATCH
     assert SAMPLES <= _kernels.SLACK
+
+
+def test_walks_that_go_astray_read_and_write_no_further_than_they_may() -> None:
+    """Long code bytes behind short packets: the worst that four walks side by side can meet."""
+    calm = encode(Data(1, 0, 2, 3, 8, 4, 0, bytes(range(96))))
+    for code in (1, 2, 117, 200, 254, 255):
+        for where in range(8):
+            wire = bytearray(calm * 60)
+            at = (20 + where) * len(calm) + 13 * where
+            wire[at : at + 900] = bytes([code]) * 900
+            reference, kernel = Decoder(), BulkDecoder()
+            assert kernel.feed(bytes(wire)).unpack() == reference.feed(bytes(wire))

@@ -2,12 +2,18 @@
 
 `WRONG` maps the name of a mistake to a device that makes it, the steps that must fail, and the cause that must be
 named where the bytes themselves show it. All else about a device is the reference device.
+
+    python -m tests.firmware_protocol.wrong_devices --write docs/conformance.md
+
+writes the tables of that page anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,16 +30,17 @@ from firmware_protocol import (
     crc32c,
 )
 from firmware_protocol._configuration import Outcome
-from firmware_protocol._framer import Framer
 from firmware_protocol._outbox import Account
 from firmware_protocol.cobs import cobs_decode, cobs_encode
-from firmware_protocol.codec import Decoder, seal
+from firmware_protocol.codec import seal
 from firmware_protocol.codes import DeviceState, Type
-from firmware_protocol.frames import Fault, Heartbeat, Host
+from firmware_protocol.conform import STEPS, Conformance, Plan, conform
+from firmware_protocol.frames import Event, Heartbeat, Host
 from tests.firmware_protocol.bench import LABELS, Desk
-from tests.firmware_protocol.gallery import crc_with, late, payload, uart, words
+from tests.firmware_protocol.captures import crc_with, payload, uart, words
+from tests.firmware_protocol.gallery import late
 
-__all__ = ["WRONG", "Wrong"]
+__all__ = ["WRONG", "Wrong", "step_table", "told", "tried"]
 
 Bytes = Callable[[bytes], bytes]
 
@@ -142,7 +149,9 @@ def printf() -> Bytes:
 
 
 wrong_wire("text-in-stream", "a printf after every 25th packet", printf)
-wrong_wire("flow-control", "XON/XOFF: 0x11 and 0x13 swallowed", lambda: lambda x: x.replace(b"\x11", b"").replace(b"\x13", b""))  # fmt: skip
+wrong_wire(
+    "flow-control", "XON/XOFF: 0x11 and 0x13 swallowed", lambda: lambda x: x.translate(None, b"\x11\x13")
+)
 wrong_wire("newline-translation", "LF turned into CR LF", lambda: lambda x: x.replace(b"\n", b"\r\n"))
 WRONG["wrong-baud"] = Wrong(
     "the line is read at twice the device's baud rate",
@@ -712,8 +721,251 @@ class AnswersTwice(ReferenceDevice):
             super()._respond(command, outcome)
 
 
+# ---- answers and packets that say something wrong --------------------------------------------------------------------
+
+
+def wrong_packet(name: str, what: str, kind: Type, change: Callable[[bytearray], None], *steps: str) -> None:
+    """A device whose packets of one type say something else than they should."""
+
+    def of(body: bytes) -> bytes:
+        changed = bytearray(body)
+        if body[0] & 15 == kind:
+            change(changed)
+        return seal(bytes(changed))
+
+    wrong_wire(name, what, lambda: each_body(of), *steps, cause="")
+
+
+def wrong_answer(name: str, what: str, opcode: Opcode, change: Callable[[bytes], bytes], *steps: str) -> None:
+    """A device whose results of one opcode are others."""
+
+    def of(body: bytearray) -> None:
+        if body[6] == opcode and body[7] == Status.OK:
+            body[20:] = change(bytes(body[20:]))
+            body[16] = len(body) - 20
+
+    wrong_packet(name, what, Type.RESPONSE, of, *steps)
+
+
+def put(at: int, value: int) -> Callable[[bytearray], None]:
+    def change(body: bytearray) -> None:
+        body[at] = value
+
+    return change
+
+
+def flag(clear: int = 0, put: int = 0) -> Callable[[bytearray], None]:
+    def change(body: bytearray) -> None:
+        body[1] = body[1] & ~clear | put
+
+    return change
+
+
+def back(body: bytearray) -> None:
+    t_us = int.from_bytes(body[8:16], "little") - 3_000_000
+    body[8:16] = max(t_us, 0).to_bytes(8, "little")
+
+
+wrong_answer(
+    "identify-channels",
+    "IDENTIFY tells one channel too many",
+    Opcode.IDENTIFY,
+    lambda x: x[:6] + b"\x09" + x[7:],
+    "identify",
+)
+wrong_answer(
+    "identify-short", "IDENTIFY's results are a byte short", Opcode.IDENTIFY, lambda x: x[:-1], "identify"
+)
+wrong_answer("start-no-results", "START is answered without results", Opcode.START, lambda x: b"", "start")
+wrong_answer(
+    "start-number",
+    "START answers a number that is 4 too high",
+    Opcode.START,
+    lambda x: bytes([x[0] + 4]) + x[1:],
+    "start",
+)
+wrong_answer(
+    "stop-short",
+    "STOP's results are a byte short",
+    Opcode.STOP,
+    lambda x: x[:-1],
+    "stop-idle",
+    "stop-account",
+)
+wrong_answer(
+    "reset-short",
+    "RESET_COUNTERS' results are a byte short",
+    Opcode.RESET_COUNTERS,
+    lambda x: x[:-1],
+    "reset-counters",
+)
+wrong_answer(
+    "config-id-not-told",
+    "SET_CHANNEL answers config_id 0",
+    Opcode.SET_CHANNEL,
+    lambda x: b"\x00",
+    "set-channel",
+)
+wrong_answer(
+    "registers-reversed",
+    "READ_REGISTER answers in reverse order",
+    Opcode.READ_REGISTER,
+    lambda x: x[::-1],
+    "read-register",
+)
+wrong_answer(
+    "registers-short",
+    "READ_REGISTER leaves the last register out",
+    Opcode.READ_REGISTER,
+    lambda x: x[:-1],
+    "read-register",
+)
+wrong_packet(
+    "response-opcode",
+    "RESPONSE carries opcode 1, whatever it answers",
+    Type.RESPONSE,
+    put(6, 1),
+    "unknown-opcode",
+)
+wrong_packet("info-state", "INFO always says idle", Type.INFO, put(13, 0), "start")
+wrong_packet("info-lead-off", "INFO always says that lead-off is off", Type.INFO, put(25, 0), "lead-off")
+wrong_packet("first-flag-always", "b1 is set in every DATA", Type.DATA, flag(put=2), "start", "start-twice")
+wrong_packet("acted-flag-never", "b4 is never set", Type.DATA, flag(clear=16), "commands-while-streaming")
+wrong_packet(
+    "acted-flag-always", "b4 is set in every DATA", Type.DATA, flag(put=16), "commands-while-streaming"
+)
+wrong_packet("ac-flag-never", "b3 is never set", Type.DATA, flag(clear=8), "lead-off")
+wrong_packet("test-flag-never", "b2 is never set", Type.DATA, flag(clear=4), "test-pattern", "test-signal")
+wrong_packet("test-flag-always", "b2 is set in every DATA", Type.DATA, flag(put=4), "test-pattern")
+wrong_packet(
+    "boot-id-of-heartbeat", "HEARTBEAT has a boot_id of its own", Type.HEARTBEAT, put(4, 7), "one-boot"
+)
+wrong_packet(
+    "heartbeat-time", "t_us of HEARTBEAT lies 3 s back", Type.HEARTBEAT, back, "clock", "heartbeat-atomic"
+)
+wrong_packet("watchdog-value", "EVENT WATCHDOG carries 0", Type.EVENT, put(16, 0), "watchdog")
+
+
+@wrong("watchdog-unsaid", "watchdog")
+class WatchdogUnsaid(ReferenceDevice):
+    """ends the stream by watchdog without an EVENT"""
+
+    def _send(self, frame: Any) -> bool:
+        return isinstance(frame, Event) or super()._send(frame)
+
+
+@wrong("watchdog-idle", "watchdog")
+class WatchdogIdle(ReferenceDevice):
+    """goes to idle when the watchdog ends its stream"""
+
+    def _end_stream(self, state: DeviceState) -> None:
+        super()._end_stream(DeviceState.IDLE)
+
+
+@wrong("stop-stays", "watchdog")
+class StopStays(ReferenceDevice):
+    """stays in state 2 at a STOP after the watchdog"""
+
+    def _end_stream(self, state: DeviceState) -> None:
+        super()._end_stream(DeviceState.WATCHDOG if self._state == DeviceState.WATCHDOG else state)
+
+
+@wrong("idle-data", "idle-cadence", "stop-idle")
+class IdleData(ReferenceDevice):
+    """goes on converting while idle"""
+
+    def _heartbeat(self, account: Account) -> Heartbeat:
+        beat = super()._heartbeat(account)
+        return beat if self.streaming else replace(beat, sample_index=beat.sample_index + beat.t_us // 1000)
+
+    def poll(self, now_us: int, room: int | None = None) -> bytes:
+        if not self.streaming and now_us - getattr(self, "_last_us", 0) > 200_000:
+            self._last_us = now_us
+            data = Data(0, 0, 0, now_us & 0xFFFFFFFF, 8, 1, self.config_id, bytes(27), has_status=True)
+            self._outbox.put(data.pack(), length=43)
+        return super().poll(now_us, room)
+
+
+@wrong("info-flood", "idle-cadence")
+class InfoFlood(ReferenceDevice):
+    """sends INFO ten times a second"""
+
+    def poll(self, now_us: int, room: int | None = None) -> bytes:
+        self._info_due_us = min(self._info_due_us, (now_us // 100_000 + 1) * 100_000)
+        return super().poll(now_us, room)
+
+
+@wrong("rate-not-told", "set-rate")
+class RateNotTold(ReferenceDevice):
+    """says the same rate whatever was set"""
+
+    def info(self) -> list[Info]:
+        return [replace(page, rate_num=250, rate_den=1) for page in super().info()]
+
+
+@wrong("gain-of-all", "set-channel")
+class GainOfAll(ReferenceDevice):
+    """says the scale of channel 0 for all channels"""
+
+    def info(self) -> list[Info]:
+        uv = super().info()[0].uv_per_count[0]
+        return [replace(page, uv_per_count=(uv,) * len(page.labels)) for page in super().info()]
+
+
+@wrong("register-not-written", "write-register")
+class RegisterNotWritten(ReferenceDevice):
+    """answers WRITE_REGISTER, and writes nothing"""
+
+    def _execute(self, command: Command) -> Outcome:
+        if command.opcode == Opcode.WRITE_REGISTER and len(command.payload) == 4 and not self.streaming:
+            read = self._setup._converters[0].registers[5:7]
+            command = replace(command, payload=command.payload[:2] + bytes(read))
+        return super()._execute(command)
+
+
+@wrong("reset-resets-all", "reset-counters")
+class ResetResetsAll(ReferenceDevice):
+    """sets sample_index back, and not rx_errors, at RESET_COUNTERS"""
+
+    def _reset_counters(self) -> Outcome:
+        errors = self._rx_errors
+        outcome = super()._reset_counters()
+        self._rx_errors = errors
+        self._outbox._made = self._outbox._sent = Account(self._outbox._made.sample_index + 1, 0)
+        return outcome
+
+
+@wrong("never-streams", "start", "start-twice")
+class NeverStreams(ReferenceDevice):
+    """answers START, and sends no DATA"""
+
+    def push_samples(self, counts: Any, t_us: Any, **options: Any) -> int:
+        return 0
+
+
+@wrong("answers-strangers", "answered-once")
+class AnswersStrangers(ReferenceDevice):
+    """answers a request that nobody made, with each HEARTBEAT"""
+
+    def _send_heartbeat(self) -> None:
+        super()._send_heartbeat()
+        self._respond(Command(0, 0, 0x5A5A, Opcode.IDENTIFY), Outcome(Status.OK))
+
+
+@wrong("test-signal-weak", "test-signal")
+class TestSignalWeak(ReferenceDevice):
+    """halves the test signal, and runs it at twice its frequency"""
+
+    __test__ = False
+
+    def __init__(self, config: DeviceConfig) -> None:
+        super().__init__(config)
+        row = self._setup._test_row
+        self._setup._test_row = lambda index: [value // 2 for value in row(2 * index)]  # type: ignore[method-assign]
+
+
 class Resetting(Desk):
-    """The device resets in the middle of a stream, once: boot_id is another one, counters begin anew, nobody says so."""
+    """The device resets in the middle of a stream, once, and streams on: counters begin anew, nobody says so."""
 
     def __init__(self, *, same_boot: bool = False) -> None:
         super().__init__(device())
@@ -736,8 +988,73 @@ WRONG["device-reset"] = Wrong(
     "the device resets in the middle of a stream", Resetting, ("one-boot",), "device-reset"
 )
 WRONG["reset-unseen"] = Wrong(
-    "sample_index and link_seq begin anew in the middle of a stream, under the same boot_id",
+    "the device resets in the middle of a stream and keeps its boot_id: it looks like a wrap of the counters",
     lambda: Resetting(same_boot=True),
     (),
-    "counter-restarts",
+    "device-reset",
 )
+
+
+# ---- the page about them -------------------------------------------------------------------------------------------
+
+#: Steps in which much is sent: for mistakes that the bytes themselves show.
+MUCH = ("set-channel", "test-pattern", "start", "commands-while-streaming", "heartbeat-atomic", "soak")
+
+
+def tried(name: str, steps: tuple[str, ...] | None = None) -> Conformance:
+    """`conform --quick` on a wrong device, with the steps that matter for it, or with others (none: all)."""
+    mistake = WRONG[name]
+    if steps is None:
+        long = mistake.cause or not mistake.steps or "one-boot" in mistake.steps
+        steps = (*mistake.steps, *MUCH) if long else mistake.steps
+    plan = Plan(baud=mistake.baud, quick=True, soak_s=3, seed=1)
+    return conform(mistake.make(), plan, steps=steps)
+
+
+def told(name: str) -> str:
+    """What was said of a wrong device: of each step that must fail its first finding, and the cause."""
+    result = tried(name)
+    said = []
+    for step in result.steps:
+        if step.rule.name in WRONG[name].steps and step.findings:
+            finding = step.findings[0]
+            expected = f", expected {finding.expected}" if finding.expected else ""
+            got = f": {finding.got}" if finding.got else ""
+            said.append(f"{step.rule.id} {step.rule.name}: {finding.text}{got}{expected}")
+    causes = [cause for cause in result.report.causes if cause.name == WRONG[name].cause]
+    said += [f"{cause.rule.id} {cause.name} ({cause.certainty_word}): {cause.text}" for cause in causes]
+    return "<br>".join(said).replace("|", "\\|")
+
+
+def wrong_table() -> list[str]:
+    rows = [f"| `{name}` | {mistake.what} | {told(name)} |" for name, mistake in WRONG.items()]
+    return ["| mistake | what it does | what was said |", "| --- | --- | --- |", *rows]
+
+
+def step_table() -> list[str]:
+    rows = [f"| {rule.id} | `{rule.name}` | {rule.section} | {first(rule.text)} |" for rule, _ in STEPS]
+    return ["| rule | step | SPEC | what must hold |", "| --- | --- | --- | --- |", *rows]
+
+
+def first(text: str) -> str:
+    """The first paragraph, in one line."""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def filled(page: str, name: str, lines: list[str]) -> str:
+    """The page with a table between its marks."""
+    begin, end = f"<!-- table of {name} -->\n", "<!-- end -->"
+    before, rest = page.split(begin)
+    return before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, required=True, metavar="PAGE", help="write its tables anew")
+    path = parser.parse_args().write
+    page = filled(path.read_text(encoding="utf-8"), "steps", step_table())
+    path.write_text(filled(page, "wrong devices", wrong_table()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 from firmware_protocol._simd import HARDWARE_CRC
 from firmware_protocol.bulk import BulkDecoder
@@ -22,34 +24,56 @@ from firmware_protocol.limits import MAX_CODED
 __all__ = ["NONCE", "TARGETS"]
 
 NONCE = 0x1122334455667788
+GOOD = Unknown(1, 0, 7, b"good")
+GOOD_WIRE = encode(GOOD)
 Events = list[Frame | Fault]
 
 
 def raw(data: bytes) -> None:
     """The first byte chooses nonce, CRC and cut."""
     how, wire = (data[0], data[1:]) if data else (0, b"")
-    nonce = NONCE if how & 1 else None
-    size = 1 + 16 * (how >> 2)
-    events = _reference([wire[at : at + size] for at in range(0, len(wire), size)], nonce)
-    _accounts_for_all(wire, events)
-    middle = len(wire) * how // 256
-    assert _kernel([wire[:middle], wire[middle:]], nonce, hardware=bool(HARDWARE_CRC and how & 2)) == events
+    pair = _Pair.of(NONCE if how & 1 else None, bool(HARDWARE_CRC and how & 2))
+    begin = pair.reference.offset
+    events = pair.events(wire, piece=1 + 16 * (how >> 2), middle=len(wire) * how // 256)
+    _accounts_for_all(wire, begin, events)
 
 
 def sealed(data: bytes) -> None:
     """A packet of any bytes, between two that are good; with a nonce where their number is odd."""
-    nonce = NONCE if len(data) & 1 else None
-    good = Unknown(1, 0, 7, b"good")
-    wire = encode(good) + seal(data) + encode(good)
-    events = _reference([wire], nonce)
-    assert _kernel([wire[:-3], wire[-3:]], nonce) == events
+    pair = _Pair.of(NONCE if len(data) & 1 else None, bool(HARDWARE_CRC))
+    wire = GOOD_WIRE + seal(data) + GOOD_WIRE
+    events = pair.events(wire, piece=len(wire), middle=len(wire) - 3)
     if len(data) >= 4 and len(data) + 4 <= MAX_CODED - 3:
         assert len(events) == 3
-        assert events[0] == events[2] == good
+        assert events[0] == events[2] == GOOD
     for event in events:
-        if not isinstance(event, Fault):
-            (again,) = Decoder(nonce=nonce).feed(encode(event))
+        if not isinstance(event, Fault) and event is not events[0] and event is not events[-1]:
+            (again,) = Decoder(nonce=NONCE).feed(encode(event))
             assert repr(again) == repr(event).replace(f"offset={event.offset}", "offset=0")
+
+
+@dataclass
+class _Pair:
+    """Reference decoder and kernel that have been fed the same: a finished decoder goes on with the next stream."""
+
+    reference: Decoder
+    kernel: BulkDecoder
+
+    @staticmethod
+    @cache
+    def of(nonce: int | None, hardware: bool) -> _Pair:
+        return _Pair(Decoder(nonce=nonce), BulkDecoder(nonce=nonce, hardware=hardware))
+
+    def events(self, wire: bytes, *, piece: int, middle: int) -> Events:
+        """Of a whole stream, cut in pieces for one and in two for the other."""
+        events = [e for at in range(0, len(wire), piece) for e in self.reference.feed(wire[at : at + piece])]
+        events += self.reference.finish()
+        kernel = self.kernel
+        batches = kernel.feed(wire[:middle]), kernel.feed(wire[middle:]), kernel.finish()
+        got = [event for batch in batches for event in batch.unpack()]
+        assert got == events
+        assert (kernel.offset, kernel.discarded) == (self.reference.offset, self.reference.discarded)
+        return events
 
 
 def device(data: bytes) -> None:
@@ -76,29 +100,20 @@ def recording(data: bytes) -> None:
     """Cut anywhere, the wire that a recording holds is the same."""
     whole = b"".join(wire_of([data]))
     assert b"".join(wire_of([data[at : at + 7] for at in range(0, len(data), 7)])) == whole
-    _accounts_for_all(whole, _reference([whole], None))
+    decoder = Decoder()
+    _accounts_for_all(whole, 0, [*decoder.feed(whole), *decoder.finish()])
 
 
-def _reference(pieces: list[bytes], nonce: int | None) -> Events:
-    decoder = Decoder(nonce=nonce)
-    return [event for piece in pieces for event in decoder.feed(piece)] + decoder.finish()
-
-
-def _kernel(pieces: list[bytes], nonce: int | None, *, hardware: bool | None = None) -> Events:
-    decoder = BulkDecoder(nonce=nonce, hardware=hardware)
-    batches = [*map(decoder.feed, pieces), decoder.finish()]
-    return [event for batch in batches for event in batch.unpack()]
-
-
-def _accounts_for_all(wire: bytes, events: Events) -> None:
-    """Faults hold the bytes that they speak of, in order, one behind the other."""
+def _accounts_for_all(wire: bytes, begin: int, events: Events) -> None:
+    """Faults hold the bytes that they speak of, in order, one behind the other. `begin`: offset of the first byte."""
     end = 0
     for event in events:
-        assert event.offset >= end
+        at = event.offset - begin
+        assert at >= end
         if isinstance(event, Fault):
-            assert wire[event.offset :][: event.length] == event.raw
+            assert wire[at : at + event.length] == event.raw
             assert event.detail
-            end = event.offset + event.length
+            end = at + event.length
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.prosthesis.ability import (
+    CONTACT_A,
     ORDER,
+    STILL_DEG_S,
     AbilityHand,
     Unstuffer,
     grip_frame,
+    look_frame,
     parse_reply,
     position_frame,
     stuff,
     velocity_frame,
 )
-from bci.prosthesis.hand import Command
+from bci.prosthesis.hand import Command, Reply
 from bci.prosthesis.hand_dialects import AbilityDialect
 from bci.prosthesis.simulated import SimulatedHand
 
@@ -40,6 +45,48 @@ class Wire:
 
     def close(self):
         self.closed = True
+
+
+#: What PSYONIC's own library makes of the same numbers; the file names version and modules.
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "ability_hand.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", GOLDEN["position"], ids=str)
+def test_position_frames_are_the_makers_own(case):
+    assert position_frame(case["degrees"], reply_mode=case["reply_mode"]).hex() == case["wire"]
+
+
+@pytest.mark.parametrize("case", GOLDEN["velocity"], ids=str)
+def test_velocity_frames_are_the_makers_own(case):
+    assert velocity_frame(case["degrees_per_s"], reply_mode=case["reply_mode"]).hex() == case["wire"]
+
+
+@pytest.mark.parametrize("case", GOLDEN["grip"], ids=str)
+def test_grip_and_look_frames_are_the_makers_own(case):
+    assert grip_frame(case["grip"], speed=case["speed"]).hex() == case["wire"]
+    assert look_frame().hex() == GOLDEN["look"]
+
+
+@pytest.mark.parametrize("case", GOLDEN["reply"], ids=lambda case: case["wire"][:16])
+def test_replies_read_as_the_makers_library_reads_them(case):
+    (packet,) = Unstuffer().feed(bytes.fromhex(case["wire"]))
+    reply = parse_reply(packet)
+    signs = (1, 1, 1, 1, 1, -1)
+    assert [s * 100.0 * reply.position[d] for s, d in zip(signs, ORDER, strict=True)] == pytest.approx(
+        case["degrees"], abs=1e-8
+    )
+    assert [reply.current_a[d] for d in ORDER] == pytest.approx(case["ampere"], abs=1e-8)
+    pressing = [
+        abs(a) >= CONTACT_A and abs(v) <= STILL_DEG_S
+        for a, v in zip(case["ampere"], case["degrees_per_s"], strict=True)
+    ]
+    assert [reply.contact[d] for d in ORDER] == pressing
+
+
+def test_golden_frames_hold_both_reserved_bytes():
+    wires = [case["wire"] for name in ("position", "velocity", "grip", "reply") for case in GOLDEN[name]]
+    assert any("7d5e" in wire for wire in wires)
+    assert any("7d5d" in wire for wire in wires)
 
 
 def test_golden_frames():
@@ -131,3 +178,122 @@ def test_a_client_that_falls_silent_does_not_feed_the_watchdog():
     wire.dialect.idle(wire.now_us + 400_000)
     assert wire.dialect.hand.watchdog_trips == 1
     assert not wire.dialect.hand.moving
+
+
+def test_a_look_asks_where_the_hand_is_and_does_not_move_it():
+    wire = Wire(AbilityDialect(SimulatedHand(position=(0.5,) * 6)))
+    hand = AbilityHand(wire)
+    for n in range(20):
+        wire.now_us += 20_000
+        reply = hand.exchange(Command(n, 0, "look", (0.0,) * 6))
+    assert reply.position == pytest.approx((0.5,) * 6, abs=1e-4)
+
+
+def test_in_accelerated_time_each_frame_waits_for_its_own_answer():
+    class Slow(Wire):
+        """The answer is there only when somebody waits for it."""
+
+        def read(self, timeout_s):
+            return super().read(timeout_s) if timeout_s else b""
+
+    hand = AbilityHand(Slow(AbilityDialect(SimulatedHand(position=(0.5,) * 6))))
+    command = Command(1, 0, "hold", (0.5,) * 6)
+    assert hand.exchange(command) is None
+    hand.answer_s = 5.0
+    assert hand.exchange(command).position == pytest.approx((0.5,) * 6, abs=1e-4)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_each_number_of_a_frame_is_taken_up_to_its_limit_and_refused_beyond(number):
+    def with_one(value):
+        return [value if i == number else 0.0 for i in range(6)]
+
+    velocity_frame(with_one(3000.0))
+    velocity_frame(with_one(-3000.0))
+    for beyond in (3000.5, -3000.5, math.nan):
+        with pytest.raises(ValueError, match=r"expected six velocities of at most 3000 °/s, got \("):
+            velocity_frame(with_one(beyond))
+    sign = -1.0 if number == 5 else 1.0
+    position_frame(with_one(sign * 100.0))
+    for beyond in (sign * 100.5, sign * -0.5, math.nan):
+        with pytest.raises(
+            ValueError, match=r"expected five angles of 0…100° and a rotator of −100…0°, got \("
+        ):
+            position_frame(with_one(beyond))
+
+
+def test_grips_and_speeds_are_bytes():
+    for good in ((0, 0), (255, 255)):
+        grip_frame(good[0], speed=good[1])
+    assert grip_frame(7) == grip_frame(7, speed=255)
+    for grip, speed in ((-1, 0), (256, 0), (0, -1), (0, 256)):
+        with pytest.raises(ValueError, match=f"expected grip and speed of 0…255, got {grip} and {speed}"):
+            grip_frame(grip, speed=speed)
+
+
+def test_damage_is_counted_once_for_each_damaged_frame():
+    unstuffer = Unstuffer()
+    assert unstuffer.damaged == 0
+    good, bad = stuff(b"\x50\xb0"), stuff(b"\x50\xb1")
+    assert unstuffer.feed(good + bad + good + bad + b"\x7e" + good) == [b"\x50"] * 3
+    assert unstuffer.damaged == 2
+
+
+def test_an_escape_at_the_end_of_a_frame_does_not_reach_into_the_next():
+    unstuffer = Unstuffer()
+    assert unstuffer.feed(b"\x7e\x50\x7d" + stuff(b"\x50\xb0")) == [b"\x50"]
+
+
+def test_the_longest_frame_is_taken_and_a_longer_one_is_damage():
+    body = bytes(159)
+    unstuffer = Unstuffer()
+    assert unstuffer.feed(stuff(body + b"\x00")) == [body]
+    assert unstuffer.damaged == 0
+    unstuffer.feed(b"\x7e" + bytes(161))
+    assert unstuffer.damaged == 1
+
+
+def reply_bytes(*, position=0.0, ampere=0.0, speed=0.0, hot=0):
+    counts = [round(position * 32767 / 150), round(ampere * 620.606079)] * 6
+    return struct.pack("<B18hB", 0x12, *counts, *[round(speed * 4 * 32767 / 3000)] * 6, hot)
+
+
+def test_a_quiet_reply_says_nothing_it_does_not_know():
+    reply = parse_reply(reply_bytes())
+    assert reply == Reply((0.0,) * 6, (0.0,) * 6, (0.0,) * 6, (False,) * 6, 0.0, "")
+
+
+@pytest.mark.parametrize(
+    ("counts", "speed_counts", "touches"),
+    [
+        (156, 0, True),
+        (155, 0, False),
+        (-156, 0, True),
+        (156, 218, True),
+        (156, 219, False),
+        (156, -219, False),
+    ],
+)
+def test_a_finger_that_draws_a_quarter_ampere_and_stands_still_presses(counts, speed_counts, touches):
+    body = struct.pack("<B18hB", 0x12, *[0, counts] * 6, *[speed_counts] * 6, 0)
+    assert parse_reply(body).contact == (touches,) * 6
+
+
+def test_only_replies_of_mode_2_are_read():
+    body = reply_bytes()
+    for first in (0x12, 0x22, 0xA2):
+        assert parse_reply(bytes((first,)) + body[1:]) is not None
+    for first in (0x10, 0x11, 0x13):
+        assert parse_reply(bytes((first,)) + body[1:]) is None
+    assert parse_reply(reply_bytes(hot=0x21)).error == "motors too hot (flags 0x21)"
+
+
+def test_the_newest_of_several_answers_counts():
+    wire = Wire(AbilityDialect())
+    hand = AbilityHand(wire)
+    wire.pending = b"".join(
+        stuff(body + bytes((-sum(body) & 0xFF,)))
+        for body in (reply_bytes(position=10), reply_bytes(position=20), b"\x11")
+    )
+    wire.dialect.receive = lambda data, now: b""
+    assert hand.exchange(Command(1, 0, "hold", (0.0,) * 6)).position[1] == pytest.approx(0.2, abs=1e-4)

@@ -20,7 +20,7 @@ from bci.prosthesis._pipe import LONGEST, MessageReader, PipeError, pack
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Entered, Trouble
 from bci.prosthesis.hand import Command
-from bci.prosthesis.known_hands import BUILT_IN, make_hand
+from bci.prosthesis.known_hands import make_hand
 
 SLOW = Profile(
     limits=Limits(rate_per_s=0.2),
@@ -365,24 +365,6 @@ class Opened:
 
     def __init__(self, port, *, baud):
         self.port, self.baud = port, baud
-
-
-def test_the_example_adapter_drives_its_simulated_board():
-    import importlib.util
-
-    path = Path(__file__).resolve().parents[2] / "examples" / "hobby_servo_hand.py"
-    spec = importlib.util.spec_from_file_location("hobby_servo_hand", path)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    assert example.main(["--seconds", "0.2"]) == 0
-    hand = example.HobbyServoHand(example.SimulatedBoard())
-    for n in range(60):
-        reply = hand.exchange(Command(n, 0, "move", (0.5,) * 6))
-    assert reply.position == pytest.approx((0.5,) * 6)
-    board = example.SimulatedBoard()
-    board.read = lambda timeout_s: b"P 1 2 x 4 5 6\nnoise\n"
-    assert example.HobbyServoHand(board).exchange(Command(1, 0, "hold", (0.0,) * 6)) is None
-    hand.close()
 
 
 # ---- the pipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from bci.decisions import Intent, Prediction
 from bci.errors import DesignError, PolicyRefusedError, ShapeError
-from bci.evaluation import TaskEvent
-from bci.prosthesis import IntentPolicy, PolicyParameters, Sequences, choose_policy
+from bci.evaluation import EventScore, TaskEvent, match_events
+from bci.prosthesis import IntentPolicy, PolicyParameters, Profile, Sequences, choose_policy
+from bci.prosthesis.operating_point import THRESHOLDS, _Evidences
+from bci.prosthesis.policy import Evidence, Firing
 
 FS = 100.0
 STEP = 10
@@ -195,8 +198,9 @@ def test_short_sequences_of_intents_stand_for_more_grips_than_classes():
 def test_a_sequence_that_means_nothing_moves_nothing():
     coder = Sequences({("right", "left"): "pinch"}, within_s=2.0, fs_hz=FS)
     assert hear(coder, (100, "left"), (500, "right"), (600, "right")) == []
-    with pytest.raises(DesignError):
-        Sequences({}, within_s=1.0, fs_hz=FS)
+    for meanings in ({}, {(): "pinch"}):
+        with pytest.raises(DesignError, match=r"^expected at least one sequence of at least one action$"):
+            Sequences(meanings, within_s=1.0, fs_hz=FS)
 
 
 # ---- the operating point
@@ -217,7 +221,7 @@ def recorded(rng, *, good, minutes=6.0):
 
 def test_the_operating_point_keeps_the_budget_with_confidence_and_hits():
     rng = np.random.default_rng(1)
-    runs = [recorded(rng, good=1.2) for _ in range(2)]
+    runs = [recorded(rng, good=2.0, minutes=3.0) for _ in range(2)]
     choice = choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=1.0)
     assert choice.upper_per_min <= 1.0
     assert choice.training.true_positive_rate > 0.8
@@ -258,3 +262,160 @@ def test_runs_without_cues_or_of_unequal_number_are_refused():
         choose_policy([predictions], [cues, cues], fs_hz=FS, budget_per_min=1.0)
     with pytest.raises(ShapeError, match="2 predictions"):
         choose_policy([[]], [[]], fs_hz=FS, budget_per_min=1.0)
+
+
+def test_the_promise_comes_from_runs_that_the_choice_did_not_see():
+    rng = np.random.default_rng(8)
+    runs = [recorded(rng, good=1.1, minutes=2.5) for _ in range(3)]
+    choice = choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=2.0)
+    alone = []
+    for left_out in range(3):
+        others = [run for i, run in enumerate(runs) if i != left_out]
+        fold = choose_policy([p for p, _ in others], [c for _, c in others], fs_hz=FS, budget_per_min=2.0)
+        policy = IntentPolicy(fold.parameters, fs_hz=FS)
+        predictions, cues = runs[left_out]
+        fired_at = [policy.update(p) is not None for p in predictions]
+        alone.append(match_events([p.sample_index for p in predictions], np.array(fired_at), cues, fs_hz=FS))
+    assert choice.expected == sum(alone, EventScore())
+    assert choice.expected_hit_rate == choice.expected.hits / choice.expected.n_events
+    low, high = choice.expected_hit_interval
+    assert low < choice.expected_hit_rate < high
+
+
+def test_one_run_alone_promises_nothing():
+    predictions, cues = recorded(np.random.default_rng(9), good=2.0)
+    choice = choose_policy([predictions], [cues], fs_hz=FS, budget_per_min=1.0)
+    assert choice.expected is None
+    assert math.isnan(choice.expected_hit_rate)
+    assert choice.expected_hit_interval is None
+
+
+def test_runs_that_show_the_budget_only_together_promise_nothing():
+    rng = np.random.default_rng(10)
+    runs = [recorded(rng, good=2.0, minutes=3.0) for _ in range(2)]
+    choice = choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=1.0)
+    assert choice.expected is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("threshold", [-0.5, 0.3, 1.1])
+@pytest.mark.parametrize("gap", [0.0, 0.5])
+def test_the_search_sees_what_the_running_policy_does(seed, threshold, gap):
+    """The search calls `Firing` only where its state can change; here it is called at every decision."""
+    rng = np.random.default_rng(seed)
+    run, level = [], np.zeros(3)
+    for i in range(3000):
+        level = 0.9 * level + rng.normal(0.0, 0.5, 3)
+        p = np.exp(level) / np.exp(level).sum()
+        outlier = bool(rng.random() < 0.01)
+        run.append(Prediction(i * STEP, ("left", "rest", "right"), tuple(p.tolist()), outlier=outlier))
+    at = [p.sample_index for p in run]
+    for dwell_s in (0.0, 0.4):
+        parameters = PolicyParameters(threshold=threshold, release=threshold - gap, dwell_s=dwell_s)
+        seen = _Evidences(run, parameters, (0, 2), FS).fired(parameters, at)
+        evidence, firing = Evidence(parameters, fs_hz=FS), Firing(parameters, fs_hz=FS)
+        each = [firing.update(t, evidence.update(p), (0, 2)) for t, p in zip(at, run, strict=True)]
+        assert seen.tolist() == each
+        assert any(fired >= 0 for fired in each)
+
+
+def test_a_tighter_budget_never_takes_a_more_lenient_point():
+    rng = np.random.default_rng(11)
+    runs = [recorded(rng, good=1.0, minutes=3.0) for _ in range(2)]
+    hits = []
+    for budget in (1.0, 5.0):
+        choice = choose_policy([p for p, _ in runs], [c for _, c in runs], fs_hz=FS, budget_per_min=budget)
+        assert choice.upper_per_min <= budget
+        hits.append(choice.training.hits)
+    assert hits == sorted(hits)
+    assert tuple(sorted(THRESHOLDS, reverse=True)) == THRESHOLDS
+
+
+# ---- modes
+
+HOLD = PolicyParameters(threshold=1.0, release=0.0, dwell_s=0.0, refractory_s=0.0, control="hold")
+
+
+def test_a_held_intent_ends_with_a_release_and_begins_again():
+    policy = IntentPolicy(HOLD, fs_hz=FS)
+    intents = [i for i in run(policy, [0.9] * 20 + [0.1] * 20 + [0.9] * 20) if i is not None]
+    assert [(i.number, i.action) for i in intents] == [(1, "grasp"), (2, "release"), (3, "grasp")]
+    assert intents[1].probability > 0.5
+    assert intents[1].probability == pytest.approx(1.0 - intents[1].probabilities[1])
+
+
+def test_an_artefact_releases_nothing_until_the_evidence_is_back():
+    policy = IntentPolicy(HOLD, fs_hz=FS)
+    run(policy, [0.9] * 20)
+    assert policy.update(predict(20, 0.9, outlier=True)) is None
+    quiet = run(policy, [0.1] * 40, start=21)
+    assert [i.action for i in quiet if i is not None] == ["release"]
+    assert fired(quiet)[0] >= 5  # the freeze, and a full time of evidence after it
+
+
+def test_the_next_class_takes_over_from_a_held_one_without_a_release():
+    policy = IntentPolicy(HOLD, fs_hz=FS)
+    classes = ("left", "rest", "right")
+    out = []
+    for i in range(60):
+        p = (0.9, 0.05, 0.05) if i < 30 else (0.02, 0.02, 0.96)
+        if (intent := policy.update(Prediction(i * STEP, classes, p))) is not None:
+            out.append(intent.action)
+    assert out in (["left", "right"], ["left", "release", "right"])
+    assert out[-1] == "right"
+
+
+@pytest.mark.parametrize(
+    ("classes", "p", "action"),
+    [
+        (("left", "right"), (0.9, 0.1), "left"),
+        (("left", "right"), (0.1, 0.9), "right"),
+        (("left", "rest", "right"), (0.9, 0.05, 0.05), "left"),
+        (("left", "rest", "right"), (0.05, 0.05, 0.9), "right"),
+        (("left", "rest", "right"), (0.05, 0.9, 0.05), None),
+    ],
+)
+def test_two_and_three_classes_each_mean_their_own(classes, p, action):
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    intents = [policy.update(Prediction(i * STEP, classes, p)) for i in range(30)]
+    assert [i.action for i in intents if i is not None] == ([] if action is None else [action])
+    for intent in filter(None, intents):
+        assert intent.probabilities == pytest.approx(p)
+
+
+def test_the_profile_decides_how_intents_steer():
+    held = IntentPolicy.for_profile(PLAIN, Profile(control="hold"), fs_hz=FS)
+    assert held.parameters == replace(PLAIN, control="hold")
+    coded = IntentPolicy.for_profile(
+        PLAIN, Profile(sequences={"grasp grasp": "pinch", "grasp": "power"}, sequence_within_s=4.0), fs_hz=FS
+    )
+    twice = run(coded, [0.9] * 12 + [0.05] * 15 + [0.9] * 12 + [0.05] * 60)
+    assert [(i.number, i.action) for i in twice if i is not None] == [(1, "grasp grasp")]
+    once = run(coded, [0.9] * 12 + [0.05] * 60, start=200)
+    assert [(i.number, i.action) for i in once if i is not None] == [(2, "grasp")]
+
+
+def test_an_artefact_in_the_middle_of_a_sequence_drops_it():
+    coded = IntentPolicy.for_profile(
+        PLAIN, Profile(sequences={"grasp grasp": "pinch"}, sequence_within_s=10.0), fs_hz=FS
+    )
+    run(coded, [0.9] * 12 + [0.05] * 15)
+    coded.update(predict(27, 0.5, valid=False))
+    assert fired(run(coded, [0.05] * 10 + [0.9] * 30, start=28)) == []
+    coded.reset()
+    assert fired(run(coded, [0.9] * 12 + [0.05] * 15 + [0.9] * 12, start=200)) != []
+
+
+def test_sequences_are_made_of_single_intents():
+    sequences = Sequences({("grasp",): "power"}, within_s=1.0, fs_hz=FS)
+    with pytest.raises(DesignError, match="single intents: control is 'hold'"):
+        IntentPolicy(HOLD, fs_hz=FS, sequences=sequences)
+
+
+def test_a_sequence_says_what_it_rests_on():
+    coder = Sequences(MEANINGS, within_s=2.0, fs_hz=FS)
+    first = Intent(7, "right", 100, 150, 0.8, (0.2, 0.8))
+    assert coder.update(100, first) is None
+    assert coder.update(300, None) is None
+    meant = coder.update(301, None)
+    assert meant == Intent(1, "power", 301, 351, 0.8, (0.2, 0.8))

@@ -60,10 +60,30 @@ def test_a_profile_survives_json_unchanged(tmp_path):
         ("speed = 3", "unknown key speed"),
         ("[limits]\nrate = 3", "unknown key limits.rate"),
         ("[grips.cup]\nthum = 1", "unknown key grips.cup.thum"),
-        ("[limits]\nrate_per_s = 30", "limits.rate_per_s = 30: expected a number from 0.01 to 3 closures/s"),
+        ("[limits]\nrate_per_s = 30", "limits.rate_per_s = 30: expected a number from 0.01 to 2 closures/s"),
         ("[limits]\nrate_per_s = nan", "limits.rate_per_s = nan"),
         ('[limits]\nrate_per_s = "fast"', "limits.rate_per_s = 'fast'"),
         ("[limits]\nrate_per_s = true", "limits.rate_per_s = True"),
+        (
+            "[limits]\nrate_per_s = [1, 1, 1]",
+            "limits.rate_per_s = (1, 1, 1): expected a number from 0.01 to 2",
+        ),
+        ("[limits]\nrate_per_s = [1, 1, 1, 1, 1, 4]", "or six (thumb, index"),
+        ("[limits]\nslew_per_s2 = [1, 1, 1, 1, 1, true]", "limits.slew_per_s2"),
+        (
+            "[limits]\nslew_per_s2 = 0.09",
+            "limits.slew_per_s2 = 0.09: expected a number from 0.1 to 100 closures/s²",
+        ),
+        ("sequence_within_s = 0.1", "sequence_within_s = 0.1: expected a number from 0.2 to 10 s"),
+        ("sequences = 3", "sequences = 3: expected a table"),
+        ('[sequences]\n"left right" = "fist"', "left right = 'fist'"),
+        ('[sequences]\n"left  right" = "power"', "sequence 'left  right': expected actions with one blank"),
+        ('[sequences]\n"" = "power"', "sequence ''"),
+        (
+            'control = "hold"\n[sequences]\n"left right" = "power"',
+            "sequences need control = 'switch', got 'hold'",
+        ),
+        ('closing = "toggle"', "closing = 'toggle': expected the name of a grip"),
         ("[limits]\nlowest = [0, 0]", "limits.lowest = (0, 0): expected six"),
         (
             "[limits]\nlowest = [1, 1, 1, 1, 1, 1]\nhighest = [1, 1, 0.5, 1, 1, 1]",
@@ -143,3 +163,33 @@ def test_a_certificate_whose_bound_beats_chance_allows_arming():
 )
 def test_any_other_certificate_is_refused_with_its_reason(values, now_s, words):
     assert words in certificate(**values).refusal(now_s, model="m", channels=("C4",))
+
+
+def test_rates_may_differ_between_degrees_of_freedom(tmp_path):
+    text = "[limits]\nrate_per_s = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]\nslew_per_s2 = 2"
+    limits = read_profile(write(tmp_path, text)).limits
+    assert limits.rates == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    assert limits.slews == (2,) * 6
+
+
+def test_a_profile_with_sequences_moves_by_them_alone(tmp_path):
+    text = 'sequence_within_s = 3\n[sequences]\n"left" = "open"\n"left right" = "pinch"'
+    profile = read_profile(write(tmp_path, text))
+    assert profile.actions == {"left": "open", "left right": "pinch"}
+    profile.require(["left", "rest", "right"])
+    with pytest.raises(ProfileError, match="never says"):
+        profile.require(["left", "rest"])
+
+
+def test_a_class_that_means_nothing_to_the_profile_is_told_before_the_session():
+    Profile().require(["rest", "grasp"])
+    with pytest.raises(
+        ProfileError, match="maps nothing to fist, foot, which the decoder may say: add it to intents"
+    ):
+        Profile().require(["rest", "fist", "foot"])
+    with pytest.raises(ProfileError, match="add it to sequences"):
+        Profile(sequences={"left": "open"}).require(["rest", "left", "foot"])
+
+
+def test_a_release_opens_unless_the_profile_says_otherwise():
+    assert Profile(control="hold").actions["release"] == "open"

@@ -14,7 +14,17 @@ from bci.prosthesis.simulated import SimulatedHand
 
 pytest.importorskip("pymodbus")
 
-from bci.prosthesis.rh56 import ANGLE_ACT, ANGLE_SET, FORCE_SET, SPEED_SET, TIMEOUT_S, Rh56Hand
+from bci.prosthesis.rh56 import (
+    ANGLE_ACT,
+    ANGLE_SET,
+    FORCE_ACT,
+    FORCE_SET,
+    READS,
+    SPEED_SET,
+    STATUS,
+    TIMEOUT_S,
+    Rh56Hand,
+)
 
 
 class Wire:
@@ -167,7 +177,7 @@ def test_a_hand_whose_motor_fails_says_so_and_closing_closes_the_link():
     answer = wire.dialect._value
     wire.dialect._value = lambda register: 0x0705 if register == 1612 else answer(register)
     reply = drive(wire, hand, (0.0,) * 6, len(READS))
-    assert reply.error == "ring: actuator fault, little: current protection"
+    assert reply.error == "little: current protection, ring: actuator fault"
     hand.close()
     assert wire.mute
 
@@ -188,3 +198,76 @@ def test_the_simulated_hand_keeps_what_minus_one_says_and_refuses_other_function
     odd = struct.pack(">BBHH", 1, 6, ANGLE_ACT, 1)
     assert dialect.receive(odd + struct.pack("<H", crc16(odd)), 7_000_000)[1] == 0x86
     assert dialect.receive(odd + b"\0\0", 7_000_000) == b""
+
+
+def test_angles_are_read_every_second_time_and_force_every_fourth():
+    assert READS[0] == ANGLE_ACT
+    assert READS[::2] == (ANGLE_ACT,) * (len(READS) // 2)
+    assert [i for i, register in enumerate(READS) if register == FORCE_ACT] == list(range(1, len(READS), 4))
+    assert [i for i, register in enumerate(READS) if register == STATUS] == [3, 11, 19]
+
+
+def test_current_and_temperature_come_in_amperes_and_degrees():
+    wire, hand = connected(object_at=(2.0, 0.3, 2.0, 2.0, 2.0, 2.0))
+    reply = drive(wire, hand, (0.4, 0.38, 0.5, 0.6, 0.7, 0.8), 80 + len(READS))
+    assert reply.temperature_c == 30.0
+    assert reply.current_a[1] == pytest.approx(0.02 + 8.0 * 0.08, abs=2e-3)
+    assert reply.current_a[0] == pytest.approx(0.02)
+
+
+def test_a_link_that_breaks_forgets_what_the_hand_said_and_sets_its_limits_again():
+    for breaks_in in ("write", "read"):
+        wire, hand = connected()
+        drive(wire, hand, (0.2,) * 6, len(READS))
+        whole = getattr(wire, breaks_in)
+
+        def broken(*_):
+            raise ConnectionResetError
+
+        setattr(wire, breaks_in, broken)
+        with pytest.raises(ConnectionResetError):
+            hand.exchange(Command(1, 0, "hold", (0.2,) * 6))
+        setattr(wire, breaks_in, whole)
+        wire.written.clear()
+        reply = drive(wire, hand, (0.2,) * 6, 1)
+        assert struct.unpack(">H", wire.written[0][2:4])[0] == FORCE_SET
+        assert reply.temperature_c == 0.0  # not asked for yet
+
+
+def test_a_look_moves_nothing():
+    wire, hand = connected(position=(0.5,) * 6)
+    for n in range(20):
+        wire.now_s += 0.02
+        reply = hand.exchange(Command(n, 0, "look", (0.0,) * 6))
+    assert reply.position == pytest.approx((0.5,) * 6)
+    assert not wire.dialect.frames
+
+
+def test_each_limit_is_refused_from_just_beyond_its_range():
+    for name in ("force_g", "speed"):
+        for value in (0, 1000):
+            Rh56Hand(Wire(Rh56Dialect()), **{name: value})
+        for value in (-1, 1001):
+            with pytest.raises(ValueError, match=f"{name} = {value}: expected 0 to 1000"):
+                Rh56Hand(Wire(Rh56Dialect()), **{name: value})
+
+
+def test_well_formed_nonsense_is_no_answer_and_is_not_waited_on():
+    """A frame whose check is right and whose contents the library cannot read."""
+    wire, hand = connected()
+    drive(wire, hand, (0.5,) * 6, 3)
+    body = bytes.fromhex("010c00")
+    wire.dialect.receive = lambda data, now: body + struct.pack("<H", crc16(body))
+    begun = wire.now_s
+    assert hand.exchange(Command(1, 0, "hold", (0.5,) * 6)) is None
+    assert wire.now_s - begun < TIMEOUT_S
+    assert hand.timeouts == 1
+
+
+def test_numbers_of_sixteen_bits_are_signed():
+    wire, hand = connected()
+    answer = wire.dialect._value
+    for raw, value in ((0x7FFF, 32767), (0x8000, -32768), (0xFFFF, -1)):
+        wire.dialect._value = lambda register, raw=raw: raw if register == FORCE_ACT else answer(register)
+        reply = drive(wire, hand, (0.0,) * 6, len(READS))
+        assert reply.force_n[4] == pytest.approx(value * 9.80665e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -557,3 +558,49 @@ def test_a_hand_that_comes_back_waits_for_the_operator():
     assert state.mode is Mode.IDLE
     state, _ = step(state, Arm(state.t_us))
     assert state.mode is Mode.ARMED
+
+
+@pytest.mark.parametrize("finger", [1, 2, 3, 4])
+def test_a_toggle_weighs_the_four_fingers_within_their_own_range(finger):
+    """Beyond the middle of the range it opens; exactly there, and whatever thumb and rotation do, it closes."""
+    lowest = tuple(0.2 if i == finger else 0.0 for i in range(6))
+    highest = tuple(0.6 if i == finger else 0.9 for i in range(6))
+    profile = replace(Profile(), limits=Limits(lowest=lowest, highest=highest))
+    middle = tuple((a + b) / 2 for a, b in zip(lowest, highest, strict=True))
+    for setpoint, grip in (
+        ((1.0, *middle[1:5], 1.0), "power"),
+        (tuple(x + 0.01 * (i == finger) for i, x in enumerate(middle)), "open"),
+        ((0.0, *(x + 0.01 for x in middle[1:5]), 0.0), "open"),
+        (tuple(x - 0.01 * (i == finger) for i, x in enumerate(middle)), "power"),
+    ):
+        state = State(rules(profile), mode=Mode.ARMED, doubts=frozenset(), setpoint=setpoint, sample=5)
+        assert step(state, ask(state, "grasp"))[0].grip == grip
+
+
+def test_stop_disarm_and_change_of_clock_happen_at_their_own_time():
+    for event in (Stop, Disarm, Rebased):
+        before = armed()
+        state, actions = step(before, event(before.t_us + 7_000))
+        assert state.t_us == before.t_us + 7_000
+        assert all(action.t_us == state.t_us for action in actions)
+
+
+@pytest.mark.parametrize(("ahead", "accepted"), [(0, True), (-1, False)])
+def test_an_intent_is_good_up_to_the_sample_it_expires_at(ahead, accepted):
+    before = armed()
+    state, _ = step(before, ask(before, expires_sample=before.sample + ahead))
+    assert (state.mode is Mode.MOVING) == accepted
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_certainty_is_a_probability(p):
+    assert step(armed(), ask(armed(), probability=p))[0].mode is Mode.MOVING
+
+
+def test_every_refusal_names_its_request_and_time():
+    before = armed()
+    for change in ({"number": 0}, {"action": "juggle"}, {"probability": math.nan}, {"expires_sample": -1}):
+        event = ask(before, t_us=before.t_us + 3_000, **change)
+        state, actions = step(before, event)
+        assert (actions[0].t_us, actions[0].what) == (before.t_us + 3_000, f"intent {event.number}")
+        assert state.t_us == before.t_us + 3_000

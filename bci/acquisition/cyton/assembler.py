@@ -21,7 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bci.acquisition._statistics import Statistics
+from bci.acquisition._account import Statistics
 from bci.acquisition.cyton.wire import (
     CYTON_LABELS,
     FRAME_BYTES,
@@ -39,8 +39,10 @@ __all__ = ["CytonAssembler"]
 
 ROUND = 256
 DECIDE_NS = 300_000_000
+PAUSE_NS = 256_000_000  # frames that follow each other faster have no round of the counter between them
 SPAN_NS = 2_000_000_000
 SPANS_KEPT = 30
+MEASURED_OVER = 400  # frames; 16 ms of jitter are 1 % of that time
 DEFAULT_GAIN = 24
 
 
@@ -146,7 +148,9 @@ class CytonAssembler:
         self._decoder = CytonDecoder()
         self._expected: int | None = None  # number of the frame that comes next
         self._held: list[tuple[CytonFrame, int, int]] = []  # frame, ns, number if nothing went round
+        self._held_behind = 0  # number of the frame before them
         self._clock = _Envelope()
+        self._last_ns = 0  # when the last frame came
         self._in_run = 0
         self._blocks: deque[tuple[int, int]] = deque()  # stream position behind a block, when it came
         self._row: int | None = None  # of the last complete row
@@ -166,23 +170,30 @@ class CytonAssembler:
             at_ns = self._blocks[0][1]  # of its last byte; the decoder may have waited for more
             if self._expected is None:
                 self._expected = event.counter
-            number = self._expected + (event.counter - self._expected) % ROUND
+            before = self._expected
+            number = before + (event.counter - before) % ROUND
             self._expected = number + 1
             if self._held:
                 self._held.append((event, at_ns, number))
                 if self._clock.rounds_late(number, at_ns) == 0:
                     self._settle()
-            elif self._clock.rounds_late(number, at_ns):
+            elif (number != before or at_ns - self._last_ns >= PAUSE_NS) and self._clock.rounds_late(
+                number, at_ns
+            ):
                 self._held = [(event, at_ns, number)]
+                self._held_behind = before - 1
             else:
                 self._numbered(event, at_ns, number)
+            self._last_ns = at_ns
 
     def _settle(self) -> None:
-        """Decide how often the counter went round before the frames that are held."""
+        """Decide how often the counter went round among the frames that are held, and where: at its first jump."""
         held, self._held = self._held, []
         rounds = min((self._clock.rounds_late(number, at_ns) for _, at_ns, number in held), default=0)
-        for frame, at_ns, number in held:
-            self._numbered(frame, at_ns, number + rounds * ROUND)
+        numbers = [self._held_behind, *(number for _, _, number in held)]
+        jump = next((k for k in range(len(held)) if numbers[k + 1] != numbers[k] + 1), 0)
+        for k, (frame, at_ns, number) in enumerate(held):
+            self._numbered(frame, at_ns, number + (rounds * ROUND if k >= jump else 0))
         if self._expected is not None:
             self._expected += rounds * ROUND
 
@@ -235,11 +246,12 @@ class _Envelope:
 
     @property
     def _period_ns(self) -> float:
-        nominal = 1e9 / RATE_HZ
-        if len(self._spans) < 3:
-            return nominal
-        n, ns = self._spans[-2][0] - self._spans[0][0], self._spans[-2][1] - self._spans[0][1]
-        return ns / n if n > 0 else nominal
+        if len(self._spans) < 2:
+            return 1e9 / RATE_HZ
+        # The last span may have seen late frames only; the first seconds have no other.
+        first, last = self._spans[0], self._spans[-2 if len(self._spans) > 2 else -1]
+        n, ns = last[0] - first[0], last[1] - first[1]
+        return ns / n if n >= MEASURED_OVER else 1e9 / RATE_HZ
 
     def arrived(self, number: int, at_ns: int) -> None:
         if not self._spans or at_ns >= self._span_end_ns:

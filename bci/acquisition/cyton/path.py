@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from bci.acquisition._statistics import Statistics
+from bci.acquisition._account import Statistics
 from bci.acquisition.cyton.assembler import CytonAssembler
 from bci.acquisition.cyton.wire import ChannelSetting
 from bci.chunks import Chunk, Marker, SignalInfo

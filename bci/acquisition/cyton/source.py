@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bci._version import __version__
-from bci.acquisition._statistics import Statistics
+from bci.acquisition._account import Statistics
 from bci.acquisition.cyton.assembler import CytonAssembler
 from bci.acquisition.cyton.path import BEGIN, END, obey
 from bci.acquisition.cyton.wire import BAUD, CHANNEL_KEYS, FRAME_BYTES, GAINS, RATE_HZ
@@ -20,12 +20,20 @@ from bci.acquisition.link import Link, SerialLink
 from bci.acquisition.recorder import RecordingWriter
 from bci.acquisition.source import Source
 from bci.chunks import Chunk, Marker, SignalInfo
-from bci.errors import DeviceError, DeviceLostError, DeviceRefusedError, DeviceTimeoutError, RecordingError
+from bci.errors import (
+    DeviceError,
+    DeviceLostError,
+    DeviceRefusedError,
+    DeviceTimeoutError,
+    MontageMismatchError,
+    RecordingError,
+)
 from firmware_protocol import Dialect, MarkerNote
 
 __all__ = ["CytonSource"]
 
 SCHEME = "cyton://"
+CHANNELS = "channels="
 REPLY_END = b"$$$"
 REPLY_S = 1.0  # a reset makes the board look for its Daisy
 TRIES = 3
@@ -44,7 +52,8 @@ class CytonSource(Source):
     Parameters
     ----------
     url : str
-        `cyton://` and the port: `cyton:///dev/ttyUSB0`, `cyton://COM3`.
+        `cyton://` and the port: `cyton:///dev/ttyUSB0`, `cyton://COM3`; with names of the electrodes
+        `cyton:///dev/ttyUSB0?channels=C3,Cz,C4,…`.
     baud : int
         Not used: the line of a Cyton has 115200 baud.
     channels : sequence of str, optional
@@ -75,7 +84,8 @@ class CytonSource(Source):
     ) -> None:
         self.labels = dict(labels or {})
         self.recording_path = None if record_to is None else Path(record_to)
-        self._port = url.removeprefix(SCHEME)
+        self._port, _, query = url.removeprefix(SCHEME).partition("?")
+        channels = channels or tuple(filter(None, query.removeprefix(CHANNELS).split(",")))
         self._clock_ns = clock_ns
         self._recorder: RecordingWriter | None = None
         self._last_byte_ns = 0
@@ -87,7 +97,10 @@ class CytonSource(Source):
             firmware = _FIRMWARE.search(self.description)
             device = f"OpenBCI Cyton {firmware[1] if firmware else ''}".strip()
             daisy = "Daisy ADS1299" in self.description
-            self._assembler = CytonAssembler(daisy=daisy, channels=channels, device=device)
+            try:
+                self._assembler = CytonAssembler(daisy=daisy, channels=channels, device=device)
+            except ValueError as err:
+                raise MontageMismatchError(f"{self._port}: {err}", got=tuple(channels)) from err
             if self.recording_path is not None:
                 facts = {
                     "software": f"bci {__version__}",
@@ -233,7 +246,7 @@ class CytonSource(Source):
             heard += self._quiet()
             self._link.write(b"v")
             heard = self._reply() or heard
-            if b"ADS1299" in heard:
+            if b"OpenBCI" in heard or b"ADS1299" in heard:
                 rate = self._rate(heard)
                 if rate not in (None, RATE_HZ):
                     self._ask(b"~6")

@@ -91,7 +91,7 @@ class Board:
         self._monotonic_ns = monotonic_ns
         # µs per sample is the fraction of these two
         self._us_num, self._us_den = 1_000_000 * signal.rate.denominator, signal.rate.numerator
-        self._byte_us = _BITS_PER_BYTE * 1e6 / config.baud
+        self._byte_us = _BITS_PER_BYTE * 1e6 / config.line_baud
         self._speed = config.speed
         self._drift = 1.0 + config.drift_ppm * 1e-6
         seed = config.signal.seed if isinstance(config.signal, Synthetic) else 0

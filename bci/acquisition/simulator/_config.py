@@ -114,9 +114,9 @@ class BoardConfig:
     Parameters
     ----------
     signal : Synthetic or Played
-    baud : int
-        Speed of its serial line, 8N1: real-time pacing lets `baud / 10` bytes per second out. 0: what is usual, 921600
-        or, for a Cyton, 115200.
+    baud : int, optional
+        Speed of its serial line, 8N1: real-time pacing lets `baud / 10` bytes per second out. Default:
+        921600, of a Cyton 115200.
     samples_per_frame : int, optional
         DATA frame length; by default what one 1/60 s holds, within the frame's and the line's limits.
     speed : float
@@ -138,7 +138,7 @@ class BoardConfig:
     """
 
     signal: Synthetic | Played = field(default_factory=Synthetic)
-    baud: int = 0
+    baud: int | None = None
     samples_per_frame: int | None = None
     speed: float = 1.0
     dialect: Literal["bfp", "cyton"] = "bfp"
@@ -153,14 +153,17 @@ class BoardConfig:
     def __post_init__(self) -> None:
         if self.dialect not in BAUDS:
             raise ValueError(f"dialect is one of {', '.join(BAUDS)}, not {self.dialect!r}")
-        if self.baud == 0:
-            object.__setattr__(self, "baud", BAUDS[self.dialect])
-        if self.baud <= 0 or self.speed < 0:
+        if self.line_baud <= 0 or self.speed < 0:
             raise ValueError(
                 f"baud must be positive and speed not negative, got {self.baud} and {self.speed}"
             )
         if self.transport not in ("auto", "pty", "socket"):
             raise ValueError(f"transport is 'auto', 'pty' or 'socket', not {self.transport!r}")
+
+    @property
+    def line_baud(self) -> int:
+        """The speed of the line, stated or usual."""
+        return BAUDS[self.dialect] if self.baud is None else self.baud
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types; `from_json` gives an equal configuration back."""

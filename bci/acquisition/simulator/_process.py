@@ -76,7 +76,7 @@ class SimulatedBoard:
         self,
         signal: Synthetic | Played | None = None,
         *,
-        baud: int = 0,
+        baud: int | None = None,
         samples_per_frame: int | None = None,
         speed: float = 1.0,
         dialect: Literal["bfp", "cyton"] = "bfp",

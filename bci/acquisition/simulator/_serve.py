@@ -47,11 +47,12 @@ def run_board(
         If the signal cannot be played.
     """
     signal = open_signal(config.signal)
-    signal.read(0, 0, 1)  # the head model takes a second to compute: now, not between START and its answer
     selector = selectors.SelectSelector()  # the one kind that knows pseudo-terminals on every system
     control = ControlChannel(commands, parent=parent, selector=selector)
     with _truth(config.truth_path) as report:
         board = Board(config, signal, lambda: open_outlet(config.transport, selector), report=report)
+        # The head model takes a second to compute: now, not between START and its answer.
+        signal.read(0, 0, 1)
         answer(
             {
                 "port": board.plug(),

@@ -25,7 +25,8 @@ _REGIONS = 24  # that hypotheses are put to
 _SUPPORT = 0.5  # of a region's bytes, for it to count as explained
 _MOST_CAUSES = 4
 #: A cause that explains any damage gives way to one that explains most of it in a system.
-_WEIGHT = {"line-damage": 0.4, "wrong-baud": 0.5}
+_WEIGHT = {"line-damage": 0.4, "wrong-baud": 0.5, "crc-unknown": 0.4}
+_ONCE = 0.3  # of what explains a single packet: any damage would do
 #: What the damage of a framing mistake brings with it.
 _AFTER_DAMAGE = frozenset({"packets-lost"})
 #: Causes that come after all others: they are the cable's, not the firmware's, and seldom the whole story.
@@ -66,37 +67,49 @@ def _damage(e: Evidence) -> list[Cause]:
     """Explain damaged regions, one hypothesis after the other, until nothing more is gained."""
     regions = list(e.regions[:: -(-len(e.regions) // _REGIONS) or 1])
     causes = _without_delimiter(e)
-    total = sum(len(r.data) for r in regions)
-    while regions and len(causes) < _MOST_CAUSES:
-        wrong_crc = WrongCrc(regions, systematic=_systematic(e))
-        hypotheses: tuple[Hypothesis, ...] = (
-            MissingCobs(),
-            MissingDelimiter(),
-            FlowControl(),
-            NewlineTranslation(),
-            OtherTranslation(),
-            wrong_crc,
-            OtherStuffing(),
-            Text(),
-            ForeignStream(),
-            LineDamage(),
-            WrongBaud(),
-        )
-        best: tuple[int, int, Hypothesis, list[tuple[Region, Explained]]] | None = None
-        for order, hypothesis in enumerate(hypotheses):
-            results = [(region, hypothesis.explain(region)) for region in regions]
-            support = int(sum(_support(r, x) for r, x in results) * _WEIGHT.get(hypothesis.name, 1.0))
+    total = sum(len(region.data) for region in regions)
+    explained = [
+        (hypothesis, [hypothesis.explain(r) for r in regions]) for hypothesis in _hypotheses(e, regions)
+    ]
+    open_ = list(range(len(regions)))  # those that no cause explains yet
+    while open_ and len(causes) < _MOST_CAUSES:
+        best: tuple[int, Hypothesis, list[tuple[Region, Explained]]] | None = None
+        for hypothesis, of_all in explained:
+            results = [(regions[k], of_all[k]) for k in open_]
+            packets = sum(x.packets for _, x in results)
+            weight = _WEIGHT.get(hypothesis.name, _ONCE if packets == 1 else 1.0)
+            support = int(sum(_support(region, x) for region, x in results) * weight)
             if support and (best is None or support > best[0] * 1.02):
-                best = (support, order, hypothesis, results)
+                best = (support, hypothesis, results)
         if best is None or best[0] < 0.01 * total:
             break
-        _, _, hypothesis, results = best
+        _, hypothesis, results = best
         causes.append(_of_hypothesis(e, hypothesis, results, total))
-        left = [r for r, x in results if x.covered < _SUPPORT * len(r.data)]
-        if len(left) == len(regions):
+        left = [
+            k
+            for k, (region, x) in zip(open_, results, strict=True)
+            if x.covered < _SUPPORT * len(region.data)
+        ]
+        if len(left) == len(open_):
             break
-        regions = left
+        open_ = left
     return causes
+
+
+def _hypotheses(e: Evidence, regions: list[Region]) -> tuple[Hypothesis, ...]:
+    return (
+        MissingCobs(),
+        MissingDelimiter(),
+        FlowControl(),
+        NewlineTranslation(),
+        OtherTranslation(),
+        WrongCrc(regions, systematic=_systematic(e)),
+        OtherStuffing(),
+        ForeignStream(),
+        Text(),
+        LineDamage(),
+        WrongBaud(),
+    )
 
 
 def _support(region: Region, found: Explained) -> int:
@@ -108,16 +121,16 @@ def _support(region: Region, found: Explained) -> int:
 def _systematic(e: Evidence) -> bool:
     """Whether damage is the rule: of all packets, or of all packets of a type."""
     damaged = e.stream.faults_with_bytes
-    return damaged > 0.3 * max(e.stream.packet, 1)
+    return damaged > 0.8 * max(e.stream.packet, 1)
 
 
 def _without_delimiter(e: Evidence) -> list[Cause]:
     """The decoder reads packets without a delimiter by their length; it counts them."""
     times = e.stream.faults["missing-delimiter"]
     first = e.first.get("FP109")
-    if times < 2 or first is None:
-        return []
     whole = sum(e.stream.by_type.values())
+    if times < 2 or first is None or (e.damaged_bytes and times < 0.05 * whole):
+        return []
     text = f"{times} of {whole} packets are not followed by 0x00; the first ends before byte {first.offset}"
     cause = CAUSES["missing-delimiter"]
     share = min(1.0, times / max(whole, 1))

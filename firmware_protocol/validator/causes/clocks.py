@@ -39,6 +39,7 @@ cause_rule(
 )
 
 _NEW_TIME = Flag.FIRST | Flag.CLOCK_STEPPED
+_FOLLOW = frozenset({"no-info", "narrow-counter"})  # times that were waited are wrong, too
 _FEW = 8  # steps that a judgement needs
 _SECOND_US = 1000.0 * HEARTBEAT_PERIOD_MS
 _QUARTERS = 4  # of the steps; the pace must be the same in each
@@ -81,7 +82,8 @@ def _of_data(e: Evidence, steps: list[Step]) -> Cause | None:
     n = step.before.n_samples + step.ahead
     take = f"{n} conversions at {1e6 * n / expected:g} Hz, which take {expected:.0f} µs"
     text = f"t_us advances by {step.dt_us} over {take}: {words}"
-    return of_step(name, text, step, "t_us", share=min(len(counted) / total, 1.0), certainty=3)
+    share = min(len(counted) / total, 1.0)
+    return of_step(name, text, step, "t_us", share=share, certainty=3, follow=_FOLLOW)
 
 
 def _pace(counted: list[tuple[Step, float]]) -> tuple[int, float]:
@@ -153,7 +155,7 @@ def _of_cadence(e: Evidence) -> Cause | None:
     if found is None or found[0] == "wrong-rate":
         return None
     text = f"t_us of DATA advances by {middle} from one HEARTBEAT to the next, which come once a second: {found[1]}"
-    return of_step(found[0], text, s.plain[0], "t_us", share=1.0, certainty=2)
+    return of_step(found[0], text, s.plain[0], "t_us", share=1.0, certainty=2, follow=_FOLLOW)
 
 
 def _without_info(e: Evidence) -> Cause | None:

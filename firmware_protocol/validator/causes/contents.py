@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from firmware_protocol._fields import FORMATS
+from firmware_protocol._fields import FORMATS, stated_length
 from firmware_protocol.cobs import cobs_decode
 from firmware_protocol.codes import FaultKind, Opcode, Type
 from firmware_protocol.frames import Fault
@@ -222,9 +222,11 @@ def _version(e: Evidence) -> Iterator[Cause]:
     heads = Counter({head: n for head, n in heads.items() if head >> 4 != VERSION})
     if heads:
         head, _ = heads.most_common(1)[0]
-        swapped = head & 15 == VERSION and head >> 4 in frozenset(Type)
-        why = "version and type are swapped" if swapped else f"that is version {head >> 4}"
         first = next(f for f in found if (cobs_decode(f.raw) or b"\x10")[0] == head)
+        packet = cobs_decode(first.raw) or b""
+        turned = bytes([(head & 15) << 4 | head >> 4]) + packet[1:]
+        swapped = stated_length(turned) == len(packet)
+        why = "version and type are swapped" if swapped else f"that is version {head >> 4}"
         share = e.stream.faults[FaultKind.UNSUPPORTED] / max(e.stream.packet, 1)
         text = f"byte 0 is 0x{head:02X}: {why}"
         yield _cause(

@@ -55,7 +55,8 @@ def counters(e: Evidence) -> Iterator[Cause]:
     """Causes that the steps of link_seq, sample_index and t_us speak for."""
     s = e.stream
     if s.restarts:
-        yield restarted(s.restarts[0], len(s.restarts))
+        plain = [x for x in s.restarts if x.before is not None and x.after is not None]
+        yield restarted((plain or s.restarts)[0], len(s.restarts))
     link = wrong_link_seq(s.odd_links, s.packet)
     if link is not None:
         yield link

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from firmware_protocol.cobs import cobs_encode
@@ -44,8 +44,8 @@ _KNOWN_STARTS = {32: (_MASK, 0), 16: (0xFFFF, 0, 0x1D0F, 0x800D)}
 _ORDERS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("", (0, 1, 2, 3)),
     ("most significant byte first", (3, 2, 1, 0)),
-    ("its two halves swapped", (2, 3, 0, 1)),
-    ("the bytes of each half swapped", (1, 0, 3, 2)),
+    ("with its two halves swapped", (2, 3, 0, 1)),
+    ("with the bytes of each half swapped", (1, 0, 3, 2)),
 )
 
 
@@ -129,31 +129,32 @@ class Variant:
             }[self.refin, self.refout]
             out.append(("reflection", f"{which}; both must be"))
         full = (1 << self.polynomial.width) - 1
-        digits = self.polynomial.width // 4
+        start, xorout = self._hex(self.start), f"0x{self.xorout:0{self.polynomial.width // 4}X}"
         if self.either:
-            out.append(
-                (
-                    "initial value",
-                    f"the initial value is 0x{self.start:0{digits}X} or the final XOR 0x{self.xorout:0{digits}X} "
-                    "(packets of one length cannot tell which), not 0xFFFFFFFF",
-                )
-            )
+            which = f"{start} or the final XOR {xorout} (packets of one length cannot tell which)"
+            out.append(("initial value", f"the initial value is {which}, not 0xFFFFFFFF"))
         else:
             if self.start != full:
-                out.append(
-                    ("initial value", f"the initial value is 0x{self.start:0{digits}X}, not 0xFFFFFFFF")
-                )
+                out.append(("initial value", f"the initial value is {start}, not 0xFFFFFFFF"))
             if self.xorout != full:
-                out.append(("final XOR", f"the final XOR is 0x{self.xorout:0{digits}X}, not 0xFFFFFFFF"))
+                out.append(("final XOR", f"the final XOR is {xorout}, not 0xFFFFFFFF"))
         if self.order:
             out.append(
-                ("byte order", f"it is sent with {_ORDERS[self.order][0]}; least significant byte first")
+                ("byte order", f"it is sent {_ORDERS[self.order][0]}, not least significant byte first")
             )
         if self.range:
             out.append(
                 ("range", f"it is computed {_RANGES[self.range][0]}; it covers byte 0 to the byte before it")
             )
         return out
+
+    def _hex(self, register: int) -> str:
+        """A register; a reflected one as it stands in a program, and as catalogues write it."""
+        width = self.polynomial.width
+        text = f"0x{register:0{width // 4}X}"
+        turned = _reverse(register, width)
+        as_written = f" (0x{turned:0{width // 4}X} before reflection)"
+        return text + as_written if self.refin and turned != register else text
 
 
 def value_of(variant: Variant, body: bytes) -> int:
@@ -310,6 +311,7 @@ def _base(polynomial: _Polynomial, refin: bool, data: bytes, register: int = 0) 
     return register
 
 
+@lru_cache(maxsize=4096)  # few starts, few lengths, asked for again with each guess
 def _advance(polynomial: _Polynomial, refin: bool, register: int, n_bytes: int) -> int:
     """The register after `n_bytes` zero bytes."""
     return _base(polynomial, refin, bytes(n_bytes), register)

@@ -59,7 +59,7 @@ _RATES = (
 _ENOUGH = 48  # bytes of rubbish that a judgement needs, if there is nothing else
 _LONG = 700  # and among good packets: more than one damaged packet has
 _DAMAGE_TRIES = 12
-_FEW = 8  # bytes by which the length of a damaged packet may be off
+_FEW = 24  # bytes by which the length of a damaged packet may be off
 _HEADS = frozenset(VERSION << 4 | type_ for type_ in Type)
 
 

@@ -27,6 +27,7 @@ cause_rule(
     hint="Look at the receiver: its buffer overran, or it was not read for a while (USB latency, a busy program).",
 )
 
+_PER_TYPE = "each packet type has a counter of its own"
 _MOST = 0.8  # of the odd steps that a wrong rule must explain
 _FOLLOW = frozenset({"packets-lost", "wrong-n-samples", "counter-unit"})
 
@@ -34,6 +35,10 @@ _FOLLOW = frozenset({"packets-lost", "wrong-n-samples", "counter-unit"})
 def wrong_link_seq(odd: list[LinkStep], packets: int) -> Cause | None:
     """A wrong rule that link_seq follows: one that nearly all packets obey, not only those that stand out."""
     clean = [x for x in odd if not x.damaged]
+    wraps = [x for x in clean if x.before == 255 and x.after == 0]
+    if wraps and len(wraps) >= _MOST * len(clean):
+        text = "link_seq goes from 255 to 0: it wraps at 256, so it is kept in 8 bits"
+        return _cause("narrow-counter", text, wraps[0], certainty=3, share=1.0)
     if len(clean) < 4:
         return None
     everywhere = len(odd) > 0.25 * min(packets, len(odd) + 4096)
@@ -46,7 +51,7 @@ def wrong_link_seq(odd: list[LinkStep], packets: int) -> Cause | None:
             "header-byte-order",
             sum((swap(x.after) - swap(x.before)) & 0xFFFF == 1 for x in clean),
         ),
-        "each packet type has a counter of its own": (
+        _PER_TYPE: (
             "link-seq-counting",
             sum(x.same_type is not None and (x.after - x.same_type) & 0xFFFF == 1 for x in clean),
         ),
@@ -58,26 +63,27 @@ def wrong_link_seq(odd: list[LinkStep], packets: int) -> Cause | None:
             ),
         ),
         "it stands still": ("link-seq-counting", sum(x.after == x.before for x in clean)),
-        "it wraps at 256: it is kept in 8 bits": (
-            "narrow-counter",
-            sum(x.before == 255 and x.after == 0 for x in clean),
-        ),
         "it counts in steps of two": (
             "link-seq-counting",
             sum((x.after - x.before) & 0xFFFF == 2 for x in clean),
         ),
     }
     words, (name, fitting) = max(rules.items(), key=lambda item: item[1][1])
-    if fitting < _MOST * len(clean) or not (everywhere or name == "narrow-counter"):
+    if fitting < _MOST * len(clean) or not (everywhere or words == _PER_TYPE):
         return None
     first = clean[0]
+    text = f"link_seq goes from {first.before} to {first.after}: {words} ({fitting} of {len(clean)} odd steps fit)"
+    return _cause(name, text, first, certainty=3 if fitting >= 16 else 2, share=fitting / len(clean))
+
+
+def _cause(name: str, text: str, step: LinkStep, *, certainty: int, share: float) -> Cause:
     return Cause(
         CAUSES[name],
-        f"link_seq goes from {first.before} to {first.after}: {words} ({fitting} of {len(clean)} odd steps fit)",
-        certainty=3 if fitting >= 16 else 2,
-        share=fitting / len(clean),
-        offset=first.offset,
-        frame=first.packet,
+        text,
+        certainty=certainty,
+        share=share,
+        offset=step.offset,
+        frame=step.packet,
         packet_bytes=field_bytes(DATA, "link_seq"),
         instead_of=_FOLLOW,
     )

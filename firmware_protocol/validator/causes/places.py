@@ -50,12 +50,13 @@ def status(block: SampleBlock) -> Iterator[Suspicion]:
         note = "where the status word should be stands a sample: the words of a conversion are shifted"
         yield Suspicion("channel-off-by-one", note, sure, n, first)
         return
-    reversed_bytes = ((here >> 4 & 15) == _NIBBLE).mean() > 0.95
-    if n >= 4 and reversed_bytes and any(x.name == "sample-byte-order" for x in misread(block)):
-        yield Suspicion(
-            "sample-byte-order", "the bytes of the status word come in reverse order", 2, n, first
-        )
-        return
+    if (
+        n >= 4 and ((here >> 4 & 15) == _NIBBLE).mean() > 0.95
+    ):  # its bytes may be reversed, as those of samples
+        swapped = [x for x in misread(block) if x.name == "sample-byte-order"]
+        yield from swapped
+        if swapped:
+            return
     nibble = int(np.bincount(here >> 20, minlength=16).argmax())
     how = _LATE.get(nibble)
     note = f"the status word begins with {nibble:04b} instead of 1100"

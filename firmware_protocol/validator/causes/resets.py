@@ -63,9 +63,14 @@ def restarted(restart: Restart, times: int) -> Cause:
     parts = []
     if before is not None and after is not None:
         end = before.sample_index + before.n_samples
-        parts.append(
-            f"sample_index falls from {end} to {after.sample_index} (a wrap would go from 4294967295 to 0)"
-        )
+        if end & 0xFFFFFFFF == after.sample_index:
+            parts.append(
+                f"sample_index goes on with {after.sample_index} as after a wrap, but the rest does not"
+            )
+        else:
+            parts.append(
+                f"sample_index falls from {end} to {after.sample_index} (a wrap goes from 4294967295 to 0)"
+            )
         if after.t_us < before.t_us:
             parts.append(f"t_us from {before.t_us} to {after.t_us}")
         if after.link_seq < before.link_seq:

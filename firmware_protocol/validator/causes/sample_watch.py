@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from firmware_protocol.codes import Flag
 from firmware_protocol.layout import DATA
 from firmware_protocol.validator.causes.patterns import pattern
 from firmware_protocol.validator.causes.places import channel_shift, status
@@ -100,16 +101,18 @@ class SampleWatch:
             self._remember(block, suspicion)
 
     def _judge(self, block: SampleBlock) -> list[Suspicion]:
-        is_pattern, wrong = pattern(block)
-        if is_pattern:
-            return wrong
-        found = [*status(block), *late_bits(block)] or [*sign_extension(block)] or [*channel_shift(block)]
         live = block.live
         rough = roughness(block.counts[:, live])
         if live.any() and (self._smoothest is None or rough < self._smoothest):
             self._smoothest = rough
         jumped = self._smoothest is not None and rough > self._smoothest + _JUMP_BITS
-        if not found and (self._seen <= _FIRST or jumped or rough > _ROUGH_BITS):
+        closely = self._seen <= _FIRST or jumped or rough > _ROUGH_BITS
+        if closely or block.first.flags & Flag.TEST_SIGNAL:
+            is_pattern, wrong = pattern(block)
+            if is_pattern:
+                return wrong
+        found = [*sign_extension(block)] or [*status(block), *late_bits(block)] or [*channel_shift(block)]
+        if not found and closely:
             found += misread(block)
         return found
 

@@ -1,0 +1,338 @@
+"""`conform` against devices that keep the specification, and how it behaves where nothing can be tested."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import firmware_protocol
+from firmware_protocol import DeviceConfig, ReferenceDevice
+from firmware_protocol._configuration import Outcome
+from firmware_protocol.codes import Opcode, Pattern, Status
+from firmware_protocol.conform import STEPS, Host, Plan, Step, Verdict, conform
+from firmware_protocol.conform.host import words
+from firmware_protocol.conform.samples import _named
+from firmware_protocol.errors import PortLostError
+from firmware_protocol.frames import Command, Data
+from firmware_protocol.layout import COMMANDS
+from firmware_protocol.patterns import pattern_counts
+from firmware_protocol.validator import RULES, Selection
+from tests.firmware_protocol.bench import LABELS, Desk
+
+QUICK = Plan(quick=True, soak_s=3, seed=1)
+#: What a device in memory cannot show, and --quick does not wait for.
+_SKIPPED = {"reboot", "watchdog-default", "overload", "responses-first"}
+
+
+def device(**config: Any) -> ReferenceDevice:
+    return ReferenceDevice(DeviceConfig(**({"labels": LABELS, "boot_id": 0xC0FFEE11} | config)))
+
+
+def findings(line: Any, plan: Plan = QUICK) -> tuple[list[str], set[str]]:
+    """What was found, in words, and the steps that were skipped."""
+    result = conform(line, plan)
+    said = [f"{f.rule.id} {f.text}: {f.got}, expected {f.expected}" for f in result.report.findings]
+    said += [f"{cause.rule.id} {cause.name}: {cause.text}" for cause in result.report.causes]
+    assert bool(said) == bool(result.exit_status(strict=True))
+    assert not result.of(Verdict.NOT_RUN)
+    return said, {step.rule.name for step in result.of(Verdict.SKIPPED)}
+
+
+@pytest.mark.parametrize(
+    ("config", "baud"),
+    [
+        ({}, 115_200),
+        ({"labels": tuple(f"E{k}" for k in range(24)), "samples_per_frame": 4}, 1_000_000),
+        ({"labels": LABELS[:5], "has_status": False, "samples_per_frame": 7}, 115_200),
+        ({"labels": LABELS[:4], "channels_per_converter": 4, "rate": Fraction(500, 3)}, 921_600),
+        ({"sample_index": 2**32 - 300, "link_seq": 65_500, "gain": 6}, 115_200),
+    ],
+    ids=["8 channels", "24 channels", "no status words", "rate 500/3", "counters wrap"],
+)
+def test_the_reference_device_has_no_findings(config: dict[str, Any], baud: int) -> None:
+    plan = Plan(baud=baud, quick=True, soak_s=3, seed=1)
+    said, skipped = findings(Desk(device(**config), baud=baud), plan)
+    assert said == []
+    assert skipped <= _SKIPPED
+
+
+def test_all_steps_at_full_length_find_nothing() -> None:
+    said, skipped = findings(Desk(device()), Plan(soak_s=5, seed=2))
+    assert said == []
+    assert skipped == {"reboot"}
+
+
+@pytest.mark.nightly
+def test_a_soak_of_an_hour_finds_nothing() -> None:
+    assert findings(Desk(device()), Plan(soak_s=3600, seed=3))[0] == []
+
+
+class Bare(ReferenceDevice):
+    """A board whose converter cannot be set: it knows every opcode and answers UNSUPPORTED to most."""
+
+    def _execute(self, command: Command) -> Outcome:
+        form = COMMANDS.get(Opcode(command.opcode)) if command.opcode in frozenset(Opcode) else None
+        needs_none = {Opcode.IDENTIFY, Opcode.START, Opcode.STOP, Opcode.TEST_PATTERN, Opcode.RESET_COUNTERS}
+        size, given = (form.struct.size, len(command.payload)) if form else (0, 0)
+        right = form is not None and (given > size if form.more_arguments else given == size)
+        if form is None or not right or command.opcode in needs_none:
+            return super()._execute(command)
+        busy = self.streaming and not form.while_streaming
+        return Outcome(Status.BUSY if busy else Status.UNSUPPORTED)
+
+
+def test_a_board_without_any_hardware_to_set_has_no_findings() -> None:
+    said, skipped = findings(Desk(Bare(DeviceConfig(labels=LABELS, boot_id=9))))
+    assert said == []
+    assert {"set-channel", "test-signal", "write-register", "repeat-answered"} <= skipped
+
+
+def test_the_device_is_left_as_it_was_found() -> None:
+    desk = Desk(device(gain=6, rate=Fraction(500)))
+    before = [page.uv_per_count for page in desk.device.info()]
+    conform(desk, QUICK, steps=("repeat-answered", "FP74", "test-signal", "commands-while-streaming"))
+    after = desk.device.info()
+    assert [page.uv_per_count for page in after] == before
+    assert (desk.device.rate, desk.device.lead_off, desk.device.streaming) == (500, 0, False)
+
+
+def test_a_stream_of_an_earlier_program_is_stopped_first() -> None:
+    desk = Desk(device())
+    desk.device._start(0)
+    assert conform(desk, QUICK, steps=("identify", "idle-cadence", "start")).exit_status() == 0
+
+
+# ---- where nothing can be tested ----
+
+
+class Silence:
+    """A line with nothing at its end."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def read(self, timeout_s: float) -> bytes:
+        self._now_s += max(timeout_s, 1e-3)
+        return b""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+
+def test_a_line_without_a_device_is_no_frames() -> None:
+    result = conform(Silence(), QUICK)
+    assert result.exit_status() == 3
+    assert [step.rule.name for step in result.of(Verdict.FAILED)] == ["answers"]
+    assert len(result.of(Verdict.NOT_RUN)) == len(STEPS) - 1
+    assert "0 bytes came" in result.report.notes[0]
+
+
+class Unplugged(Desk):
+    """The cable is pulled after so many seconds."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__(device())
+        self._after_s = after_s
+
+    def read(self, timeout_s: float) -> bytes:
+        if self.now_s() > self._after_s:
+            raise PortLostError("lost /dev/ttyX: check cable and power", port="/dev/ttyX")
+        return super().read(timeout_s)
+
+
+@pytest.mark.parametrize("after_s", [0.01, 12.0])
+def test_a_port_that_is_lost_ends_the_test_with_what_came_before(after_s: float) -> None:
+    result = conform(Unplugged(after_s), QUICK)
+    assert result.exit_status() == 2
+    assert "check cable" in result.lost
+    passed = len(result.of(Verdict.PASSED))
+    assert (passed > 5) == (after_s > 1)
+    assert len(result.of(Verdict.FAILED)) == (after_s > 1)
+    assert all(step.over for step in result.steps)
+
+
+class Interrupted(Desk):
+    """Somebody presses Ctrl-C while it streams."""
+
+    def read(self, timeout_s: float) -> bytes:
+        if self.device.next_sample > 300:
+            raise KeyboardInterrupt
+        return super().read(timeout_s)
+
+
+def test_ctrl_c_stops_the_stream_and_reports_what_came_before() -> None:
+    desk = Interrupted(device())
+    result = conform(desk, QUICK, steps=("answers", "start", "soak"))
+    assert result.exit_status() == 2
+    assert [step.verdict for step in result.steps] == [Verdict.PASSED, Verdict.PASSED, Verdict.NOT_RUN]
+    assert "ended by Ctrl-C" in result.report.notes[-1]
+    desk._pass(100_000)
+    assert not desk.device.streaming
+
+
+class Booting(Desk):
+    """Opening the port resets the board; its boot loader talks, then it comes up with another boot_id."""
+
+    def __init__(self) -> None:
+        super().__init__(device(boot_id=0x0BADB007))
+        self._down = False
+
+    def read(self, timeout_s: float) -> bytes:
+        data = super().read(timeout_s)
+        if self.now_us < 1_500_000:
+            return b"boot 1.2\r\n" if data else b""
+        if not self._down:
+            self._down = True
+            self.device, self.boot_us = device(), self.now_us
+        return data
+
+
+def test_a_board_that_boots_when_its_port_is_opened_is_waited_for() -> None:
+    assert findings(Booting(), QUICK)[0] == []
+
+
+class Rebooting(Desk):
+    """Somebody presses the reset button after so many seconds."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(device())
+        self._config = config
+
+    def _pass(self, us: int) -> None:
+        super()._pass(us)
+        if self._config and self.now_us > 2_500_000:
+            self.device = device(**self._config)
+            self.boot_us = self.now_us
+            self._config = {}
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"boot_id": 0x0BADB007}, None),
+        ({"boot_id": 0x0BADB007, "sample_index": 77}, "counters"),
+        ({}, "same"),
+    ],
+)
+def test_reset_by_hand_gives_another_boot_id_and_new_counters(
+    config: dict[str, Any], key: str | None
+) -> None:
+    plan = Plan(quick=True, reboot_s=8, seed=1)
+    result = conform(Rebooting(**config), plan, steps=("reboot",))
+    assert [finding.key for finding in result.report.findings] == ([key] if key else [])
+
+
+# ---- steps as rules ----
+
+
+def test_each_step_says_what_it_asks_for_where_and_what_to_change() -> None:
+    spec = Path(firmware_protocol.__file__).with_name("SPEC.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^#{2,3} (\d+(?:\.\d+)?)", spec, re.MULTILINE))
+    assert len(STEPS) > 40
+    for rule, _ in STEPS:
+        assert RULES[rule.id] is rule
+        assert rule.section in sections, rule.name
+        assert len(rule.text) > 30, rule.name
+        assert len(rule.hint) > 20, rule.name
+
+
+def test_steps_are_told_of_when_they_begin_and_when_they_are_over() -> None:
+    told: list[tuple[str, bool]] = []
+
+    def observe(step: Step, host: Host) -> None:
+        if not told or told[-1] != (step.rule.name, step.over):
+            told.append((step.rule.name, step.over))
+
+    conform(Desk(device()), QUICK, steps=("answers", "FP711"), observe=observe)
+    names = ("answers", "unknown-opcode")
+    assert told == [(name, over) for name in names for over in (False, True)]
+
+
+def test_rules_that_are_ignored_are_silent_in_the_report() -> None:
+    class Deaf(ReferenceDevice):
+        def _respond(self, command: Any, outcome: Any) -> None:
+            pass
+
+    desk = Desk(Deaf(DeviceConfig(labels=LABELS)))
+    plan = replace(QUICK, selection=Selection(ignore=("answers", "no-answer")))
+    assert conform(desk, plan, steps=("answers",)).report.findings == []
+
+
+# ---- what is named ----
+
+
+def u24(word: int) -> int:
+    return (word & 0xFFFFFF ^ 0x800000) - 0x800000
+
+
+@pytest.mark.parametrize("pattern", [Pattern.RAMP, Pattern.PRBS])
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (
+            lambda i, row: [u24((w & 0xFF) << 16 | w & 0xFF00 | w >> 16 & 0xFF) for w in row],
+            "bytes of each sample",
+        ),
+        (lambda i, row: [w & 0xFFFF for w in row], "sign is lost"),
+        (lambda i, row: [(w & 0xFFFF ^ 0x8000) - 0x8000 for w in row], "sign extension of 16 bits"),
+        (lambda i, row: [(w & 0xFFFFFF) >> 8 for w in row], "lowest byte is lost"),
+        (lambda i, row: [u24(w ^ 0x800000) for w in row], "offset binary"),
+        (lambda i, row: [u24(-w) for w in row], "wrong sign"),
+        (lambda i, row: [u24(w << 1 | 1) for w in row], "one clock late"),
+        (lambda i, row: [u24(w >> 1) for w in row], "one clock early"),
+        (lambda i, row: [*row[1:], 0], "1 place early (channel off by one)"),
+        (lambda i, row: [0, 0, *row[:-2]], "2 places late (channel off by one)"),
+        (lambda i, row: [row[0]] * len(row), "carry channel 0"),
+        (lambda i, row: row[::-1], "reverse order"),
+        (lambda i, row: [5 * w % 77 for w in row], ""),
+    ],
+)
+def test_what_was_done_to_a_test_pattern_is_named(pattern: Pattern, change: Any, name: str) -> None:
+    frame = Data(0, 0, 0, 0, 8, 1, 0, bytes(24))
+    rows = [(i, change(i, pattern_counts(pattern, i, 8)), frame) for i in range(1000, 1100)]
+    said = _named(pattern, rows)
+    assert name in said
+    assert bool(said) == bool(name)
+
+
+@pytest.mark.parametrize("ahead", [-4, -1, 1, 3])
+def test_a_pattern_of_another_conversion_is_named(ahead: int) -> None:
+    frame = Data(0, 0, 0, 0, 8, 1, 0, bytes(24))
+    rows = [(i, pattern_counts(Pattern.PRBS, i + ahead, 8), frame) for i in range(1000, 1100)]
+    assert f"conversion {ahead:+d}" in _named(Pattern.PRBS, rows)
+
+
+@pytest.mark.parametrize(
+    ("opcode", "payload", "said"),
+    [
+        (Opcode.IDENTIFY, b"", "IDENTIFY"),
+        (Opcode.START, b"\xe8\x03\0\0", "START(1000)"),
+        (Opcode.START, b"\xe8\x03", "START with 2 bytes (e8 03)"),
+        (Opcode.WRITE_REGISTER, b"\0\x05\x60\x68", "WRITE_REGISTER(0, 5, 60 68)"),
+        (0x7F, bytes(9), "opcode 0x7F with 9 bytes (00 00 00 00 00 00 00 00 …)"),
+    ],
+)
+def test_commands_in_words(opcode: int, payload: bytes, said: str) -> None:
+    assert words(opcode, payload) == said
+
+
+def test_whatever_came_was_put_to_the_passive_rules() -> None:
+    seen: list[int] = []
+
+    class Counting(Desk):
+        def read(self, timeout_s: float) -> bytes:
+            data = super().read(timeout_s)
+            seen.append(len(data))
+            return data
+
+    result = conform(Counting(device()), QUICK, steps=("identify", "start"))
+    heard = result.report.numbers["bytes"]  # but what came before the device answered
+    assert 0.8 * sum(seen) < heard <= sum(seen)
