@@ -44,9 +44,9 @@ PAIR, BANK, USED, KEPT, KEPT_USED, KEPT_MARKS, SKIP, BEGIN, FILL, BASE, BYTES, U
     13
 )
 N_SHARED_RESET = 12
-STOPPING, WAITING, KEPT_WAITING, PAUSED, KEEP, DROPPED, MISSED, LAST_NS, PACED = range(13, 22)
-ALIVE_EVERY, ALIVE_DUE, ALIVE_SENT, ALIVE_N, RANDOM = range(22, 27)
-N_SHARED = 27
+STOPPING, WAITING, KEPT_WAITING, PAUSED, KEEP, DROPPED, MISSED, PACED = range(13, 21)
+ALIVE_EVERY, ALIVE_DUE, ALIVE_SENT, ALIVE_N, RANDOM = range(21, 26)
+N_SHARED = 26
 
 COUNTERS = DISCARDING  # of one bank, as `scan` counts; behind them the wire bytes it covers
 BANK_WORDS = COUNTERS + 1
@@ -303,7 +303,6 @@ def _compiled_with(version: int) -> Callable[..., int]:
                 _memmove(wire.ctypes.data + c[FILL], wire.ctypes.data + c[FILL] + k + 1, got)
             if got:
                 c[BYTES] += got
-                c[LAST_NS] = now
                 if c[KEEP]:
                     _keep(c, wire, got, now, kept, marks)
                 c[FILL] += got

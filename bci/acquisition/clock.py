@@ -106,10 +106,13 @@ class SampleClock:
             part = self._knot_ns[k] - whole
             return whole + round(part + (number - self._knot_sample[k]) * self._knot_step[k])
         numbers = np.asarray(sample, np.int64)
-        at, ns = np.array(self._knot_sample), np.array(self._knot_ns)
+        if not numbers.size:
+            return numbers
+        wanted = slice(self._knot_before(int(numbers.min())), self._knot_before(int(numbers.max())) + 1)
+        at, ns = np.array(self._knot_sample[wanted]), np.array(self._knot_ns[wanted])
         rows = np.maximum(np.searchsorted(at, numbers, side="right") - 1, 0)
         wholes = ns.astype(np.int64)
-        steps = (numbers - at[rows]) * np.array(self._knot_step)[rows]
+        steps = (numbers - at[rows]) * np.array(self._knot_step[wanted])[rows]
         return wholes[rows] + np.rint((ns - wholes)[rows] + steps).astype(np.int64)
 
     def sample_at(self, ns: int) -> float:

@@ -157,7 +157,7 @@ class _Pipe:
 
     def wait(self, timeout_s: float | None) -> None:
         self._poll.poll(None if timeout_s is None else timeout_s * 1000)
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # empty, or closed
             os.read(self.out, 4096)
 
     def close(self) -> None:
@@ -193,6 +193,12 @@ class _Reader:
         self.ring.control[kernels.STOPPING] = 1
         self.wake.ring()
         self.thread.join()
+
+    def close(self) -> None:
+        self.stop()
+        self.port.close()
+        for pipe in (self.wake, self.note, self.kept_note):
+            pipe.close()
 
 
 def _ask_for_priority() -> None:
@@ -247,8 +253,8 @@ class KernelLink:
         self._write_lock = threading.Lock()
         self._n_alive = 0
         self._closed = False
-        # A thread that reads into memory of a program that is ending would be the last thing to crash.
-        self._stop = weakref.finalize(self, _Reader.stop, self._reader)
+        # Also at the end of the program: a thread that reads into memory that is gone would be the last thing to crash.
+        self._forgotten = weakref.finalize(self, _Reader.close, self._reader)
 
     @property
     def bytes_read(self) -> int:
@@ -257,10 +263,6 @@ class KernelLink:
     @property
     def bytes_skipped(self) -> int:
         return int(self._ring.control[kernels.DROPPED])
-
-    @property
-    def last_byte_ns(self) -> int:
-        return int(self._ring.control[kernels.LAST_NS])
 
     @property
     def pending(self) -> bytes:
@@ -329,11 +331,10 @@ class KernelLink:
             if self._closed:
                 return
             self._closed = True
-        self._stop()
+        self._forgotten.detach()
+        self._reader.stop()
         self._end_tap()
-        self._serial.close()
-        for pipe in (self._reader.wake, self._reader.note, self._reader.kept_note):
-            pipe.close()
+        self._reader.close()
 
     def _end_tap(self) -> None:
         """The recorder gets what has come so far, and no more."""

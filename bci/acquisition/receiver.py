@@ -54,10 +54,6 @@ class Receiver(Protocol):
         """Given up because nobody took them in time; the recording has them."""
 
     @property
-    def last_byte_ns(self) -> int:
-        """When the newest byte came; 0 before the first."""
-
-    @property
     def pending(self) -> bytes:
         """What has come of a packet that is not whole."""
 
@@ -98,8 +94,6 @@ class DecodedLink:
         self._clock_ns = clock_ns
         self._decoder = BulkDecoder()
         self._newest: list[bytes] = []
-        self._start = 0
-        self._last_ns = 0
         self._alive_ns: list[int] = []
 
     @property
@@ -111,10 +105,6 @@ class DecodedLink:
         return self._link.dropped_bytes
 
     @property
-    def last_byte_ns(self) -> int:
-        return self._last_ns
-
-    @property
     def pending(self) -> bytes:
         return b"".join(self._newest)
 
@@ -122,7 +112,6 @@ class DecodedLink:
         received = []
         for arrival in self._link.read(timeout_s):
             batch = self._decoder.feed(arrival.data)
-            self._last_ns = arrival.at_ns
             self._newest = [*self._newest, arrival.data] if b"\0" not in arrival.data else []
             received.append(Received(batch, np.full(len(batch.events), arrival.at_ns)))
         return received

@@ -95,6 +95,7 @@ _HOMES = {
     "spatial": ("SpatialFilter", "bipolar", "common_average", "find_bad_channels"),
     "spectrum": ("StreamingPsd", "band_power", "psd"),
 }
+_WITHOUT_KERNELS = {"connectivity", "design", "gaps", "geometry", "marks", "potato", "spectrum", "taps"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -168,6 +169,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if home not in _WITHOUT_KERNELS:
+        import_module("bci.jit")  # before a kernel's file loads Numba in its own way, which takes longer
     value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value  # the next look-up costs nothing
     return value

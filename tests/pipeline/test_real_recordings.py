@@ -89,6 +89,7 @@ def test_grasp_imagery_of_one_person_is_decoded_on_later_runs(shared_data: Find)
     assert model.validation.low > 0.6
 
 
+@pytest.mark.nightly
 def test_left_and_right_fist_imagery_is_decoded_no_worse_than_by_the_tangent_space(shared_data: Find) -> None:
     result = evaluate(fist_runs(shared_data, (4, 8, 12)), labels=("left", "right"), task_s=4.1, control=False)
     assert result.balanced_accuracy >= 0.75
