@@ -159,7 +159,7 @@ def machine() -> dict[str, str | int]:
         "processor": model,
         "cores": os.cpu_count() or 1,
         "load average": load(),
-        "system": platform.platform(terse=True),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

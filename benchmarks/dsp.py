@@ -61,9 +61,9 @@ def plot(path: Path) -> None:
         )
         linear = [_time(*sizes[-1], np.float64) * 1e6 * v / x[-1] for v in x]
         axis.loglog(x, linear, ":", color="C0", alpha=0.7, label="linear")
-        axis.set_ylim(bottom=0.1)
         axis.set_xlabel(name)
         axis.grid(True, which="both", alpha=0.3)
+    axes[0].set_ylim(bottom=0.1)
     axes[0].set_ylabel("µs a chunk, 6 sections")
     axes[0].legend()
     figure.savefig(path, dpi=130)

@@ -24,6 +24,7 @@ US = 1000.0  # nominal ns per device µs
 BUCKET_US = 4_000_000  # of each kind of bound the tightest of every 4 device seconds is kept
 NEWS_NS = 50e3  # a bound that is tighter by less does not change the fit at once
 TIGHTEST = 6
+USUAL_LATENCY_NS = 8e6  # half of a USB adapter's timer: the best guess where there are arrivals only
 GROUP = 3  # buckets whose promptest packet is late by `latency_ns` at most
 
 
@@ -39,14 +40,14 @@ class Limits:
         Most that its rate may change in a second: a crystal that warms by 1 °C a minute changes by
         about half a ppm a minute.
     latency_ns : float
-        Latest that the promptest packet of twelve seconds can come: the timer of a USB adapter, and some.
+        Latest that the promptest packet of twelve seconds can come: a USB adapter's 16 ms, the line, and some.
     window_s : float
         Age at which a bound is forgotten.
     """
 
     rate_error: float = 0.03
     wander_per_s: float = 0.01e-6
-    latency_ns: float = 17e6
+    latency_ns: float = 20e6
     window_s: float = 240.0
 
 
@@ -187,7 +188,7 @@ class TunnelFit:
         over, under = _spacing(above + above_by), _spacing(below_by - below)
         share = under / (over + under) if over + under > 0 else 0.5
         if not len(self._lower):
-            share = max(1 - limits.latency_ns / 2 / room, 0.5) if room else 0.5
+            share = max(1 - USUAL_LATENCY_NS / room, 0.5) if room else 0.5
         self.rate, self.rate_uncertainty = rate, spare
         self._at_us, self._at_ns = now_us, floor + share * room
         self._width_ns = max(share, 1 - share) * room

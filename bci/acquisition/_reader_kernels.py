@@ -246,8 +246,8 @@ def _compiled_with(version: int) -> Callable[..., int]:
         m = mutex.ctypes.data
         if version < 0:
             return version
+        now = _now(timespec)
         while True:
-            now = _now(timespec)
             timeout = -1
             if c[ALIVE_EVERY] > 0:
                 if now >= c[ALIVE_DUE]:
@@ -279,6 +279,7 @@ def _compiled_with(version: int) -> Callable[..., int]:
                     if c[STOPPING]:
                         return 0
                 if fds[1] >> 16 == 0 or room <= 0:
+                    now = _now(timespec)
                     continue
                 got = _read(fd, wire.ctypes.data + at, room)
                 if got == 0:
@@ -290,9 +291,7 @@ def _compiled_with(version: int) -> Callable[..., int]:
                     return error
             now = _now(timespec)
             _lock(m)
-            if (
-                c[GENERATION] != generation
-            ):  # all was forgotten meanwhile; these bytes came into an empty window
+            if c[GENERATION] != generation:  # all was forgotten meanwhile: the window is empty
                 _memmove(wire.ctypes.data, wire.ctypes.data + at, got)
             if c[SKIP]:
                 k = 0

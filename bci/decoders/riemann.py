@@ -179,7 +179,7 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
     Returns
     -------
     mean : ndarray, shape (n, n) or (m, n, n)
-        NaN where a matrix is not positive definite.
+        NaN where a matrix holds NaN.
 
     References
     ----------
@@ -193,11 +193,14 @@ def mean(covs: F64, *, weights: F64 | None = None, tolerance: float = 1e-7, max_
     share = np.full(len(stack), 1.0 / len(stack)) if weights is None else weights / weights.sum()
     n = stack.shape[-1]
     # The arithmetic and the harmonic mean lie on either side, about as far away.
-    arithmetic, inverse = np.tensordot(share, stack, axes=1), np.tensordot(share, np.linalg.inv(stack), axes=1)
-    point = _midpoint(arithmetic, np.linalg.inv(inverse))
-    going = np.flatnonzero(np.isfinite(point).all(axis=(1, 2)))
+    going = np.flatnonzero(np.isfinite(stack).all(axis=(0, 2, 3)))
+    whole = stack[:, going]
+    arithmetic = np.tensordot(share, whole, axes=1)
+    harmonic = np.linalg.inv(np.tensordot(share, np.linalg.inv(whole), axes=1))
+    point = np.full(stack.shape[1:], np.nan)
+    point[going] = _midpoint(arithmetic, harmonic)
     step, last = np.zeros_like(point), np.zeros_like(point)
-    for turn in range(max_steps):
+    for turn in range(max_steps if len(going) else 0):
         half = _sqrt(point[going])
         whitening = np.asarray(np.linalg.inv(half), dtype=np.float64)
         gradient, steepest = _spd_kernels.gradient_of_mean(stack, share, whitening, going)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from bci.decisions import Prediction
 from bci.decoders.adaptation import AdaptationParameters
-from bci.decoders.ensemble import LeftOut, RunWindows, train_ensemble
 from bci.decoders.frozen import BANDS_HZ, FrozenEnsemble, view_covariances, views_of
+from bci.decoders.members import LeftOut, RunWindows, train_ensemble
 from bci.dsp import oas
 from bci.errors import DesignError, LabelError, PolicyRefusedError, TooFewRunsError, TooFewTrialsError
 from bci.evaluation import balanced_accuracy, balanced_accuracy_interval, chance_level, run_blocked_folds

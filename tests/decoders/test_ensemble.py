@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bci.decoders import DefaultDecoder, TangentSpaceDecoder
-from bci.decoders.ensemble import RunWindows, train_ensemble
 from bci.decoders.frozen import View, mix, view_covariances, views_of
+from bci.decoders.members import RunWindows, train_ensemble
 from bci.dsp import covariances
 from bci.errors import ShapeError, TooFewTrialsError
 from tests.decoders.made_up import banded_runs

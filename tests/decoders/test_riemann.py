@@ -114,3 +114,24 @@ def test_what_is_no_covariance_is_refused_by_name() -> None:
     average_reference = np.eye(4) - 0.25
     with pytest.raises(RankDeficientError, match="average reference"):
         riemann.as_spd(average_reference @ good @ average_reference)
+
+
+def test_the_plain_twins_agree_with_the_vector_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without the vectors, or with Numba switched off, gives the same within rounding."""
+    covs = spd(6, 5)
+    whitening = riemann.inverse_sqrt(riemann.mean(covs))
+    fast, fast_mean = riemann.log_whitened(covs, whitening), riemann.mean(covs)
+    monkeypatch.setenv("BCI_PLAIN_KERNELS", "1")
+    assert relative(riemann.log_whitened(covs, whitening), fast) <= 1e-10
+    assert relative(riemann.mean(covs), fast_mean) <= 1e-10
+
+
+def test_means_side_by_side_are_the_means_one_by_one() -> None:
+    covs = np.stack([spd(20, 4, seed=seed, spread=0.2 + seed) for seed in range(3)], axis=1)
+    together = riemann.mean(covs)
+    for j in range(3):
+        assert relative(together[j], riemann.mean(covs[:, j])) <= 1e-12
+    covs[3, 1] = np.nan
+    with_nan = riemann.mean(covs)
+    assert np.isnan(with_nan[1]).all()
+    assert np.isfinite(with_nan[[0, 2]]).all()
