@@ -21,10 +21,14 @@ __all__ = ["Evaluated", "write_evaluation"]
 class Evaluated(Protocol):
     """One subject's scores; `bci.sessions.evaluating.SubjectEvaluation` is one."""
 
-    title: str
-    names: tuple[str, ...]
-    evaluation: Evaluation
-    curve: dict[int, Decisions]
+    @property
+    def title(self) -> str: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def evaluation(self) -> Evaluation: ...
+    @property
+    def curve(self) -> dict[int, Decisions]: ...
 
 
 def write_evaluation(path: Path, results: Sequence[Evaluated]) -> None:

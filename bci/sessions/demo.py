@@ -200,7 +200,7 @@ class _Demo:
 
     def train(self, runs: list[Run]) -> Model:
         self.observer.stage(
-            "train", "tangent space + logistic regression; temperature and policy on runs left out"
+            "train", "ensemble of tangent-space decoders; shares, calibration and policy on runs left out"
         )
         model = train(
             runs,
