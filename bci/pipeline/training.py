@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from bci.decisions import Prediction
 from bci.decoders.adaptation import AdaptationParameters
@@ -50,6 +51,8 @@ _INLIERS = 0.999
 _PRIOR_S, _SLACK_S = 40.0, 20.0
 
 
+# Hundreds of fits of 100 unknowns: threads of BLAS wait for each other longer than one alone computes.
+@threadpool_limits.wrap(1, user_api="blas")  # type: ignore[untyped-decorator]
 def train(
     runs: Sequence[Run],
     *,
