@@ -11,8 +11,9 @@ hand.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ from bci.prosthesis.policy import REST, PolicyParameters
 
 __all__ = ["MOTOR_CHANNELS", "train"]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 #: Electrodes over motor and premotor cortex that most montages have.
 MOTOR_CHANNELS = ("F3", "Fz", "F4", "C3", "Cz", "C4")
 
@@ -51,8 +54,12 @@ _INLIERS = 0.999
 _PRIOR_S, _SLACK_S = 40.0, 20.0
 
 
-# Hundreds of fits of 100 unknowns: threads of BLAS wait for each other longer than one alone computes.
-@threadpool_limits.wrap(1, user_api="blas")  # type: ignore[untyped-decorator]
+def _on_one_thread(function: F) -> F:
+    """Hundreds of fits of 100 unknowns: threads of BLAS wait for each other longer than one alone computes."""
+    return cast(F, threadpool_limits.wrap(1, user_api="blas")(function))
+
+
+@_on_one_thread
 def train(
     runs: Sequence[Run],
     *,
