@@ -214,14 +214,12 @@ def test_welch_equals_scipy(n: int) -> None:
 
 
 def test_slepian_tapers_equal_mne() -> None:
-    import mne
+    from mne.time_frequency.multitaper import dpss_windows
 
     x = eeg(3, 256)
     x -= x.mean(axis=1, keepdims=True)
     freqs, density = psd(x, fs_hz=FS, segment_samples=256, taper="slepian", half_bandwidth=4)
-    tapers, _ = mne.time_frequency.tfr.dpss_windows(
-        256, 4, 7
-    )  # MNE's density weights them; ours is their plain mean
+    tapers, _ = dpss_windows(256, 4, 7)  # MNE's density weights them; ours is their plain mean
     spectra = np.abs(np.fft.rfft(x[:, None] * tapers, axis=2)) ** 2 / FS
     spectra[:, :, 1:-1] *= 2
     np.testing.assert_allclose(density, spectra.mean(axis=1), rtol=1e-6, atol=1e-12 * spectra.max())

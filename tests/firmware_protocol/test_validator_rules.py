@@ -265,7 +265,8 @@ def test_the_load_of_the_link_is_known_once_the_baud_rate_is() -> None:
 
 
 def test_every_rule_has_a_capture_that_breaks_it() -> None:
-    rules = {rule.id for rule in RULES.values() if not rule.is_cause}
+    # FP7 are steps of the conformance suite, which stand among the rules once that is loaded.
+    rules = {rule.id for rule in RULES.values() if not (rule.is_cause or rule.id.startswith("FP7"))}
     assert rules == BROKEN.keys() | {"FP511"}
 
 
