@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bci.chunks import F64
 from bci.decoders.calibration import softmax
 
-__all__ = ["Linear", "fit_lda", "fit_logistic"]
+__all__ = ["Linear", "fit_lda", "fit_logistic", "matrices_of"]
 
 I64 = NDArray[np.int64]
 
@@ -105,6 +105,16 @@ def fit_lda(features: F64, targets: I64) -> Linear:
     weights = np.linalg.lstsq(within, means.T, rcond=None)[0].T
     bias = np.log(counts / n) - 0.5 * np.sum(weights * means, axis=1)
     return Linear(weights, bias)
+
+
+def matrices_of(linear: Linear, n: int) -> F64:
+    """Weights of tangent vectors as symmetric matrices, shape (n_classes, n, n), to be multiplied with logarithms."""
+    rows, columns = np.triu_indices(n)
+    # A tangent coordinate is √2 times the off-diagonal entry, which stands in the matrix twice: √2 / 2 each.
+    scaled = linear.weights * np.where(rows == columns, 1.0, np.sqrt(0.5))
+    matrices = np.zeros((len(scaled), n, n))
+    matrices[:, rows, columns] = matrices[:, columns, rows] = scaled
+    return matrices
 
 
 def _ledoit_wolf(x: F64) -> F64:

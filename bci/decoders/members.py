@@ -17,8 +17,7 @@ from bci.decoders import riemann
 from bci.decoders.adaptation import AdaptationParameters, Recentring
 from bci.decoders.calibration import Calibration, fit_calibration
 from bci.decoders.frozen import FrozenEnsemble, View, mix
-from bci.decoders.linear import fit_logistic
-from bci.decoders.tangent_space import matrices_of
+from bci.decoders.linear import fit_logistic, matrices_of
 from bci.errors import TooFewTrialsError
 
 __all__ = ["CLIP", "CentredRun", "LeftOut", "RunWindows", "centre_run", "fit_ensemble", "train_ensemble"]

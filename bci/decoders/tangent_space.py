@@ -11,11 +11,11 @@ from bci.chunks import F64
 from bci.decoders import riemann
 from bci.decoders._base import CovarianceDecoder
 from bci.decoders.frozen import FrozenEnsemble, View
-from bci.decoders.linear import Linear, fit_lda, fit_logistic
+from bci.decoders.linear import fit_lda, fit_logistic, matrices_of
 from bci.dsp import covariances
 from bci.errors import ShapeError
 
-__all__ = ["AugmentedTangentSpaceDecoder", "TangentSpaceDecoder", "matrices_of"]
+__all__ = ["AugmentedTangentSpaceDecoder", "TangentSpaceDecoder"]
 
 
 class TangentSpaceDecoder(CovarianceDecoder):
@@ -144,13 +144,3 @@ class AugmentedTangentSpaceDecoder(TangentSpaceDecoder):
             )
         copies = [windows[:, :, k * self.lag : k * self.lag + n] for k in range(self.order)]
         return super()._covariances(np.concatenate(copies, axis=1))
-
-
-def matrices_of(linear: Linear, n: int) -> F64:
-    """Weights of tangent vectors as symmetric matrices, shape (n_classes, n, n), to be multiplied with logarithms."""
-    rows, columns = np.triu_indices(n)
-    # A tangent coordinate is √2 times the off-diagonal entry, which stands in the matrix twice: √2 / 2 each.
-    scaled = linear.weights * np.where(rows == columns, 1.0, np.sqrt(0.5))
-    matrices = np.zeros((len(scaled), n, n))
-    matrices[:, rows, columns] = matrices[:, columns, rows] = scaled
-    return matrices

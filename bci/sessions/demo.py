@@ -7,7 +7,6 @@ both run in real time, and only there are latencies measured.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -45,6 +44,7 @@ from bci.sessions.run_trace import RunTrace, accepted_intents
 from bci.sessions.staging import Stage, stage_recording, stage_synthetic
 from bci.sessions.stop_key import STOP_KEYS, StopKey
 from bci.sessions.summary import Summary
+from bci.sessions.warm_up import Compiling
 
 __all__ = ["DemoOptions", "run_demo"]
 
@@ -119,10 +119,10 @@ class _Demo:
         self.started_ns = time.monotonic_ns()
         self.folder = SessionFolder.create(options.output)
         observer.stage(
-            "prepare", "starting the board; compiling the signal kernels, the first time for some seconds"
+            "prepare",
+            "starting the board; compiling the signal kernels beside it, the first time for some seconds",
         )
-        compiling = threading.Thread(target=_compile, name="compile", daemon=True)
-        compiling.start()
+        self._compiling = stack.enter_context(Compiling())
         self._play_file = self.folder.path / "played.npz"
         self.stage = self._stage()
         self.profile = options.profile or Profile.for_classes(self.stage.classes)
@@ -154,7 +154,6 @@ class _Demo:
         self.info: SignalInfo = self.source.info
         info = self.info
         self.quality = QualityWatch(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)
-        compiling.join()
         observer.note(
             f"{self.info.device or 'board'} on {port}: {self.info.n_channels} channels at {self.info.fs_hz:g} Hz"
         )
@@ -202,6 +201,7 @@ class _Demo:
         self.observer.stage(
             "train", "ensemble of tangent-space decoders; shares, calibration and policy on runs left out"
         )
+        self._compiling.wait_for_training()
         model = train(
             runs,
             labels=self.stage.classes,
@@ -236,6 +236,7 @@ class _Demo:
             )
         )
         log = self.stack.enter_context(DecisionLog(self.folder.decisions))
+        self._compiling.wait()
         loop = ControlLoop(model, self.info, monitor, self.profile)
         self.observer.stage(
             "control", f"{', '.join(stage.runs[n:])}: decoder → policy → safety monitor → hand"
@@ -392,10 +393,3 @@ def _certificate(model: Model) -> tuple[Certificate | None, str]:
         return certify(model), ""
     except NotCertifiedError as err:
         return None, str(err)
-
-
-def _compile() -> None:
-    """Run training and one online step on a few seconds of noise, so that nothing is compiled on the first byte."""
-    from bci.sessions.warm_up import warm_up
-
-    warm_up()
