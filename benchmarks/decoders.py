@@ -1,4 +1,4 @@
-"""Decoders against pyRiemann, MNE and scikit-learn: fits, means, the whole default fit. Made-up windows, seeded.
+"""Decoders against pyRiemann, MNE and scikit-learn: decisions, fits, means, the whole default fit. Made-up windows.
 
 Rivals do what their users do: MNE's CSP takes windows and computes covariances in every fold; ours takes covariances
 that were computed once for all folds, and that one pass is counted. Fold accuracies are compared first.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bci.decoders import BANDS_HZ, CspDecoder, DefaultDecoder, TangentSpaceDecoder, riemann
 from bci.decoders.frozen import views_of
 from bci.dsp import covariances
+from benchmarks import _decoders_step
 from benchmarks._measure import Row, compare, median_time
 
 F64 = NDArray[np.float64]
@@ -25,7 +26,8 @@ FOLDS = 5
 
 def run(quick: bool = False) -> list[Row]:
     rounds = 3 if quick else 9
-    return [_mean(rounds), _csp_folds(rounds), _tangent_folds(rounds), _default_fit(quick), *_growth(quick)]
+    fits = [_mean(rounds), _csp_folds(rounds), _tangent_folds(rounds), _default_fit(quick)]
+    return [*_decoders_step.rows(rounds), *fits, *_growth(quick)]
 
 
 def plot(path: Path) -> None:

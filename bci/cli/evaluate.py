@@ -56,6 +56,12 @@ __all__ = ["command"]
 )
 @click.option("--cued-only", is_flag=True, help="Leave the asynchronous decoder and its policy out.")
 @click.option("--learning-curve", "curve", is_flag=True, help="Also: how many training trials are enough.")
+@click.option(
+    "--shuffled-within-runs",
+    "shuffled",
+    is_flag=True,
+    help="Deal the trials of one run out to training and test, as some papers do. It scores the run's drift too.",
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with pictures.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print everything for programs, and nothing else, on stdout."
@@ -75,6 +81,7 @@ def command(
     budget: float,
     cued_only: bool,
     curve: bool,
+    shuffled: bool,
     html: Path | None,
     as_json: bool,
 ) -> int:
@@ -102,7 +109,14 @@ def command(
         budget_per_min=budget,
         control=not cued_only,
         learning_curve=curve,
+        shuffled_within_runs=shuffled,
     )
+    if shuffled:
+        click.echo(
+            "Trials of one run train and test: neighbouring trials share drift, so these figures are too high. "
+            "Leave --shuffled-within-runs out for an honest score.",
+            err=True,
+        )
     if html is not None and html.exists():
         raise click.BadParameter(f"{html} exists; name a new file", param_hint="--html")
     results = evaluate_recordings(request, subjects=subjects or (None,), say=_progress)

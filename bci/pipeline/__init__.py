@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         choose_folds,
         evaluate,
         learning_curve,
+        shuffled_within_runs,
     )
     from bci.pipeline.model import Model, Timing, Training, Validation
     from bci.pipeline.model_file import certify, load_model, model_digest, save_model
@@ -58,6 +59,7 @@ __all__ = [
     "save_model",
     "score_control",
     "score_cued",
+    "shuffled_within_runs",
     "split_runs",
     "task_events",
     "train",
@@ -65,7 +67,16 @@ __all__ = [
 
 _HOMES = {
     "chain": ("CleaningStage", "FilterChain"),
-    "evaluating": ("RIVALS", "Decisions", "Evaluation", "Fold", "choose_folds", "evaluate", "learning_curve"),
+    "evaluating": (
+        "RIVALS",
+        "Decisions",
+        "Evaluation",
+        "Fold",
+        "choose_folds",
+        "evaluate",
+        "learning_curve",
+        "shuffled_within_runs",
+    ),
     "model": ("Model", "Timing", "Training", "Validation"),
     "model_file": ("certify", "load_model", "model_digest", "save_model"),
     "online": ("OnlinePipeline",),

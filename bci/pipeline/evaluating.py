@@ -52,7 +52,16 @@ from bci.pipeline.training import train
 from bci.pipeline.windows import cued_windows
 from bci.prosthesis.policy import REST
 
-__all__ = ["RIVALS", "Decisions", "Evaluation", "Fold", "choose_folds", "evaluate", "learning_curve"]
+__all__ = [
+    "RIVALS",
+    "Decisions",
+    "Evaluation",
+    "Fold",
+    "choose_folds",
+    "evaluate",
+    "learning_curve",
+    "shuffled_within_runs",
+]
 
 #: Decoders that researchers use now: tangent space + logistic regression, CSP + shrinkage LDA.
 RIVALS = ("TS + LR", "CSP + LDA")
@@ -119,6 +128,56 @@ def choose_folds(
         )
         for name in names
     ]
+
+
+def shuffled_within_runs(
+    runs: Sequence[Run], *, labels: Sequence[str], n_folds: int = 5, seed: int = 0
+) -> tuple[list[Run], list[Fold]]:
+    """Folds that deal the trials of every run out to both sides, for `evaluate`; only to reproduce others' figures.
+
+    Neighbouring trials share drift, impedance and posture, so what such folds score is partly the run and not the
+    movement. They are had by this name alone. Control over whole runs means nothing with them.
+
+    Returns
+    -------
+    runs : list of Run
+        The same signals, once per fold and side, each with the cues of that side.
+    folds : list of Fold
+
+    Raises
+    ------
+    LabelError
+        If there are fewer than 2 folds.
+    """
+    if n_folds < 2:
+        raise LabelError(f"expected at least 2 folds, got {n_folds}", found=(), expected=())
+    rng = np.random.default_rng(seed)
+    parts: list[Run] = []
+    folds: list[Fold] = []
+    dealt = []
+    for run in runs:
+        cues = [m for m in run.markers if m.label in labels]
+        fold_of = np.empty(len(cues), dtype=np.int64)
+        for name in labels:  # each class by itself, so that no fold lacks one
+            of_class = np.array([m.label == name for m in cues], dtype=np.bool_)
+            fold_of[of_class] = rng.permutation(int(of_class.sum())) % n_folds
+        dealt.append((cues, fold_of))
+    for k in range(n_folds):
+        sides = [
+            [
+                replace(
+                    run,
+                    markers=tuple(m for m, fold in zip(cues, fold_of, strict=True) if (fold == k) == tested),
+                )
+                for run, (cues, fold_of) in zip(runs, dealt, strict=True)
+            ]
+            for tested in (False, True)
+        ]
+        first = len(parts)
+        parts += [*sides[0], *sides[1]]
+        middle = first + len(runs)
+        folds.append(Fold(tuple(range(first, middle)), tuple(range(middle, middle + len(runs)))))
+    return parts, folds
 
 
 @dataclass(frozen=True, slots=True, eq=False)

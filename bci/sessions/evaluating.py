@@ -10,7 +10,15 @@ from typing import Any
 
 from bci.errors import LabelError
 from bci.evaluation import EventScore
-from bci.pipeline import Decisions, Evaluation, Fold, choose_folds, evaluate, learning_curve
+from bci.pipeline import (
+    Decisions,
+    Evaluation,
+    Fold,
+    choose_folds,
+    evaluate,
+    learning_curve,
+    shuffled_within_runs,
+)
 from bci.sessions.offline import canonical, read_runs
 
 __all__ = ["EvaluationRequest", "SubjectEvaluation", "evaluate_recordings"]
@@ -36,6 +44,7 @@ class EvaluationRequest:
     budget_per_min: float = 1.0
     control: bool = True
     learning_curve: bool = False
+    shuffled_within_runs: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +108,9 @@ def evaluate_recordings(
                 [names.index(canonical(run)) for run in part] for part in (request.train, request.test)
             )
             folds = choose_folds(len(runs), train=train, test=test)
+        elif request.shuffled_within_runs:
+            runs, folds = shuffled_within_runs(runs, labels=classes)
+            names = [f"{name}, {side}" for _ in folds for side in ("training", "test") for name in names]
         else:
             folds = choose_folds(len(runs))
         options: dict[str, Any] = {
@@ -111,7 +123,8 @@ def evaluate_recordings(
         def told(done: int, total: int, who: str = who) -> None:
             say(f"{who}: fold {min(done + 1, total)} of {total} …")
 
-        found = evaluate(runs, labels=classes, folds=folds, control=request.control, progress=told, **options)
+        control = request.control and not request.shuffled_within_runs
+        found = evaluate(runs, labels=classes, folds=folds, control=control, progress=told, **options)
         curve: dict[int, Decisions] = {}
         if request.learning_curve:
             say(f"{who}: learning curve …")

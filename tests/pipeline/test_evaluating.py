@@ -7,7 +7,17 @@ import pytest
 
 from bci.errors import LabelError, TooFewRunsError
 from bci.evaluation import balanced_accuracy
-from bci.pipeline import Evaluation, Fold, Run, choose_folds, evaluate, learning_curve, score_cued, train
+from bci.pipeline import (
+    Evaluation,
+    Fold,
+    Run,
+    choose_folds,
+    evaluate,
+    learning_curve,
+    score_cued,
+    shuffled_within_runs,
+    train,
+)
 from tests.pipeline.synthetic import make_run
 
 LABELS = ("grasp", "rest")
@@ -127,3 +137,18 @@ def test_a_learning_curve_trains_on_the_first_trials_and_tests_on_the_same_ones(
 def test_an_unknown_rival_is_named(runs: list[Run]) -> None:
     with pytest.raises(LabelError, match="TS \\+ LR, CSP \\+ LDA"):
         evaluate(runs[:2], labels=LABELS, rivals=("magic",), control=False, **FEW_BANDS)
+
+
+def test_shuffled_folds_are_had_by_their_name_alone_and_test_every_trial_once(runs: list[Run]) -> None:
+    parts, folds = shuffled_within_runs(runs[:2], labels=LABELS, n_folds=4)
+    assert len(folds) == 4
+    tested = [m.sample_index for fold in folds for i in fold.testing for m in parts[i].markers]
+    assert sorted(tested) == sorted(m.sample_index for run in runs[:2] for m in run.markers)
+    for fold in folds:
+        train_cues, test_cues = ({m.sample_index for i in part for m in parts[i].markers} for part in fold)
+        assert len(train_cues) + len(test_cues) == 32
+        assert not train_cues & test_cues
+    result = evaluate(parts, labels=LABELS, folds=folds, rivals=(), control=False, **FEW_BANDS)
+    assert len(result.cued["default"].labels) == 32
+    with pytest.raises(LabelError, match="at least 2 folds"):
+        shuffled_within_runs(runs, labels=LABELS, n_folds=1)
