@@ -172,7 +172,9 @@ class TerminalView:
     def _score(self, view: ControlView, name: str) -> Text:
         quality = view.quality[name]
         style = "green" if quality.score > 70 else "yellow" if quality.score > 30 else "red"
-        return Text(f"{quality.score:3d} {quality.causes[0] if quality.causes else ''}", style=style)
+        # A cause beside a good score would only take the width that the decision needs.
+        cause = quality.causes[0] if quality.causes and quality.score <= 70 else ""
+        return Text(f"{quality.score:3d} {cause}".rstrip(), style=style)
 
     def _decision(self, view: ControlView) -> Table:
         table = Table(title="decision", box=None, padding=(0, 1), title_style="dim", show_header=False)
