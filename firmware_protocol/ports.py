@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from firmware_protocol.errors import PortError, PortLostError
 
-__all__ = ["Port", "open_port", "port_names"]
+__all__ = ["Port", "errno_of", "open_port", "permission_advice", "port_names"]
 
 _READ_BYTES = 1 << 16
 _WRITE_BYTES = 64  # at once: so many leave even a slow line within the time-out
@@ -156,9 +156,9 @@ def _refuse_what_is_no_port(url: str) -> None:
 
 
 def _why_not_opened(url: str, baud: int, err: Exception) -> PortError:
-    code, text = _errno_of(err), str(err)
+    code, text = errno_of(err), str(err)
     if code in (errno.EACCES, errno.EPERM):
-        why = f"{url} exists, but this user may not open it. {_permission_advice(url)}"
+        why = f"{url} exists, but this user may not open it. {permission_advice(url)}"
     elif code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
         # Windows says "access denied" of a port that is in use.
         who = "" if sys.platform == "win32" else f" (`lsof {url}` names it)"
@@ -175,7 +175,8 @@ def _why_not_opened(url: str, baud: int, err: Exception) -> PortError:
     return PortError(why, port=url)
 
 
-def _permission_advice(url: str) -> str:
+def permission_advice(url: str) -> str:
+    """What to do on this system where a port may not be opened."""
     if sys.platform == "win32":
         return "End other programs that use it, or reinstall the adapter's driver."
     if sys.platform == "darwin":
@@ -188,7 +189,7 @@ def _permission_advice(url: str) -> str:
     return f"Join the group that owns it: `sudo usermod -aG {group} $USER`, then log out and in again."
 
 
-def _errno_of(err: BaseException | None) -> int | None:
+def errno_of(err: BaseException | None) -> int | None:
     """Error number of `err` or of what caused it: pyserial keeps some numbers only in the cause."""
     while err is not None:
         if isinstance(err, OSError) and err.errno is not None:
@@ -200,7 +201,7 @@ def _errno_of(err: BaseException | None) -> int | None:
 
 
 def _reason(err: Exception) -> str:
-    code = _errno_of(err)
+    code = errno_of(err)
     if code is None and "readiness to read" in str(err):
         return "it was unplugged, or its program ended"  # pyserial's words for the end of a file
     return os.strerror(code) if code is not None else str(err)

@@ -41,6 +41,7 @@ from bci.errors import (
     DevicePermissionError,
     DeviceTimeoutError,
 )
+from firmware_protocol.ports import errno_of, permission_advice
 
 __all__ = ["PortEntry", "SerialPort", "list_port_entries", "port_names"]
 
@@ -230,10 +231,10 @@ def _refuse_what_is_no_port(url: str) -> None:
 
 
 def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
-    code, text = _errno_of(err), str(err)
+    code, text = errno_of(err), str(err)
     if code in (errno.EACCES, errno.EPERM):
         return DevicePermissionError(
-            f"{url} exists, but this user may not open it. {_permission_advice(url)}", port=url
+            f"{url} exists, but this user may not open it. {permission_advice(url)}", port=url
         )
     # Windows reports a port that is in use as "access denied".
     if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
@@ -259,30 +260,6 @@ def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
     )
 
 
-def _permission_advice(url: str) -> str:
-    if sys.platform == "win32":
-        return "Close other programs that use it, or reinstall the adapter's driver."
-    if sys.platform == "darwin":
-        return "Allow the adapter's driver in System Settings, Privacy & Security, then plug it in again."
-    import grp
-
-    group = "dialout"
-    with contextlib.suppress(OSError, KeyError):
-        group = grp.getgrgid(Path(url).stat().st_gid).gr_name
-    return f"Join the group that owns it: `sudo usermod -aG {group} $USER`, then log out and in again."
-
-
-def _errno_of(err: BaseException | None) -> int | None:
-    """Error number of `err` or of what caused it: pyserial keeps some numbers only in the cause."""
-    while err is not None:
-        if isinstance(err, OSError) and err.errno is not None:
-            return err.errno
-        if err.args and isinstance(err.args[0], int):  # termios.error
-            return err.args[0]
-        err = err.__context__
-    return None
-
-
 def _reason(err: Exception) -> str:
-    code = _errno_of(err)
+    code = errno_of(err)
     return os.strerror(code) if code is not None else str(err)
