@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.chunks import F64
+from bci.decisions import Prediction
 from bci.decoders.frozen import view_covariances
 from bci.decoders.patterns import member_patterns
 from bci.errors import LabelError, TooFewRunsError
@@ -45,9 +46,8 @@ from bci.evaluation import (
 )
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model
-from bci.pipeline.online import OnlinePipeline
 from bci.pipeline.runs import Run
-from bci.pipeline.scoring import CuedScore, score_control, score_cued
+from bci.pipeline.scoring import CuedScore, count_control, predict_run, score_cued
 from bci.pipeline.training import train
 from bci.pipeline.windows import cued_windows
 from bci.prosthesis.policy import REST
@@ -429,8 +429,9 @@ def evaluate(
             refusals.append(model.validation.refusal)
             continue
         for i in testing:
-            scores[i] = scores.get(i, EventScore()) + score_control(model, [runs[i]])
-            courses.append(_course(model, runs[i]))
+            predictions = predict_run(model, runs[i])
+            scores[i] = scores.get(i, EventScore()) + count_control(model, runs[i], predictions)
+            courses.append(_course(model, runs[i], predictions))
     if progress is not None:
         progress(len(chosen), len(chosen))
     return Evaluation(
@@ -511,10 +512,8 @@ def _patterns(model: Model, runs: Sequence[Run], labels: Sequence[str]) -> tuple
     return by_band, np.sqrt(np.sum(decoder.shares[:, None] * patterns**2, axis=0))
 
 
-def _course(model: Model, run: Run) -> dict[str, F64]:
+def _course(model: Model, run: Run, predictions: Sequence[Prediction]) -> dict[str, F64]:
     """Probability of any movement around every cue of a run, by cued class, at `COURSE_S`."""
-    pipeline = OnlinePipeline(model, run.info)
-    predictions = [p for chunk in run.chunks for p in pipeline.step(chunk)]
     moving = [i for i, name in enumerate(model.classes) if name != REST]
     ends = np.array([p.sample_index + 1 for p in predictions])
     values = np.array([sum(p.probabilities[i] for i in moving) if p.valid else np.nan for p in predictions])

@@ -29,7 +29,7 @@ from bci.pipeline.runs import Run, task_events
 from bci.pipeline.windows import cued_windows
 from bci.prosthesis.policy import REST, IntentPolicy
 
-__all__ = ["CuedScore", "decide_run", "score_control", "score_cued"]
+__all__ = ["CuedScore", "count_control", "decide_run", "predict_run", "score_control", "score_cued"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,24 +158,26 @@ def score_control(model: Model, runs: Sequence[Run], *, adapt: bool = True) -> E
 
     Errors as of `OnlinePipeline`. The output is on for the one decision at which an intent is issued.
     """
-    total = EventScore()
-    movements = [name for name in model.classes if name != REST]
-    for run in runs:
-        pipeline = OnlinePipeline(model, run.info, adapt=adapt)
-        policy = IntentPolicy(model.policy, fs_hz=model.chain.fs_hz)
-        predictions: list[Prediction] = []
-        output: list[str] = []
-        for chunk in run.chunks:
-            for prediction in pipeline.step(chunk):
-                intent = policy.update(prediction)
-                predictions.append(prediction)
-                output.append(intent.action if intent is not None else REST)
-        total += match_events(
-            [p.sample_index for p in predictions],
-            output,
-            task_events(run, movements, task_s=model.timing.task_s),
-            fs_hz=model.chain.fs_hz,
-            span=(run.first_sample, run.end_sample),
-            rest=REST,
-        )
-    return total
+    return sum(
+        (count_control(model, run, predict_run(model, run, adapt=adapt)) for run in runs), EventScore()
+    )
+
+
+def predict_run(model: Model, run: Run, *, adapt: bool = True) -> list[Prediction]:
+    """Every prediction of the asynchronous decoder over one run. Errors as of `OnlinePipeline`."""
+    pipeline = OnlinePipeline(model, run.info, adapt=adapt)
+    return [prediction for chunk in run.chunks for prediction in pipeline.step(chunk)]
+
+
+def count_control(model: Model, run: Run, predictions: Sequence[Prediction]) -> EventScore:
+    """What the model's policy makes of the predictions of one run, counted against its cues."""
+    policy = IntentPolicy(model.policy, fs_hz=model.chain.fs_hz)
+    intents = [policy.update(prediction) for prediction in predictions]
+    return match_events(
+        [p.sample_index for p in predictions],
+        [REST if intent is None else intent.action for intent in intents],
+        task_events(run, [name for name in model.classes if name != REST], task_s=model.timing.task_s),
+        fs_hz=model.chain.fs_hz,
+        span=(run.first_sample, run.end_sample),
+        rest=REST,
+    )

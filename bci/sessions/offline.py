@@ -7,14 +7,14 @@ from pathlib import Path
 
 from bci.chunks import SignalInfo
 from bci.errors import MontageMismatchError, RecordingError
-from bci.pipeline import Run
+from bci.pipeline import MOTOR_CHANNELS, Run
 
 __all__ = ["CHANNEL_SETS", "canonical", "choose_channels", "read_runs"]
 
 #: Names for sets of electrodes: rows over sensorimotor cortex, and the six that most montages have there.
 CHANNEL_SETS = {
     "sensorimotor": tuple(row + column for row in ("FC", "C", "CP") for column in "531z246"),
-    "motor": ("F3", "Fz", "F4", "C3", "Cz", "C4"),
+    "motor": MOTOR_CHANNELS,
 }
 
 
