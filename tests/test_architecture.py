@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LEAVES = {"bci.chunks", "bci.decisions", "bci.errors", "bci.files", "bci.jit", "bci._version"}
+LEAVES = {f"bci.{leaf}" for leaf in ("chunks", "decisions", "errors", "files", "jit", "language", "_version")}
 
 #: Each room and what it may import besides itself and the leaves; docs/dataflow.md draws the same.
 ARROWS: dict[str, set[str]] = {
@@ -27,9 +27,12 @@ ARROWS: dict[str, set[str]] = {
 }
 BELOW = set(ARROWS)
 ARROWS["bci.report"] = set(BELOW)
-ARROWS["bci.sessions"] = BELOW | {"bci.report"}
+ARROWS["bci.web"] = {"bci.acquisition", "bci.dsp", "bci.prosthesis"}
+ARROWS["bci.qualification"] = {"firmware_protocol", "bci.acquisition", "bci.dsp", "bci.evaluation"}
+ARROWS["bci.sessions"] = BELOW | {"bci.report", "bci.web"}
+ARROWS["bci.batch"] = BELOW | {"bci.report", "bci.sessions"}
 ARROWS["bci.selftest"] = set(BELOW)
-ARROWS["bci.cli"] = BELOW | {"bci.report", "bci.selftest", "bci.sessions"}
+ARROWS["bci.cli"] = set(ARROWS) - {"bci.cli"}
 
 #: Libraries that one file of each of the two packages may import; the validator opens ports without `bci`.
 ONE_DOOR = ("serial", "pylsl", "starlette")
