@@ -29,7 +29,7 @@ CHANGED = (
 #: … and the tests that must notice. Processes, real time and long walks are left out: they find little more.
 TESTS = (
     *("motion", "golden_sessions", "safety", "random_steps"),
-    *("policy", "ability", "rh56", "rh56_server", "simulated_wire"),
+    *("policy", "operating_point", "ability", "rh56", "rh56_server", "simulated_wire"),
 )
 SLOW = "hundred_thousand or bit_for_bit or hostile_enough or the_promise or tighter or only_together"
 

@@ -157,7 +157,42 @@ def test_parameters_out_of_range_are_refused(values):
         PolicyParameters(**values)
 
 
+def test_a_refused_parameter_is_named_with_what_was_expected():
+    for values, told in (
+        ({"threshold": 0.5, "release": 1.0}, "threshold 0.5 and release 1.0: expected release ≤ threshold"),
+        ({"dwell_s": 60.5}, "dwell_s = 60.5: expected 0 to 60 s"),
+        ({"smoothing": "none"}, "smoothing = 'none': expected 'mean' or 'leaky'"),
+        ({"control": "auto"}, "control = 'auto': expected one of switch, hold, proportional"),
+    ):
+        with pytest.raises(DesignError) as refused:
+            PolicyParameters(**values)
+        assert str(refused.value) == told
+    assert PolicyParameters(dwell_s=60.0, freeze_s=0.0).dwell_s == 60.0
+
+
+def test_a_sample_that_comes_twice_is_doubt_like_one_that_comes_late():
+    policy = IntentPolicy(PLAIN, fs_hz=FS)
+    assert policy.evidence is None
+    assert fired(run(policy, [0.9] * 7)) == []
+    assert policy.evidence is not None
+    assert policy.update(predict(6, 0.9)) is None
+    assert policy.evidence is None
+    # 0.5 s frozen, then 0.5 s of new evidence, then the dwell of 0.3 s
+    assert fired(run(policy, [0.9] * 40, start=7)) == [12]
+
+
+@pytest.mark.parametrize("classes", [("grasp", "rest"), ("rest", "grasp")])
+def test_proportional_control_goes_on_wherever_the_moving_class_stands(classes):
+    parameters = PolicyParameters(threshold=1.0, release=0.0, dwell_s=0.0, control="proportional")
+    policy = IntentPolicy(parameters, fs_hz=FS)
+    p = (0.9, 0.1) if classes[0] == "grasp" else (0.1, 0.9)
+    intents = [policy.update(Prediction(i * STEP, classes, p)) for i in range(20)]
+    assert [i.action for i in intents if i is not None] == ["grasp"] * 15
+    assert [i.probability for i in intents if i is not None] == pytest.approx([0.9] * 15)
+
+
 def test_a_policy_serves_one_decoder_at_one_rate():
+    assert IntentPolicy(PLAIN, fs_hz=0.5).update(predict(0, 0.5)) is None
     with pytest.raises(DesignError, match="positive rate"):
         IntentPolicy(PLAIN, fs_hz=0.0)
     policy = IntentPolicy(PLAIN, fs_hz=FS)

@@ -130,6 +130,35 @@ def test_a_hand_over_its_own_limits_or_reporting_nonsense_is_held(field, value):
     assert state.doubts == {"hand-limit" if math.isfinite(value) else "hand-fault"}
 
 
+@pytest.mark.parametrize(
+    ("field", "limit"), [("current_a", BRISK.limits.current_a), ("force_n", BRISK.limits.force_n)]
+)
+def test_a_hand_just_at_its_limits_goes_on(field, limit):
+    before = moving()
+    one = (0.0, 0.0, -limit, 0.0, 0.0, 0.0)
+    reply = replace(answer(before.setpoint), temperature_c=BRISK.limits.temperature_c, **{field: one})
+    state, _ = step(before, Replied(before.t_us, reply))
+    assert state.mode is Mode.MOVING
+
+
+@pytest.mark.parametrize(("position", "believed"), [(-0.1, True), (1.1, True), (-0.11, False), (1.11, False)])
+def test_a_position_a_tenth_outside_is_calibration_and_more_is_nonsense(position, believed):
+    before = moving()
+    state, _ = step(before, Replied(before.t_us, answer((position, 0.0, 0.0, 0.0, 0.0, 0.0))))
+    assert ("hand-fault" not in state.doubts) is believed
+
+
+@pytest.mark.parametrize(("position", "setpoint"), [(1.05, 1.0), (-0.05, 0.0), (0.4, 0.4)])
+def test_a_hand_that_comes_up_a_little_outside_its_range_is_held_at_the_end_of_it(position, setpoint):
+    state, _ = step(disarmed(), Replied(0, answer((position, 0.0, 0.0, 0.0, 0.0, 0.0))))
+    assert state.setpoint[0] == setpoint
+
+
+def test_nonsense_from_a_hand_at_rest_is_a_doubt_beside_those_that_stood():
+    state, _ = after(idle(), HandLost(TICK_US, "unplugged"), Replied(TICK_US, answer((9.0,) * 6)))
+    assert state.doubts == {"hand-link", "hand-fault"}
+
+
 def test_four_frames_without_an_answer_are_a_lost_hand():
     state = armed()
     for n in range(1, 5):
@@ -146,6 +175,27 @@ def test_a_monitor_that_slept_during_a_movement_holds():
     state, _ = step(before, Tick(before.ticked_us + 150_000))
     assert state.mode is Mode.HOLD
     assert "late" in state.doubts
+
+
+def test_a_hundred_milliseconds_between_two_frames_are_late_and_no_less():
+    before = moving()
+    for gap_us, late in ((100_000, False), (100_001, True)):
+        state, _ = after(before, Heard(before.ticked_us + gap_us, before.sample + 30, before.t_us + gap_us))
+        state, _ = step(state, Tick(before.ticked_us + gap_us))
+        assert ("late" in state.doubts) is late
+
+
+@pytest.mark.parametrize("cause", ["late", "time-limit"])
+@pytest.mark.parametrize("beside", [frozenset(), frozenset({"outlier"})])
+def test_being_late_or_too_long_is_over_with_the_movement_and_other_doubts_stay(cause, beside):
+    state = replace(moving(), doubts=frozenset({cause}) | beside)
+    state, _ = step(state, Tick(state.t_us + TICK_US))
+    assert state.mode is Mode.HOLD
+    assert state.doubts == {cause} | beside, "the frame that holds still says why"
+    t = state.t_us + TICK_US
+    state, _ = after(state, Replied(t, answer(state.setpoint)), Tick(t))
+    assert state.doubts == beside
+    assert state.mode is Mode.HOLD
 
 
 def test_a_signal_message_that_repeats_a_sample_number_is_no_news():
