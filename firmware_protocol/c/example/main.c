@@ -1,0 +1,14 @@
+/* Example firmware of an EEG acquisition board that speaks BFP: eight channels of an ADS1299, a UART. docs/firmware.md
+ * says how to build it, run it under QEMU, and move it to a board of your own. */
+
+#include "device.h"
+
+int main(void)
+{
+    board_init();
+    device_init();
+    for (;;) {
+        device_step();
+        board_idle();
+    }
+}
