@@ -25,6 +25,7 @@ from firmware_protocol.patterns import FULL_SCALE, pattern_counts
 _ADS1299_RATES = frozenset(Fraction(250 * 2**k) for k in range(7))
 _ALL_CHANNELS = 255
 _MUX_INPUTS = 8
+TEST_INPUTS = (0, 5)  # mux: TEST_SIGNAL shows in channels set to the electrode or to the test signal
 _CLOCK_HZ = 2_048_000
 _TEST_HZ = {TestSignal.SLOW: Fraction(_CLOCK_HZ, 2**21), TestSignal.FAST: Fraction(_CLOCK_HZ, 2**20)}
 _TEST_BITS = {TestSignal.OFF: 0x00, TestSignal.SLOW: 0x10, TestSignal.FAST: 0x11, TestSignal.DC: 0x13}
@@ -59,6 +60,9 @@ class DeviceConfig:
         Of all channels: 1, 2, 4, 6, 8, 12 or 24.
     queue_bytes : int
         Wire bytes that may wait for the link before conversions are dropped.
+    makes_test_signal : bool
+        The device puts the ideal test signal in place of what is pushed. False for those who push what a real
+        converter makes of it; `ReferenceDevice.setup` tells them when.
 
     Raises
     ------
@@ -80,6 +84,7 @@ class DeviceConfig:
     vref_uv: float = 4.5e6
     gain: int = 24
     queue_bytes: int = 8192
+    makes_test_signal: bool = True
 
     def __post_init__(self) -> None:
         form = Format(INT24, self.has_status, self.channels_per_converter)
@@ -101,6 +106,14 @@ _ACTED = Outcome(Status.OK, acted=True)
 _RESCALED = Outcome(Status.OK, acted=True, rescaled=True)
 
 
+class Input(NamedTuple):
+    """How one channel is set."""
+
+    gain: int
+    mux: int
+    powered: bool
+
+
 class Configuration:
     """Converters, rate, excitation and test signals of a device."""
 
@@ -109,7 +122,8 @@ class Configuration:
         self.lead_off = LeadOff.OFF
         self.test_signal = TestSignal.OFF
         self.pattern = Pattern.OFF
-        self._test_amplitude = 1
+        self.test_amplitude = 1
+        self._makes_test_signal = config.makes_test_signal
         self._n_channels = len(config.labels)
         self._per_converter = config.channels_per_converter
         self._vref_uv = config.vref_uv
@@ -133,6 +147,11 @@ class Configuration:
         """Per channel."""
         return tuple(self._vref_uv / converter.gain(k) / (FULL_SCALE - 1) for converter, k in self._places())
 
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Gain, input and power of each channel."""
+        return tuple(Input(c.gain(k), c.mux(k), c.powered(k)) for c, k in self._places())
+
     def execute(self, opcode: Opcode, arguments: tuple[int, ...], more: bytes) -> Outcome:
         """Do what a command of right length asks, if its arguments are right."""
         if opcode == Opcode.WRITE_REGISTER:
@@ -152,8 +171,9 @@ class Configuration:
         if self.pattern != Pattern.OFF:
             indices = range(first_sample, first_sample + len(rows))
             return [pattern_counts(self.pattern, index, self._n_channels) for index in indices]
-        if self.test_signal != TestSignal.OFF:
-            rows = [self._test_row(first_sample + k) for k in range(len(rows))]
+        if self.test_signal != TestSignal.OFF and self._makes_test_signal:
+            shown = [converter.mux(k) in TEST_INPUTS for converter, k in self._places()]
+            rows = [self._test_row(first_sample + k, row, shown) for k, row in enumerate(rows)]
         powered = [converter.powered(k) for converter, k in self._places()]
         if not all(powered):
             rows = [[value if on else 0 for value, on in zip(row, powered, strict=True)] for row in rows]
@@ -161,15 +181,18 @@ class Configuration:
             rows = [[min(max(value, -FULL_SCALE), FULL_SCALE - 1) for value in row] for row in rows]
         return rows
 
-    def _test_row(self, sample_index: int) -> list[int]:
-        """Square wave of ± VREF/2400 or twice that, or its level as DC, as all channels see it."""
+    def _test_row(self, sample_index: int, row: Sequence[int], shown: Sequence[bool]) -> list[int]:
+        """Square wave of ± VREF/2400 or twice that, or its level as DC, on the channels that show it."""
         if self.test_signal == TestSignal.DC:
             sign = 1
         else:
             half_periods = sample_index * 2 * _TEST_HZ[self.test_signal] // self.rate
             sign = -1 if half_periods % 2 else 1
-        level_uv = sign * self._test_amplitude * self._vref_uv / 2400
-        return [round(level_uv / uv) for uv in self.uv_per_count]
+        level_uv = sign * self.test_amplitude * self._vref_uv / 2400
+        return [
+            round(level_uv / uv) if on else value
+            for value, uv, on in zip(row, self.uv_per_count, shown, strict=True)
+        ]
 
     def _places(self) -> list[tuple[Converter, int]]:
         c = self._per_converter
@@ -215,7 +238,7 @@ class Configuration:
         if mode not in _TEST_BITS or amplitude not in (1, 2):
             return _REFUSED
         self.test_signal = TestSignal(mode)
-        self._test_amplitude = amplitude
+        self.test_amplitude = amplitude
         self._write_all(CONFIG2, 0xC0 | _TEST_BITS[self.test_signal] | (amplitude - 1) << 2)
         return _ACTED
 

@@ -89,6 +89,13 @@ class Framer:
         again = Flag.FIRST | Flag.COMMAND_ACTED | Flag.CLOCK_STEPPED
         self.once |= partial.flags & again | Flag.OVERRUN
 
+    def skip(self, n: int) -> None:
+        """`n` conversions that nobody fetched: what is being filled ends, the next DATA says OVERRUN."""
+        self.cut()
+        self.next_sample += n
+        self._outbox.drop(n)
+        self.once |= Flag.OVERRUN
+
     def status_words(self, lead_off_p: int, lead_off_n: int, gpio: int) -> list[int] | None:
         """One for each converter; lead-off bits only while there is excitation. None without status words."""
         if not self._config.has_status:

@@ -37,6 +37,9 @@ class Converter:
     def gain(self, channel: int) -> int:
         return GAINS[self.registers[CHSET + channel] >> 4 & 7]
 
+    def mux(self, channel: int) -> int:
+        return self.registers[CHSET + channel] & 7
+
     def powered(self, channel: int) -> bool:
         return not self.registers[CHSET + channel] & _POWER_DOWN
 

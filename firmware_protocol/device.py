@@ -131,6 +131,11 @@ class ReferenceDevice:
         return self._setup.lead_off
 
     @property
+    def setup(self) -> Configuration:
+        """What commands have set: to read, for those who push what lies at the inputs."""
+        return self._setup
+
+    @property
     def queued_bytes(self) -> int:
         """Wire bytes that wait, at their most; responses not counted."""
         return self._outbox.size
@@ -231,6 +236,11 @@ class ReferenceDevice:
         self._framer.add(rows[:n_in_time], times, status, trigger=trigger)
         self._advance(times[min(n_in_time, len(times) - 1)])
         return n_in_time
+
+    def miss(self, n: int) -> None:
+        """The next `n` conversions were made and never fetched: they are counted as dropped."""
+        if self.streaming:
+            self._framer.skip(n)
 
     def event(
         self, source: int, code: int, value: int = 0, *, now_us: int, sample_index: int | None = None

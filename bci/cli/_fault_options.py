@@ -1,4 +1,4 @@
-"""Faults of a simulated board as words on a command line: `lose:every_bytes=5000,times=none`."""
+"""Faults of a simulated board as words on a command line: `lose:every_bytes=5000,times=none`, `gain:ch3:+4%`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-__all__ = ["FAULT_FORMS", "parse_fault"]
+from bci.acquisition.simulator import BENCH_FAULT_FORMS, BENCH_FAULTS, parse_bench_fault
+
+__all__ = ["BENCH_FAULT_FORMS", "FAULT_FORMS", "parse_fault"]
 
 FAULT_FORMS = (
     "lose, duplicate, flip, burst, text [at_byte, every_bytes, times]; saturate, flat, noisy, lead_off, spi_slip "
@@ -24,8 +26,13 @@ NUMBERS = {
 }
 
 
-def parse_fault(text: str) -> dict[str, Any]:
+def parse_fault(text: str, *, bench: bool = False) -> dict[str, Any]:
     """`kind:option=value,…` as the board takes it. Its board refuses kinds and options that it does not have.
+
+    Parameters
+    ----------
+    bench : bool
+        A board on the bench has faults of its own too, written as `gain:ch3:+4%` or `crosstalk:ch1>ch2:-60dB`.
 
     Raises
     ------
@@ -33,6 +40,15 @@ def parse_fault(text: str) -> dict[str, Any]:
         If the text has another form.
     """
     kind, _, options = text.partition(":")
+    if bench and kind.strip() in BENCH_FAULTS:
+        try:
+            return parse_bench_fault(text)
+        except ValueError as err:
+            raise click.BadParameter(f"--fault {err}") from None
+    if not bench and kind.strip() in BENCH_FAULTS:
+        raise click.BadParameter(
+            f"--fault {text!r}: {kind.strip()} is a fault of a board on the bench: `bci qualify --simulated` has them"
+        )
     fault: dict[str, Any] = {"kind": kind.strip()}
     for option in filter(None, options.split(",")):
         name, sign, value = (part.strip() for part in option.partition("="))
@@ -41,10 +57,11 @@ def parse_fault(text: str) -> dict[str, Any]:
         elif name in NUMBERS and sign and value.lower() in ("none", "ever"):
             fault[name] = None
         else:
+            forms = f"{FAULT_FORMS}; {BENCH_FAULT_FORMS}" if bench else FAULT_FORMS
             try:
                 fault[name] = NUMBERS[name](value)
             except (KeyError, ValueError):
                 raise click.BadParameter(
-                    f"--fault {text!r}: {option!r} is no option; expected kind:option=value,… with {FAULT_FORMS}"
+                    f"--fault {text!r}: {option!r} is no option; expected kind:option=value,… with {forms}"
                 ) from None
     return fault

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bci.acquisition.simulator._bench_faults import BENCH_FAULT_FORMS, BENCH_FAULTS, parse_bench_fault
 from bci.acquisition.simulator._config import (
     CLASS_CODES,
     DEFAULT_MONTAGE,
+    Bench,
     BoardConfig,
     CuedRun,
     Played,
@@ -20,17 +22,23 @@ from bci.acquisition.simulator._process import SimulatedBoard
 
 if TYPE_CHECKING:
     from bci.acquisition.simulator._eeg import SyntheticEeg
+    from bci.acquisition.simulator._front_end import FrontEnd
     from bci.acquisition.simulator._serve import run_board
 
 __all__ = [
+    "BENCH_FAULTS",
+    "BENCH_FAULT_FORMS",
     "CLASS_CODES",
     "DEFAULT_MONTAGE",
+    "Bench",
     "BoardConfig",
     "CuedRun",
+    "FrontEnd",
     "Played",
     "SimulatedBoard",
     "Synthetic",
     "SyntheticEeg",
+    "parse_bench_fault",
     "run_board",
 ]
 
@@ -40,6 +48,10 @@ def __getattr__(name: str) -> Any:
         from bci.acquisition.simulator._eeg import SyntheticEeg
 
         return SyntheticEeg
+    if name == "FrontEnd":
+        from bci.acquisition.simulator._front_end import FrontEnd
+
+        return FrontEnd
     if name == "run_board":
         from bci.acquisition.simulator._serve import run_board
 

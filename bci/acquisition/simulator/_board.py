@@ -25,15 +25,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.acquisition.simulator._bench_faults import BENCH_FAULTS
 from bci.acquisition.simulator._clock import BoardClock
-from bci.acquisition.simulator._config import BoardConfig, Synthetic
+from bci.acquisition.simulator._config import Bench, BoardConfig, Synthetic
 from bci.acquisition.simulator._devices import Device, device_kind
 from bci.acquisition.simulator._excitation import Excitation
 from bci.acquisition.simulator._faults import SIGNAL_FAULTS, WIRE_FAULTS, SignalFaults, WireFaults
+from bci.acquisition.simulator._front_end import FrontEnd
 from bci.acquisition.simulator._outlets import Outlet
-from bci.acquisition.simulator._signals import Signal, quantise
+from bci.acquisition.simulator._reference import ReferenceClock
+from bci.acquisition.simulator._signals import Asked, BenchSignal, Signal, quantise
 from bci.chunks import F64
-from firmware_protocol import EventSource, LeadOff, Pattern
+from firmware_protocol import EventSource, LeadOff, Pattern, ReferenceDevice
 from firmware_protocol.limits import MAX_PACKET
 
 __all__ = ["Board"]
@@ -94,7 +97,11 @@ class Board:
         self._byte_us = _BITS_PER_BYTE * 1e6 / config.line_baud
         self._speed = config.speed
         self._drift = 1.0 + config.drift_ppm * 1e-6
-        seed = config.signal.seed if isinstance(config.signal, Synthetic) else 0
+        seed = config.signal.seed if isinstance(config.signal, Synthetic | Bench) else 0
+        self._front_end = signal.front_end if isinstance(signal, BenchSignal) else None
+        self._reference = ReferenceClock(seed)
+        if self._front_end is not None:
+            self._drift = 1.0 + self._front_end.truth.clock_ppm * 1e-6
         self._line_faults = WireFaults(report, seed=seed)
         self._electrode_faults = SignalFaults(signal.channels, report, seed=seed)
         self._excitation = Excitation(
@@ -103,6 +110,9 @@ class Board:
         self._kind = device_kind(config, signal)
         self._plug_at_ns: int | None = None
         self._run = -1
+        self._until: int | None = (
+            None  # sample of the present run at which the world waits for the host, at speed 0
+        )
         self._later: tuple[int, int, float] | None = None  # (run, its sample, speed from there on)
         self._boot(config.first_sample, config.first_t_us)
         self.outlet: Outlet | None = plug()
@@ -148,11 +158,18 @@ class Board:
         self._run_over = False
         self._at = 0
         self._run_us = now_us
+        if self._front_end is not None:  # SET_RATE may have chosen another
+            self._us_num, self._us_den = (
+                1_000_000 * self._device.rate.denominator,
+                self._device.rate.numerator,
+            )
+            self._reference.begin(now_us)
         self._checking = self._device.pattern != Pattern.OFF
         if self._checking:  # a host that checks its line; no run of the signal is used up
             self._run_length, self._cues = _ENDLESS, {}
             return
         self._run += 1
+        self._until = None if self._until is None else 0
         there = self._signal.n_runs is None or self._run < self._signal.n_runs
         self._run_length = self._signal.run_samples(self._run) if there else 0
         self._cues = dict(self._signal.cues(self._run)) if there else {}
@@ -177,6 +194,8 @@ class Board:
             due = (self._clock.now_us() - self._run_us) * self._us_den // self._us_num - self._at
         else:
             due = self._batch if self._host_takes_more() else 0
+            if self._until is not None and not self._checking:
+                until = min(until, self._until)
         n = min(due, until - self._at)
         if n > 0:
             self._make(n)
@@ -187,6 +206,8 @@ class Board:
             self._report({"run_end": self._run, "sample": self._device.next_sample})
 
     def _host_takes_more(self) -> bool:
+        if self._until is not None and self._at >= self._until and not self._checking:
+            return False
         reachable = self.outlet is not None and self.outlet.connected and not self._silent
         return reachable and len(self._outgoing) < _BACKLOG and not self._device.queued_bytes
 
@@ -202,6 +223,10 @@ class Board:
         start, first = self._at, self._device.next_sample
         if self._checking:  # what lies at the inputs does not matter
             self._push(np.zeros((n, len(self._signal.channels)), dtype=np.int32))
+            self._miss(first, first + n)
+            return
+        if self._front_end is not None:
+            self._measure(self._front_end, n, first)
             return
         uv = self._excited(self._signal.read(self._run, start, n), first)
         counts = quantise(uv, self._scale()).T
@@ -213,17 +238,44 @@ class Board:
         for begin, end in pairwise(edges):
             self._push(counts[begin:end])
 
-    def _push(self, counts: NDArray[np.int32]) -> None:
+    def _measure(self, front_end: FrontEnd, n: int, first: int) -> None:
+        """As `_make`, of a bench board: its front end answers the settings that commands have made."""
+        device = self._device
+        assert isinstance(device, ReferenceDevice)
+        setup = device.setup
+        device.temperature_c = front_end.temperature_c(first, setup.rate)
+        device.supply_mv = round(front_end.supply_mv(first, setup.rate))
+        counts = front_end.convert(first, n, setup).T
+        self._electrode_faults.pass_on(counts, first)
+        for begin, end in pairwise([0, *(at - first for at in front_end.edges(first, first + n, setup)), n]):
+            self._push(counts[begin:end], front_end.lead_off_bits(first + begin, setup))
+        self._miss(first, first + n)
+
+    def _miss(self, first: int, stop: int) -> None:
+        """Conversions behind `first` to `stop` that a bench board's fault `drops` does not fetch."""
+        device = self._device
+        if self._front_end is None or not isinstance(device, ReferenceDevice):
+            return
+        missed = self._front_end.missed(first, stop, device.rate)
+        if missed:
+            device.miss(missed)
+            self._at += missed
+
+    def _push(self, counts: NDArray[np.int32], lead_off: int | None = None) -> None:
         device, at = self._device, self._at
         if not device.streaming:
             return
         times_us = [self._data_ready_us(at + k) for k in range(len(counts))]
+        if self._front_end is not None:
+            times_us = self._front_end.stamped(times_us, device.next_sample)
+            self._reference.sent(device.next_sample, times_us, self._front_end.truth.clock_ppm)
         code = self._cues.get(at)
         if code is not None:
             sent = device.event(EventSource.TRIGGER, code, now_us=times_us[0])
             entry = {"cue": self._signal.labels.get(code, ""), "code": code, "sample": device.next_sample}
             self._report(entry if sent else {**entry, "lost": "queue full"})
-        lead_off = self._electrode_faults.lead_off_bits(device.next_sample)
+        if lead_off is None:
+            lead_off = self._electrode_faults.lead_off_bits(device.next_sample)
         self._at += device.push_samples(counts, times_us, trigger=code is not None, lead_off_p=lead_off)
         if device.dropped != self._told_dropped:
             self._report({"dropped": device.dropped - self._told_dropped, "sample": device.next_sample})
@@ -307,6 +359,18 @@ class Board:
         self._speed = factor
         self._clock.set_pace(self._pace())
 
+    def allow(self, n_samples: int | None) -> None:
+        """At speed 0: this many more samples, in whole frames, and then wait; None: never wait."""
+        frame = self._kind.frame_samples
+        self._until = None if n_samples is None else -(-(self._at + n_samples) // frame) * frame
+
+    def ask(self, label: str, task_s: float) -> None:
+        """Ask something of the wearer with the next sample."""
+        if not isinstance(self._signal, Asked) or not self._converting:
+            raise ValueError("nobody can be asked: a recording is played, or the board does not stream")
+        self._signal.ask(self._run, self._at, label, task_s)
+        self._report({"asked": label, "sample": self._device.next_sample})
+
     def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
         """Set a fault; the kinds and their arguments are those of `SimulatedBoard.fault`."""
         set_by: dict[str, Callable[..., None]] = {
@@ -318,12 +382,29 @@ class Board:
             "wrap": self._wrap,
             "unplug": self._unplug_for,
         }
+        if self._front_end is not None and kind in BENCH_FAULTS:
+            self._report(self._front_end.fault({"kind": kind, **arguments}))
+            self._drift = 1.0 + self._front_end.truth.clock_ppm * 1e-6
+            return
         if kind not in set_by:
             raise ValueError(f"no fault {kind!r}; there are {', '.join(set_by)}")
         try:
             set_by[kind](**arguments)
         except TypeError as err:  # an argument that this fault does not have
             raise ValueError(f"fault {kind!r}: {err}") from err
+
+    def connect(self, kind: str, options: Mapping[str, Any]) -> None:
+        """Put something at the inputs of a bench board; ValueError where there is none."""
+        if self._front_end is None:
+            raise ValueError("only a board on the bench has inputs that something can be connected to")
+        if "at" in options:
+            raise ValueError("a connection is made now, not `at` some conversion")
+        self._front_end.connect(kind, at=self._device.next_sample, **options)
+        self._report({"connected": kind, **options, "sample": self._device.next_sample})
+
+    def reference(self) -> list[tuple[int, int]]:
+        """(conversion, ns) of the present run, as a host beside a board in real time would have had them."""
+        return list(self._reference.points)
 
     def unplug(self) -> None:
         if self.outlet is not None:

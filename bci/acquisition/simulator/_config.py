@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["CLASS_CODES", "DEFAULT_MONTAGE", "BoardConfig", "CuedRun", "Played", "Synthetic"]
+__all__ = ["CLASS_CODES", "DEFAULT_MONTAGE", "Bench", "BoardConfig", "CuedRun", "Played", "Synthetic"]
 
 #: Codes that the synthetic cues carry as EVENTs of the trigger line.
 CLASS_CODES: Mapping[str, int] = {"rest": 1, "left": 2, "right": 3}
@@ -32,17 +32,21 @@ class CuedRun:
     Each trial is a fixation period of 3 s, the cue, a task of `task_s` and a pause of 1.5–3 s drawn anew each
     time, so that nothing periodic can be learnt. `movement` says whether the person moves or only intends to:
     the same sources react, less strongly when nothing moves.
+
+    With `asked_s` the run has no cues of its own and lasts so long: the person does what `SimulatedBoard.ask` says,
+    as somebody does whose cues are shown by the host computer.
     """
 
     classes: tuple[str, ...] = ("rest", "right")
     trials_per_class: int = 15
     movement: Movement = "intended"
     task_s: float = 4.0
+    asked_s: float = 0.0
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.classes) - set(CLASS_CODES)):
             raise ValueError(f"unknown classes {unknown}; a cued run knows {sorted(CLASS_CODES)}")
-        if not self.classes or self.trials_per_class < 1 or self.task_s <= 0:
+        if not self.classes or self.trials_per_class < 1 or self.task_s <= 0 or self.asked_s < 0:
             raise ValueError(
                 "a cued run needs at least one class, one trial per class and a task longer than 0 s"
             )
@@ -69,6 +73,8 @@ class Synthetic:
         The k-th START plays `runs[k % len(runs)]`, always with fresh noise and a fresh order of trials.
     mains_hz : float
         50 or 60; 0 for a battery on a mountain.
+    first_run : int
+        Number of the run that the first START plays: the same wearer on another day, with other noise.
     """
 
     seed: int = 0
@@ -77,6 +83,7 @@ class Synthetic:
     rate_hz: int = 250
     runs: tuple[CuedRun, ...] = (CuedRun(), CuedRun(), CuedRun(), CuedRun())
     mains_hz: float = 50.0
+    first_run: int = 0
 
     def __post_init__(self) -> None:
         if not self.runs:
@@ -108,12 +115,43 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Bench:
+    """No wearer: a board on a test bench. It answers its settings as a converter of the ADS1299 class does.
+
+    Parameters
+    ----------
+    seed : int
+        The board: its gains, offsets, currents and noise, all within what the data sheet calls typical.
+    n_channels : int
+        A multiple of 8: whole converters, with status words.
+    rate_hz : int
+        At power-on; SET_RATE may choose 250, 500, 1000 and 2000 Hz.
+    """
+
+    seed: int = 0
+    n_channels: int = 8
+    rate_hz: int = 250
+
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.n_channels % 8 or not 8 <= self.n_channels <= 64:
+            raise ValueError(
+                f"a bench board has 8, 16 … 64 channels and a seed of 0 or more, got {self.n_channels} and {self.seed}"
+            )
+        if self.rate_hz not in (250, 500, 1000, 2000):
+            raise ValueError(f"a bench board converts at 250, 500, 1000 or 2000 Hz, not {self.rate_hz}")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return tuple(f"ch{k + 1}" for k in range(self.n_channels))
+
+
+@dataclass(frozen=True, slots=True)
 class BoardConfig:
     """Everything a board's process is told at its birth.
 
     Parameters
     ----------
-    signal : Synthetic or Played
+    signal : Synthetic, Played or Bench
     baud : int, optional
         Speed of its serial line, 8N1: real-time pacing lets `baud / 10` bytes per second out. Default:
         921600, of a Cyton 115200.
@@ -137,7 +175,7 @@ class BoardConfig:
         Faults set before the first byte, each as `SimulatedBoard.fault` takes them (with "kind").
     """
 
-    signal: Synthetic | Played = field(default_factory=Synthetic)
+    signal: Synthetic | Played | Bench = field(default_factory=Synthetic)
     baud: int | None = None
     samples_per_frame: int | None = None
     speed: float = 1.0
@@ -157,6 +195,8 @@ class BoardConfig:
             raise ValueError(
                 f"baud must be positive and speed not negative, got {self.baud} and {self.speed}"
             )
+        if isinstance(self.signal, Bench) and self.dialect != "bfp":
+            raise ValueError("a bench board speaks this project's protocol; a Cyton has no such commands")
         if self.transport not in ("auto", "pty", "socket"):
             raise ValueError(f"transport is 'auto', 'pty' or 'socket', not {self.transport!r}")
 
@@ -181,6 +221,8 @@ class BoardConfig:
             fields["impedance_kohm"] = tuple(fields["impedance_kohm"])
         if kind == "played":
             return cls(signal=Played(**signal), **fields)
+        if kind == "bench":
+            return cls(signal=Bench(**signal), **fields)
         runs = tuple(CuedRun(**{**run, "classes": tuple(run["classes"])}) for run in signal.pop("runs"))
         montage = tuple(signal.pop("montage"))
         return cls(signal=Synthetic(montage=montage, runs=runs, **signal), **fields)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bci.acquisition.cyton.device import QUEUE_BYTES, CytonDevice
 from bci.acquisition.cyton.wire import FRAME_BYTES, RATE_HZ
-from bci.acquisition.simulator._config import BoardConfig
+from bci.acquisition.simulator._config import Bench, BoardConfig
 from bci.acquisition.simulator._signals import Signal
 from firmware_protocol import Command, LeadOff, Opcode, Pattern, encode_command
 from firmware_protocol.device import DeviceConfig, ReferenceDevice
@@ -19,6 +19,7 @@ from firmware_protocol.limits import CRC_SIZE, MAX_LABEL, MAX_PACKET
 __all__ = ["Device", "DeviceKind", "device_kind"]
 
 _HEADER = 16  # bytes of DATA before its samples
+BENCH_RATES = (250, 500, 1000, 2000)
 _FRAMES_HZ = 40  # DATA packets a second: each is at most 25 ms old when it is full
 
 
@@ -91,15 +92,20 @@ class _BoardKind:
     keepalive = encode_command(Command(0, 0, 0, Opcode.KEEPALIVE))
 
     def __init__(self, config: BoardConfig, signal: Signal) -> None:
+        bench = isinstance(config.signal, Bench)
         labels = tuple(name.encode()[:MAX_LABEL].decode(errors="ignore") for name in signal.channels)
         plain = DeviceConfig(
             labels=labels,
             rate=signal.rate,
-            rates=frozenset({signal.rate}),  # a signal has the rate it was recorded at
+            # a signal has the rate it was recorded at; a bench board has none
+            rates=frozenset(map(Fraction, BENCH_RATES)) if bench else frozenset({signal.rate}),
             has_status=len(labels) % 8 == 0,
             samples_per_frame=1,  # of any number of channels; the real one follows below
-            device_id="simulated board",
+            device_id=f"simulated {config.signal.seed}"
+            if isinstance(config.signal, Bench)
+            else "simulated board",
             firmware="1.0",
+            makes_test_signal=not bench,
         )
         fitting = min(32, (MAX_PACKET - _HEADER - CRC_SIZE) // _sample_bytes(plain))
         frame = config.samples_per_frame or min(max(1, int(signal.rate / _FRAMES_HZ)), fitting)

@@ -141,7 +141,12 @@ class SyntheticEeg:
         """Samples `first` to `first + n` of a run, shape (n_channels, n), µV, as many as there are."""
         return self._of(run).read(first, n)
 
+    def ask(self, run: int, at: int, label: str, task_s: float) -> None:
+        """From sample `at` of a run on the wearer does what is asked; ValueError where the run has cues of its own."""
+        self._of(run).ask(at, label, task_s)
+
     def _of(self, run: int) -> _Run:
+        run += self._synthetic.first_run
         if self._run is None or self._run[0] != run:
             self._run = (run, _Run(self._synthetic, run))
         return self._run[1]
@@ -155,6 +160,7 @@ class _Run:
         self._noise_seed = (seed, 2, number)
         plan = synthetic.runs[number % len(synthetic.runs)]
         self.schedule = Schedule.draw(plan, rate_hz=rate, intent=synthetic.intent, rng=rng)
+        self._plan, self._intent, self._seed = plan, synthetic.intent, (seed, 5, number)
         self._rate, self._hop = rate, hop_length(rate)
         end_s = self.schedule.n_samples / rate
         n_knots = self.schedule.n_samples // self._hop + 3
@@ -183,6 +189,15 @@ class _Run:
         x = self._blocks[blocks[0]] if len(blocks) == 1 else np.hstack([self._blocks[k] for k in blocks])
         start = blocks[0] * self._hop
         return x[:, first - start : stop - start]
+
+    def ask(self, at: int, label: str, task_s: float) -> None:
+        if not self._plan.asked_s:
+            raise ValueError("this run has cues of its own; ask during a CuedRun(asked_s=…)")
+        rng = np.random.default_rng((*self._seed, len(self.schedule.trials)))
+        self.schedule = self.schedule.asked(
+            self._plan, at, label=label, task_s=task_s, intent=self._intent, rng=rng
+        )
+        self._blocks.clear()  # of these, what lies after `at` changes
 
     def _block(self, number: int) -> F64:
         n = len(self._mixing)

@@ -24,7 +24,8 @@ from typing import IO, Any, Literal
 
 import bci
 from bci import errors
-from bci.acquisition.simulator._config import BoardConfig, Played, Synthetic
+from bci.acquisition.simulator._config import Bench, BoardConfig, Played, Synthetic
+from bci.language import _
 
 __all__ = ["SimulatedBoard"]
 
@@ -38,7 +39,7 @@ class SimulatedBoard:
 
     Parameters
     ----------
-    signal : Synthetic or Played, optional
+    signal : Synthetic, Played or Bench, optional
         What it plays; each START begins the next run. Default: `Synthetic()`.
     baud, samples_per_frame, speed, dialect, transport, drift_ppm, first_sample, first_t_us, truth_path
         As in `BoardConfig`.
@@ -74,7 +75,7 @@ class SimulatedBoard:
 
     def __init__(
         self,
-        signal: Synthetic | Played | None = None,
+        signal: Synthetic | Played | Bench | None = None,
         *,
         baud: int | None = None,
         samples_per_frame: int | None = None,
@@ -132,6 +133,23 @@ class SimulatedBoard:
         """
         self._ask({"command": "speed", "factor": factor, "run": run, "at_sample": at_sample})
 
+    def allow(self, n_samples: int | None) -> None:
+        """At speed 0: make this many more samples, in whole frames, then wait for the next `allow`; None: never wait.
+
+        Whoever shows cues keeps the accelerated world in step with them so. Each START begins with none allowed.
+        """
+        self._ask({"command": "allow", "n_samples": n_samples})
+
+    def ask(self, label: str, *, task_s: float) -> None:
+        """Show the wearer a cue now, in a run of `CuedRun(asked_s=…)`: he or she rests or intends for `task_s`.
+
+        Raises
+        ------
+        ValueError
+            If the run has cues of its own, a recording is played, or the board does not stream.
+        """
+        self._ask({"command": "ask", "label": label, "task_s": task_s})
+
     def schedule(self, run: int) -> tuple[list[tuple[int, int]], int]:
         """What will be asked of the wearer in a run: (sample of the run, code) of each cue, and its length in
         samples.
@@ -145,7 +163,7 @@ class SimulatedBoard:
         """DeviceLostError if the board's process has ended."""
         if self._process.poll() is not None:
             raise errors.DeviceLostError(
-                "the simulated board's process has ended; start it again", port=self.port
+                _("the simulated board's process has ended; start it again"), port=self.port
             )
 
     def fault(self, kind: str, **arguments: Any) -> None:
@@ -160,6 +178,7 @@ class SimulatedBoard:
         - `reset`: the board boots anew, counters at 0, another boot_id, idle.
         - `wrap`: as `reset`, but its counters wrap after `samples` (default 500) conversions.
         - `unplug`: the cable is pulled, and put in again after `seconds` (default 1; None for good).
+        - Of a bench board all of `parse_bench_fault`, with `channel`, `other`, `amount`.
 
         Raises
         ------
@@ -167,6 +186,27 @@ class SimulatedBoard:
             If the board knows no such fault or argument.
         """
         self._ask({"command": "fault", "kind": kind, "arguments": arguments})
+
+    def connect(self, kind: str, **options: float | str) -> None:
+        """Put something at the inputs of a bench board, from the next conversion on.
+
+        "nothing" (open cables), "shorted", "generator" (`frequency_hz`, `amplitude_uv`, `mode` "differential" or
+        "common"), "resistors" (`kohm`), "vibration", "warming" (`from_c`, `to_c`, `seconds`), "supply" (`from_mv`,
+        `to_mv`, `seconds`).
+
+        Raises
+        ------
+        ValueError
+            If there is no such thing or option, or the board is on no bench.
+        """
+        self._ask({"command": "connect", "kind": kind, "options": options})
+
+    def reference(self) -> list[tuple[int, int]]:
+        """Of the present run of a bench board: (conversion, monotonic ns) of a host beside it, ten a second.
+
+        For boards that do not run in real time: the host's own clock says nothing of their crystal.
+        """
+        return [(int(sample), int(ns)) for sample, ns in self._ask({"command": "reference"})["points"]]
 
     def unplug(self) -> None:
         """Pull the cable: whoever has the port open gets an I/O error, the board goes on without a port."""
@@ -198,14 +238,16 @@ class SimulatedBoard:
             reply = self._replies.get(timeout=timeout_s)
         except queue.Empty:
             raise errors.DeviceTimeoutError(
-                f"the simulated board gave no answer in {timeout_s:g} s; is the computer busy? Try again",
+                _(
+                    "the simulated board gave no answer in {timeout_s:g} s; is the computer busy? Try again"
+                ).format(timeout_s=timeout_s),
                 port=self.port,
             ) from None
         except (OSError, ValueError):  # its pipe is closed
             reply = None
         if reply is None:
             raise errors.DeviceLostError(
-                "the simulated board's process has ended; start it again", port=self.port
+                _("the simulated board's process has ended; start it again"), port=self.port
             )
         if "error" in reply:
             raise _ERRORS.get(reply["error"], errors.BciError)(reply["message"])

@@ -9,7 +9,7 @@ drops for a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,22 +51,53 @@ class Schedule:
 
     @classmethod
     def draw(cls, run: CuedRun, *, rate_hz: int, intent: float, rng: np.random.Generator) -> Schedule:
+        if run.asked_s:
+            return cls((), round(run.asked_s * rate_hz), rate_hz)
         order = rng.permutation(np.repeat(run.classes, run.trials_per_class))
         trials = []
         now_s = _LEAD_IN_S
         for label in order:
             cue = round((now_s + _FIXATION_S) * rate_hz)
-            attention = float(np.clip(rng.normal(1.0, 0.3), 0.0, 1.6))
-            latency_s = float(np.clip(rng.normal(0.35, 0.08), 0.15, 0.6))
-            effort = intent * _STRENGTH[run.movement] * attention
-            trials.append(Trial(cue / rate_hz, str(label), effort, latency_s, run.task_s))
+            effort, latency_s = _attention(rng)
+            trials.append(
+                Trial(
+                    cue / rate_hz,
+                    str(label),
+                    intent * _STRENGTH[run.movement] * effort,
+                    latency_s,
+                    run.task_s,
+                )
+            )
             now_s = cue / rate_hz + run.task_s + rng.uniform(*_PAUSE_S)
         return cls(tuple(trials), round(now_s * rate_hz), rate_hz)
+
+    def asked(
+        self,
+        run: CuedRun,
+        at: int,
+        *,
+        label: str,
+        task_s: float,
+        intent: float,
+        rng: np.random.Generator,
+    ) -> Schedule:
+        """The same with one more trial, whose cue is shown at sample `at`."""
+        if label not in CLASS_CODES:
+            raise ValueError(f"the wearer knows {', '.join(CLASS_CODES)}, not {label!r}")
+        effort, latency_s = _attention(rng)
+        effort *= intent * _STRENGTH[run.movement]
+        trial = Trial(at / self.rate_hz, label, effort, latency_s, task_s)
+        return replace(self, trials=(*self.trials, trial))
 
     @property
     def cues(self) -> list[tuple[int, int]]:
         """(sample of the run, code) of each cue, in order."""
         return [(round(t.cue_s * self.rate_hz), CLASS_CODES[t.label]) for t in self.trials]
+
+
+def _attention(rng: np.random.Generator) -> tuple[float, float]:
+    """How hard somebody tries this time, and how long after the cue it begins, s."""
+    return float(np.clip(rng.normal(1.0, 0.3), 0.0, 1.6)), float(np.clip(rng.normal(0.35, 0.08), 0.15, 0.6))
 
 
 def _step(x: F64) -> F64:

@@ -37,7 +37,8 @@ def run_board(
         Is told `{"port", "pid", "channels", "rate", "labels", "n_runs"}` as soon as a host can open the port,
         then the answer to each command.
     commands : text stream, optional
-        One JSON object a line: `{"command": "speed" | "schedule" | "fault" | "unplug" | "plug", …}`.
+        One JSON object a line: `{"command": "speed" | "allow" | "ask" | "schedule" | "fault" | "connect" |
+        "reference" | "unplug" | "plug", …}`.
     parent : int, optional
         Process id without which the board ends.
 
@@ -98,11 +99,19 @@ def _obey(board: Board, signal: Signal, command: Mapping[str, Any]) -> dict[str,
                     run=command.get("run"),
                     at_sample=int(command.get("at_sample", 0)),
                 )
+            case "allow":
+                board.allow(None if command["n_samples"] is None else int(command["n_samples"]))
+            case "ask":
+                board.ask(str(command["label"]), float(command["task_s"]))
             case "schedule":
                 run = int(command["run"])
                 return {"cues": signal.cues(run), "n_samples": signal.run_samples(run)}
             case "fault":
                 board.fault(str(command["kind"]), command.get("arguments", {}))
+            case "connect":
+                board.connect(str(command["kind"]), command.get("options", {}))
+            case "reference":
+                return {"points": board.reference()}
             case "unplug":
                 board.unplug()
             case "plug":

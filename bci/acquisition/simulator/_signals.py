@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.acquisition.simulator._config import Played, Synthetic
+from bci.acquisition.simulator._config import Bench, Played, Synthetic
+from bci.acquisition.simulator._front_end import FrontEnd
 from bci.chunks import F64
 from bci.errors import RecordingError
 
-__all__ = ["UV_PER_COUNT", "PlayedSignal", "Signal", "open_signal", "quantise"]
+__all__ = ["UV_PER_COUNT", "Asked", "BenchSignal", "PlayedSignal", "Signal", "open_signal", "quantise"]
 
 #: ADS1299 at gain 24: 4.5 V reference over 2**23 - 1 counts (datasheet SBAS499C, section 9.5.1).
 UV_PER_COUNT = 4.5e6 / 24 / (2**23 - 1)
@@ -41,8 +42,18 @@ class Signal(Protocol):
         """Samples `first` to `first + n` of a run, shape (n_channels, n), µV, as many as there are."""
 
 
-def open_signal(source: Synthetic | Played) -> Signal:
-    """The signal of a configuration. A synthetic one loads MNE, a played one does not."""
+@runtime_checkable
+class Asked(Protocol):
+    """A signal whose wearer does what is asked while it streams."""
+
+    def ask(self, run: int, at: int, label: str, task_s: float) -> None:
+        """From sample `at` of a run on."""
+
+
+def open_signal(source: Synthetic | Played | Bench) -> Signal:
+    """The signal of a configuration. A synthetic one loads MNE, the others do not."""
+    if isinstance(source, Bench):
+        return BenchSignal(source)
     if isinstance(source, Played):
         return PlayedSignal(source)
     from bci.acquisition.simulator._eeg import SyntheticEeg
@@ -53,6 +64,27 @@ def open_signal(source: Synthetic | Played) -> Signal:
 def quantise(uv: F64, uv_per_count: float | F64 = UV_PER_COUNT) -> NDArray[np.int32]:
     """Counts of the 24-bit converter: nearest step, held at the ends of its range (±187.5 mV at gain 24)."""
     return np.clip(np.rint(uv / uv_per_count), -_FULL_SCALE - 1, _FULL_SCALE).astype(np.int32)
+
+
+class BenchSignal:
+    """No signal of its own: what a bench board converts is made by its `front_end`, as the board is set."""
+
+    labels: dict[int, str] = {}  # noqa: RUF012
+    n_runs: int | None = None
+
+    def __init__(self, bench: Bench) -> None:
+        self.channels = bench.channels
+        self.rate = Fraction(bench.rate_hz)
+        self.front_end = FrontEnd(bench.channels, seed=bench.seed)
+
+    def run_samples(self, run: int) -> int:
+        return 1 << 62
+
+    def cues(self, run: int) -> list[tuple[int, int]]:
+        return []
+
+    def read(self, run: int, first: int, n: int) -> F64:
+        return np.zeros((len(self.channels), n))
 
 
 class PlayedSignal:

@@ -1,0 +1,434 @@
+"""`bci qualify`: one command per board of a pilot line, and what a batch of them says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bci.cli._language import language_option
+from bci.language import _
+
+if TYPE_CHECKING:
+    from bci.cli._qualify_view import JsonView, LinesView, TerminalView
+    from bci.qualification.limits import Limits
+    from bci.qualification.rig import Rig
+    from bci.qualification.store import Attempt, Batch
+
+__all__ = ["command"]
+
+FOLDER = "bci-output/qualification"
+HELP = {"help_option_names": ["-h", "--help"]}
+
+batch_option = click.option(
+    "--batch",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    show_default=True,
+    metavar="FOLDER",
+    help="Record of the batch and, below it, of each board.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON objects, one a line.")
+
+
+@click.group("qualify", invoke_without_command=True, context_settings=HELP)
+@click.option("--port", metavar="PORT", help="The port that the board is on.")
+@click.option(
+    "--baud", type=click.IntRange(9600), default=921_600, show_default=True, help="Speed of the line."
+)
+@click.option(
+    "--simulated", is_flag=True, help="A simulated board, which connects to itself what is asked for."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which simulated board.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="What is wrong with the simulated board, e.g. gain:ch3:+4%; as often as you like.",
+)
+@click.option(
+    "--serial", metavar="SN", help="Default: asked for (type or scan it), or what the board calls itself."
+)
+@click.option(
+    "--limits",
+    "limits_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Limits in TOML. Default: those shipped, of the ADS1299's data sheet.",
+)
+@batch_option
+@click.option("--only", metavar="NAMES", help="Only these measurements, e.g. noise,gain.")
+@click.option(
+    "--generator",
+    type=click.Choice(["yes", "no"]),
+    default="yes",
+    help="Whether the bench has a sine generator.",
+)
+@click.option("--operator", default="", metavar="TEXT", help="Who tests; kept with the result.")
+@click.option("--repeat", is_flag=True, help="Test a board again that was tested before.")
+@click.option(
+    "--yes", is_flag=True, help="Ask nothing: all is connected as asked. Default for a simulated board."
+)
+@click.option("--ask", is_flag=True, help="Lead through every step, on a simulated board too.")
+@json_option
+@language_option
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> int | None:
+    """Test a board: measure, judge by limits, keep, and write a sheet that says pass or fail and why.
+
+    The operator is led through it, one instruction at a time. An interrupted test goes on where it stopped. Exit
+    status: 0 passed, 1 failed or incomplete, 2 could not be tested.
+    """
+    if context.invoked_subcommand is not None:
+        return None
+    return _qualify(**options)
+
+
+def _qualify(
+    *,
+    port: str | None,
+    baud: int,
+    simulated: bool,
+    seed: int,
+    faults: tuple[str, ...],
+    serial: str | None,
+    limits_file: Path | None,
+    folder: Path,
+    only: str | None,
+    generator: str,
+    operator: str,
+    repeat: bool,
+    yes: bool,
+    ask: bool,
+    as_json: bool,
+) -> int:
+    from bci.cli._qualify_view import BenchKeys, Person
+    from bci.errors import DeviceError, RecordingError
+    from bci.qualification import attempts, bench, sheet, store
+    from bci.qualification.measurements import MEASUREMENTS
+
+    if simulated == (port is not None):
+        raise click.UsageError(_("Name the board's port with --port PORT, or take --simulated."))
+    if faults and not simulated:
+        raise click.UsageError(_("--fault is for simulated boards."))
+    limits = _limits(limits_file)
+    names = [name.strip() for name in (only or "").split(",") if name.strip()]
+    try:
+        wanted = attempts.chosen(MEASUREMENTS, only=names, generator=generator == "yes")
+    except ValueError as err:
+        raise click.BadParameter(str(err)) from err
+    with store.Batch(folder, create=True) as batch, _rig(port, baud, seed, faults) as rig:
+        at = _now()
+        number = store.checked_serial(
+            serial if serial is not None else _asked_serial(rig, ask_person=not (yes or as_json))
+        )
+        opened = attempts.open_attempt(
+            batch,
+            number,
+            [m.name for m in wanted],
+            limits=limits,
+            operator=operator,
+            at=at,
+            repeat=repeat or _again(batch, number, may_ask=not (yes or as_json) and not simulated),
+            partial=bool(names),
+            simulated=simulated,
+        )
+        try:
+            with _view(as_json) as view, BenchKeys() as keys:
+                _announce(view, opened, limits)
+                person = Person(
+                    view,
+                    keys,
+                    yes=yes or (simulated and not ask),
+                    page=None if yes or as_json else folder / "guide.html",
+                )
+                attempt = bench.qualify(batch, opened.attempt, wanted, limits, rig, person)
+        except (DeviceError, RecordingError):
+            click.echo(
+                _(
+                    "What was measured is kept. Put it right and repeat the command: it goes on where it stopped."
+                ),
+                err=True,
+            )
+            raise
+        except KeyboardInterrupt:
+            batch.abort(opened.attempt, _("The operator stopped it."), at=_now())
+            raise
+        written = sheet.write_sheet(batch, attempt, MEASUREMENTS) if attempt.state == "finished" else None
+        return _conclude(batch, attempt, written, as_json=as_json)
+
+
+def _limits(path: Path | None) -> Limits:
+    from bci.qualification.limits import read_limits, shipped_limits
+
+    return shipped_limits() if path is None else read_limits(path)
+
+
+@contextmanager
+def _rig(port: str | None, baud: int, seed: int, faults: Sequence[str]) -> Iterator[Rig]:
+    """The board on its port, or a simulated one for as long as it is needed."""
+    from bci.acquisition import SimulatedBoard
+    from bci.acquisition.simulator import BENCH_FAULTS, Bench, parse_bench_fault
+    from bci.cli._fault_options import parse_fault
+    from bci.qualification.rig import PortRig, SimulatedRig
+
+    if port is not None:
+        yield PortRig(port, baud=baud)
+        return
+    try:
+        wrong = [
+            parse_bench_fault(text) if text.split(":")[0] in BENCH_FAULTS else parse_fault(text)
+            for text in faults
+        ]
+        board = SimulatedBoard(Bench(seed=seed), baud=baud, speed=0, faults=wrong)
+    except ValueError as err:
+        raise click.BadParameter(str(err)) from err
+    with board:
+        yield SimulatedRig(board, baud=baud)
+
+
+def _asked_serial(rig: Rig, *, ask_person: bool) -> str:
+    """Typed or scanned (a scanner types, too), else what the board calls itself."""
+    with rig.open(None, {}) as source:
+        device = source.info.device
+    own = "-".join(device.split())
+    if not (ask_person and sys.stdin is not None and sys.stdin.isatty()):
+        return own
+    prompt = _("Serial number (scan or type it; Enter alone takes the board's own)")
+    return str(click.prompt(prompt, default=own, err=True))
+
+
+def _again(batch: Batch, serial: str, *, may_ask: bool) -> bool:
+    """Whether a board that was tested before is wanted again; asked only where somebody can answer."""
+    from bci.qualification.attempts import verdict_word
+
+    board = batch.board(serial)
+    if board.latest is None or board.open is not None or not may_ask:
+        return False
+    if sys.stdin is None or not sys.stdin.isatty():
+        return False
+    asked = _("Board {serial} was tested already ({verdict}). Test it again?").format(
+        serial=serial, verdict=verdict_word(board.latest.verdict)
+    )
+    return click.confirm(asked, default=False, err=True)
+
+
+@contextmanager
+def _view(as_json: bool) -> Iterator[JsonView | LinesView | TerminalView]:
+    from bci.cli._qualify_view import JsonView, LinesView, TerminalView
+
+    view: JsonView | LinesView | TerminalView
+    if as_json:
+        view = JsonView(sys.stdout)
+    elif sys.stderr.isatty():
+        view = TerminalView(sys.stderr)
+    else:
+        view = LinesView(sys.stderr)
+    with view:
+        yield view
+
+
+def _announce(view: Any, opened: Any, limits: Limits) -> None:
+    """Which attempt this is."""
+    attempt = opened.attempt
+    if opened.resumed:
+        text = _("Board {serial}: test {number} was interrupted and goes on where it stopped.")
+    elif attempt.number > 1:
+        text = _("Board {serial}: test {number}, a repeat. Limits: {limits}.")
+    else:
+        text = _("Board {serial}: first test. Limits: {limits}.")
+    said = text.format(serial=attempt.serial, number=attempt.number, limits=limits.name)
+    if hasattr(view, "tell"):
+        view.tell(
+            stage="begin",
+            serial=attempt.serial,
+            attempt=attempt.number,
+            resumed=opened.resumed,
+            limits=limits.name,
+            limits_sha256=limits.sha256,
+        )
+    else:
+        click.echo(said, err=True)
+
+
+def _conclude(batch: Batch, attempt: Attempt, written: Path | None, *, as_json: bool) -> int:
+    """The verdict, large, and why."""
+    from bci.qualification.attempts import verdict_word
+    from bci.qualification.figures import sentences
+
+    done = batch.measurements(attempt)
+    if as_json:
+        for one in done:
+            for result in one.results:
+                _print({"measurement": one.name, **_plain(result)})
+        _print(
+            {
+                "serial": attempt.serial,
+                "attempt": attempt.number,
+                "state": attempt.state,
+                "verdict": attempt.verdict or None,
+                "sheet": None if written is None else str(written),
+            }
+        )
+    else:
+        colour = {"pass": "green", "fail": "red"}.get(attempt.verdict, "yellow")
+        word = _("STOPPED") if attempt.state == "aborted" else verdict_word(attempt.verdict)
+        click.secho(f"\n  {word}  {attempt.serial}", fg=colour, bold=True)
+        results = [result for one in done for result in one.results]
+        for sentence in sentences(results):
+            click.echo(f"  • {sentence}")
+        if attempt.state == "aborted":
+            click.echo(_("  The board is at rest; what was measured is kept, without a verdict."))
+        if written is not None:
+            click.echo(_("  Sheet: {path}").format(path=written))
+    return {"pass": 0, "fail": 1, "not measured": 1}.get(attempt.verdict, 2)
+
+
+# ---- the batch ----------------------------------------------------------------------------------------------
+
+
+@command.command("list", context_settings=HELP)
+@batch_option
+@json_option
+@language_option
+def list_(folder: Path, as_json: bool) -> int:
+    """The boards of a batch with their first and latest verdict."""
+    from bci.qualification.attempts import verdict_word
+    from bci.qualification.store import Batch
+
+    with Batch(folder) as batch:
+        for board in batch.boards():
+            if as_json:
+                _print(
+                    {
+                        "serial": board.serial,
+                        "attempts": board.n_attempts,
+                        "first": board.first.verdict if board.first else None,
+                        "latest": board.latest.verdict if board.latest else None,
+                        "open": board.open is not None,
+                        "date": (board.latest or board.open or batch.attempts(board.serial)[-1]).started,
+                    }
+                )
+                continue
+            first, latest = (verdict_word(a.verdict) if a else "–" for a in (board.first, board.latest))
+            open_ = _("  interrupted, goes on where it stopped") if board.open else ""
+            click.echo(f"{board.serial:<24} {board.n_attempts:>3} ×  {first:>12} → {latest}{open_}")
+    return 0
+
+
+@command.command("report", context_settings=HELP)
+@batch_option
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@language_option
+def report(folder: Path, output: Path | None) -> int:
+    """Trends, histograms, capability, yield and causes of failure of a batch, as one page."""
+    from bci.qualification.batch_report import write_batch_report
+    from bci.qualification.store import Batch
+
+    with Batch(folder) as batch:
+        click.echo(str(write_batch_report(batch, output)))
+    return 0
+
+
+@command.command("sheet", context_settings=HELP)
+@click.argument("serial")
+@click.option("--attempt", "number", type=click.IntRange(1), help="Default: the latest that was finished.")
+@batch_option
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@language_option
+def sheet(serial: str, number: int | None, folder: Path, output: Path | None) -> int:
+    """Write a board's sheet again, e.g. in another language."""
+    from bci.errors import SerialNumberError
+    from bci.qualification.measurements import MEASUREMENTS
+    from bci.qualification.sheet import write_sheet
+    from bci.qualification.store import Batch
+
+    with Batch(folder) as batch:
+        finished = [a for a in batch.attempts(serial) if a.state == "finished" and number in (None, a.number)]
+        if not finished:
+            raise SerialNumberError(
+                _(
+                    "batch {folder} holds no finished test of board {serial}; `bci qualify list` shows what it holds"
+                ).format(folder=folder, serial=serial),
+                serial=serial,
+            )
+        click.echo(str(write_sheet(batch, finished[-1], MEASUREMENTS, output)))
+    return 0
+
+
+@command.command("export", context_settings=HELP)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv")
+@batch_option
+@language_option
+def export(file: Path, folder: Path) -> int:
+    """Every figure of every finished test as CSV."""
+    from bci.qualification.batch_report import export_csv
+    from bci.qualification.store import Batch
+
+    with Batch(folder) as batch:
+        n = export_csv(batch, file)
+    click.echo(_("{n} figures: {path}").format(n=n, path=file))
+    return 0
+
+
+@command.command("gauge", context_settings=HELP)
+@click.option("--test", "only", metavar="NAME", help="Only this test. Default: all that were repeated.")
+@batch_option
+@json_option
+@language_option
+def gauge(only: str | None, folder: Path, as_json: bool) -> int:
+    """How much the bench itself adds: repeatability, and reproducibility where operators differ (ANOVA, AIAG MSA)."""
+    from dataclasses import asdict
+
+    from bci.qualification.batch_report import gauge_studies
+    from bci.qualification.store import Batch
+
+    with Batch(folder) as batch:
+        studies = gauge_studies(batch, only)
+    if not studies and not as_json:
+        click.echo(
+            _("No board that passed was measured twice: `bci qualify --repeat` measures it again."),
+            err=True,
+        )
+    for test, unit, study in studies:
+        if as_json:
+            _print({"test": test, "unit": unit, **asdict(study)})
+            continue
+        av = "–" if study.reproducibility is None else f"{study.reproducibility:.3g}"
+        tolerance = "" if study.percent_of_tolerance is None else f"  P/T {study.percent_of_tolerance:5.1f} %"
+        click.echo(
+            f"{test:<28} EV {study.repeatability:.3g}  AV {av}  GRR {study.gauge:.3g} {unit}  "
+            f"{study.percent:5.1f} %{tolerance}  ndc {study.categories}  "
+            f"({study.n_parts} × {study.n_operators} × {study.n_repeats})"
+        )
+    return 0 if studies else 1
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: what is not a number is null."""
+    import math
+    from dataclasses import asdict, is_dataclass
+
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print(value: dict[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,1 @@
+"""Bench qualification of boards: measurements with units, uncertainties, limits and verdicts."""

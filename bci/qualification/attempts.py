@@ -1,0 +1,109 @@
+"""Which attempt a serial number gets: a new one, the one that was interrupted, or none without being asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bci._version import __version__
+from bci.errors import SerialNumberError
+from bci.language import _
+from bci.qualification.limits import Limits
+from bci.qualification.result import Measurement
+from bci.qualification.store import Attempt, Batch, Board
+
+__all__ = ["Opened", "chosen", "open_attempt", "verdict_word"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An attempt to go on with. `resumed`: it had begun before; `aborted`: an older one that could not go on."""
+
+    attempt: Attempt
+    resumed: bool = False
+    aborted: Attempt | None = None
+
+
+def chosen(
+    measurements: Sequence[Measurement], *, only: Sequence[str] = (), generator: bool = True
+) -> list[Measurement]:
+    """What a board goes through, in the bench's order, by which an operator connects each thing once.
+
+    Parameters
+    ----------
+    only : sequence of str
+        Names; without them all that are not optional.
+    generator : bool
+        Whether the bench has one.
+
+    Raises
+    ------
+    ValueError
+        If a name is not known; the message lists those that are.
+    """
+    known = {m.name: m for m in measurements}
+    if unknown := [name for name in only if name not in known]:
+        raise ValueError(
+            _("no measurement is called {name!r}; there are {known}").format(
+                name=unknown[0], known=", ".join(known)
+            )
+        )
+    wanted = set(only) or {m.name for m in measurements if not m.optional}
+    return [m for m in measurements if m.name in wanted and (generator or m.needs != "generator")]
+
+
+def open_attempt(
+    batch: Batch,
+    serial: str,
+    planned: Sequence[str],
+    *,
+    limits: Limits,
+    operator: str,
+    at: str,
+    repeat: bool = False,
+    partial: bool = False,
+    simulated: bool = False,
+) -> Opened:
+    """The attempt that a board goes on with, or a new one.
+
+    Raises
+    ------
+    SerialNumberError
+        If the board was tested to its end already and nobody asked for a repeat.
+    """
+    board = batch.board(serial)
+    aborted = None
+    if board.open is not None:
+        same = [done.name for done in batch.measurements(board.open)] == list(planned)
+        if same and (board.open.limits_sha256, board.open.simulated) == (limits.sha256, simulated):
+            return Opened(board.open, resumed=True)
+        aborted = batch.abort(
+            board.open, _("Limits or measurements were changed before it was finished."), at=at
+        )
+    elif board.latest is not None and not repeat:
+        raise SerialNumberError(_already(board), serial=serial)
+    attempt = batch.begin(
+        serial,
+        planned,
+        operator=operator,
+        software=f"bci {__version__}",
+        limits_name=limits.name,
+        limits_sha256=limits.sha256,
+        at=at,
+        partial=partial,
+        simulated=simulated,
+    )
+    return Opened(attempt, aborted=aborted)
+
+
+def verdict_word(verdict: str) -> str:
+    """A verdict as people say it."""
+    return {"pass": _("PASS"), "fail": _("FAIL"), "not measured": _("INCOMPLETE")}.get(verdict, _("OPEN"))
+
+
+def _already(board: Board) -> str:
+    assert board.latest is not None
+    return _(
+        "Board {serial} was tested already on {date}: {verdict}. If this is another board, check its serial number; to "
+        "test it again, add --repeat"
+    ).format(serial=board.serial, date=board.latest.started[:10], verdict=verdict_word(board.latest.verdict))

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bci.acquisition import SimulatedBoard
+from bci.acquisition.simulator import Bench
+from bci.language import use_language
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[SimulatedBoard]:
+    """A good bench board, as fast as it is read."""
+    with SimulatedBoard(Bench(seed=3), speed=0) as simulated:
+        yield simulated
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    use_language("en")
+    yield
+    use_language("en")
