@@ -1,7 +1,8 @@
 """Run one set of benchmarks: `python -m benchmarks NAME [--quick] [--json FILE] [--plot FILE] [--page FILE]`.
 
 NAME is a module of this folder with a function `run(quick: bool) -> list[Row]`; a module that also has
-`plot(path: Path) -> None` makes its picture with --plot. Results are asserted equal before anything is timed; ours and
+`plot(path: Path) -> None` makes its picture with --plot, and one with lines of its own brings `table` and `to_json` for
+them (decoding, moabb_suite). Results are asserted equal before anything is timed; ours and
 the rival take turns, and the ratio printed is the median over the rounds. Exit code 0: every target reached, 1: not.
 """
 
@@ -15,7 +16,7 @@ from datetime import date
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks._measure import Row, load, machine, table, to_json
+from benchmarks._measure import load, machine, table, to_json
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,20 +40,21 @@ def main(argv: list[str] | None = None) -> int:
     module = import_module(f"benchmarks.{args.name}")
     before = load()
     rows = module.run(quick=args.quick)
-    print(table(rows))
+    in_words, as_json = getattr(module, "table", table), getattr(module, "to_json", to_json)
+    print(in_words(rows))
     path = args.json or Path("bci-output", "benchmarks", f"{args.name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine() | {"load before": before}, "rows": [to_json(r) for r in rows]}
+    content = {"machine": machine() | {"load before": before}, "rows": [as_json(r) for r in rows]}
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if args.page:
-        _into_page(args.page, args.name, rows, before)
+        _into_page(args.page, args.name, in_words(rows), before)
     if args.plot:
         args.plot.parent.mkdir(parents=True, exist_ok=True)
         module.plot(args.plot)
     return 0 if all(r.reached for r in rows) else 1
 
 
-def _into_page(page: Path, name: str, rows: list[Row], load_before: str) -> None:
+def _into_page(page: Path, name: str, lines: str, load_before: str) -> None:
     mark = f"<!-- {name} -->"
     text = page.read_text(encoding="utf-8")
     if text.count(mark) != 2:
@@ -63,7 +65,7 @@ def _into_page(page: Path, name: str, rows: list[Row], load_before: str) -> None
         f"Python {m['python']}, numpy {m['numpy']}, scipy {m['scipy']}, numba {m['numba']}. "
         f"Load average (1/5/15 min) {load_before} before the run, {m['load average']} after it."
     )
-    body = f"{mark}\n{told}\n\n{table(rows)}\n{mark}"
+    body = f"{mark}\n{told}\n\n{lines}\n{mark}"
     page.write_text(
         re.sub(f"{mark}.*{mark}", lambda _: body, text, flags=re.DOTALL), encoding="utf-8", newline="\n"
     )

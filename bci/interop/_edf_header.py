@@ -9,11 +9,13 @@ arXiv:cs/0608052.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 
 from bci.errors import RecordingError
 
-__all__ = ["EdfHeader", "read_edf_header"]
+__all__ = ["EdfFile", "EdfHeader", "EdfSignal", "read_edf_file", "read_edf_header"]
 
 #: ISO/IEEE 11073-10101 codes that GDF 2 uses for physical dimensions.
 _GDF2_UNITS = {0: "", 512: "", 4256: "V", 4274: "mV", 4275: "uV", 4276: "nV"}
@@ -26,6 +28,38 @@ class EdfHeader:
     names: tuple[str, ...]
     units: tuple[str, ...]
     variant: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdfSignal:
+    """One signal of an EDF or BDF file. `at` is where its bytes begin in a data record."""
+
+    name: str
+    unit: str
+    transducer: str
+    physical: tuple[float, float]
+    digital: tuple[int, int]
+    n_samples: int
+    at: int
+    width: int
+
+    @property
+    def is_annotations(self) -> bool:
+        return self.name in ("EDF Annotations", "BDF Annotations")
+
+
+@dataclass(frozen=True, slots=True)
+class EdfFile:
+    """What the header of an EDF or BDF file says."""
+
+    variant: str
+    recording: str
+    started: str
+    n_records: int
+    record_s: Fraction
+    header_bytes: int
+    record_bytes: int
+    signals: tuple[EdfSignal, ...]
 
 
 def read_edf_header(path: Path) -> EdfHeader:
@@ -67,6 +101,81 @@ def read_edf_header(path: Path) -> EdfHeader:
     return EdfHeader(names, units, "" if gdf else _text(fixed[192:236]))
 
 
+def read_edf_file(path: Path) -> EdfFile:
+    """All of the header of an EDF or BDF file; not a byte of its signals.
+
+    Raises
+    ------
+    RecordingError
+        If it is none, or the file is shorter than it says.
+    """
+    read_edf_header(path)  # the length
+    with path.open("rb") as file:
+        fixed = file.read(256)
+        n = int(fixed[252:256])
+        table = file.read(256 * n)
+    cells = {}
+    at = 0
+    for field, width in _SIGNAL_FIELDS:
+        cells[field] = [_text(table[at + width * k : at + width * (k + 1)]) for k in range(n)]
+        at += width * n
+    width = 3 if fixed[0] == 0xFF else 2
+    try:
+        sizes = [int(cell) for cell in cells["n_samples"]]
+        starts = [width * sum(sizes[:k]) for k in range(n)]
+        signals = tuple(
+            EdfSignal(
+                cells["label"][k],
+                cells["unit"][k],
+                cells["transducer"][k],
+                (float(cells["physical_min"][k]), float(cells["physical_max"][k])),
+                (int(float(cells["digital_min"][k])), int(float(cells["digital_max"][k]))),
+                sizes[k],
+                starts[k],
+                width,
+            )
+            for k in range(n)
+        )
+        record_s = Fraction(_text(fixed[244:252])).limit_denominator(10_000_000)
+        header_bytes = int(fixed[184:192])
+    except ValueError as err:
+        raise RecordingError(
+            f"{path} has numbers in its header that cannot be read: {err}", path=path
+        ) from err
+    record_bytes = width * sum(sizes)
+    n_records = int(fixed[236:244])
+    if n_records < 0:  # of a file that was not closed
+        n_records = (path.stat().st_size - header_bytes) // max(record_bytes, 1)
+    return EdfFile(
+        _text(fixed[192:236]), _text(fixed[88:168]), _date(_text(fixed[168:176]), _text(fixed[176:184])),
+        n_records, record_s, header_bytes, record_bytes, signals,
+    )  # fmt: skip
+
+
+_SIGNAL_FIELDS = (
+    ("label", 16),
+    ("transducer", 80),
+    ("unit", 8),
+    ("physical_min", 8),
+    ("physical_max", 8),
+    ("digital_min", 8),
+    ("digital_max", 8),
+    ("prefiltering", 80),
+    ("n_samples", 8),
+)
+
+
+def _date(day: str, time: str) -> str:
+    """ISO 8601; "" for the standard's "no date", 01.01.85, and whatever is no date."""
+    try:
+        found = datetime.strptime(f"{day} {time}", "%d.%m.%y %H.%M.%S")
+    except ValueError:
+        return ""
+    if found.year >= 2085:
+        found = found.replace(year=found.year - 100)
+    return "" if day == "01.01.85" else found.isoformat()
+
+
 def _check_length(path: Path, fixed: bytes, samples_per_record: list[bytes], *, width: int) -> None:
     try:
         records = int(fixed[236:244])
@@ -84,4 +193,8 @@ def _check_length(path: Path, fixed: bytes, samples_per_record: list[bytes], *, 
 
 
 def _text(cell: bytes) -> str:
-    return cell.split(b"\0")[0].decode("latin-1").strip()
+    text = cell.split(b"\0")[0]
+    try:
+        return text.decode().strip()
+    except UnicodeDecodeError:
+        return text.decode("latin-1").strip()

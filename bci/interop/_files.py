@@ -17,23 +17,14 @@ import numpy as np
 
 from bci.chunks import F64, Marker
 from bci.errors import LabelError, MontageMismatchError, RecordingError
+from bci.interop._names import UV_PER_UNIT, canonical_unit
 from bci.interop._vocabulary import Vocabulary, recognise
 
 __all__ = ["SUFFIXES", "RawRecording", "SignalFile", "read_recording"]
 
 SUFFIXES = (".bdf", ".edf", ".fif", ".gdf", ".vhdr", ".xdf")
+_TEXT_SUFFIXES = (".csv", ".txt")  # one file by its name; a folder has other texts, too
 
-_UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
-_SPELLINGS = {
-    "µv": "uV",
-    "μv": "uV",
-    "uv": "uV",
-    "microvolt": "uV",
-    "microvolts": "uV",
-    "mv": "mV",
-    "v": "V",
-    "nv": "nV",
-}
 #: Scalp EEG changes by 1 to 100 µV within a twentieth of a second; a wrong unit is off by a factor of 1000 or
 #: more.
 _PLAUSIBLE_UV = (0.02, 2_000.0)
@@ -148,14 +139,16 @@ def _load(path: Path) -> RawRecording:
     if not path.exists():
         raise RecordingError(f"{path} does not exist", path=path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in (*SUFFIXES, *_TEXT_SUFFIXES):
         raise RecordingError(
             f"{path} has the suffix {suffix or 'none'!r}; recordings are read from {', '.join(SUFFIXES)}",
             path=path,
         )
     if path.stat().st_size == 0:
         raise RecordingError(f"{path} is empty; copy it again", path=path)
-    if suffix == ".xdf":
+    if suffix in _TEXT_SUFFIXES:
+        raw = _load_text(path)
+    elif suffix == ".xdf":
         from bci.interop._xdf import load_xdf
 
         raw = load_xdf(path)
@@ -168,24 +161,37 @@ def _load(path: Path) -> RawRecording:
     return raw
 
 
+def _load_text(path: Path) -> RawRecording:
+    """Text of OpenBCI, BrainFlow and others."""
+    from bci.interop._door import ImportOptions
+    from bci.interop._formats import reader_for
+
+    signal = reader_for(path).load()(path, ImportOptions())
+    about = signal.description
+    if about.gaps:
+        first_s = float(about.gaps[0][0] / about.rate)
+        raise RecordingError(
+            f"{path} has {len(about.gaps)} gaps, the first at {first_s:.1f} s; `bci import` makes a recording of it in "
+            "which they are marked",
+            path=path,
+        )
+    counts = np.concatenate(list(signal.pieces()), axis=1)
+    said = tuple((event.sample, event.text) for event in about.events if not event.is_finding)
+    return RawRecording(about.names, about.rate, counts * about.steps, ("uV",) * len(about.names), said)
+
+
 def _in_microvolts(raw: RawRecording, unit: str | None, path: Path) -> tuple[F64, str]:
     if unit is not None:
-        stated = [_canonical(unit)] * len(raw.units)
+        stated = [canonical_unit(unit)] * len(raw.units)
     else:
-        stated = [_canonical(text) if text else "uV" for text in raw.units]
-    if bad := sorted(
-        {text for text, name in zip(raw.units, stated, strict=True) if name not in _UV_PER_UNIT}
-    ):
+        stated = [canonical_unit(text) if text else "uV" for text in raw.units]
+    if bad := sorted({text for text, name in zip(raw.units, stated, strict=True) if name not in UV_PER_UNIT}):
         given = unit if unit is not None else ", ".join(bad)
         raise RecordingError(
             f"{path} is in {given!r}, not in a unit of voltage; say unit=uV, mV or V", path=path
         )
-    factors = np.array([_UV_PER_UNIT[name] for name in stated])
+    factors = np.array([UV_PER_UNIT[name] for name in stated])
     return raw.numbers * factors[:, None], ", ".join(sorted(set(stated)))
-
-
-def _canonical(unit: str) -> str:
-    return _SPELLINGS.get(unit.strip().lower(), unit)
 
 
 def _choose(
@@ -222,8 +228,8 @@ def _check_amplitude(data_uv: F64, rate: Fraction, unit: str, path: Path) -> Non
         raise RecordingError(f"{path} holds NaN or infinite samples", path=path)
     low, high = _PLAUSIBLE_UV
     if live.size and not low < (typical := float(np.median(live))) < high:
-        stored = typical / _UV_PER_UNIT[unit] if unit in _UV_PER_UNIT else typical
-        fitting = " or ".join(u for u, factor in _UV_PER_UNIT.items() if low < stored * factor < high)
+        stored = typical / UV_PER_UNIT[unit] if unit in UV_PER_UNIT else typical
+        fitting = " or ".join(u for u, factor in UV_PER_UNIT.items() if low < stored * factor < high)
         raise RecordingError(
             f"{path}, read in {unit}, changes by {typical:.3g} µV within 50 ms; EEG changes by 1 to 100. "
             f"Its stated unit is wrong: say unit={fitting or 'V, mV or uV'}",

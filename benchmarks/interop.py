@@ -1,0 +1,138 @@
+"""Recordings to other formats and back: 64 channels at 1 kHz, against real time, and memory against length.
+
+Each conversion runs in a process of its own; its processor time, start-up and compiling included, is set against the
+length of the recording, and its largest resident memory for a long recording against that for a short one. Counts are
+noise that uses 20 bits. `--quick`: 1 and 4 minutes in place of 10 and 60.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from bci.interop import Channel, Description, SignalEvent
+from bci.interop._convert import write_bfp
+from bci.interop._door import Counts
+from benchmarks._measure import Row
+
+N_CHANNELS, RATE_HZ = 64, 1000
+TIMES_REAL_TIME = 20
+MEMORY = 1.15  # of the long recording over the short one
+FORMATS = ("bdf", "edf", "bids", "xdf", "fif", "csv")
+BACK = ("bdf", "edf", "fif", "csv")  # XDF is read by pyxdf, which holds all of the file
+
+_CHILD = """
+import json, resource, sys, time
+from bci.interop import RecordedSignal, export_signal, import_file
+what, source, target, name = sys.argv[1:]
+began = time.perf_counter()
+if what == "export":
+    export_signal(RecordedSignal(source), target, to=name)
+else:
+    import_file(source, target)
+used = resource.getrusage(resource.RUSAGE_SELF)
+scale = 1 if sys.platform == "darwin" else 1024
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * scale, time.perf_counter() - began]))
+"""
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """A signal of any length that lies nowhere."""
+
+    minutes: int
+    path: Path = Path("noise")
+
+    @property
+    def description(self) -> Description:
+        n = self.minutes * 60 * RATE_HZ
+        channels = tuple(Channel(f"E{k + 1}", 4.5e6 / 24 / (2**23 - 1)) for k in range(N_CHANNELS))
+        cues = tuple(SignalEvent(at, "right", 0, 770) for at in range(5000, n, 10_000))
+        return Description(channels, Fraction(RATE_HZ), RATE_HZ * 1.00002, n, cues)
+
+    def pieces(self) -> Iterator[Counts]:
+        rng = np.random.default_rng(self.minutes)
+        block = np.asfortranarray(rng.integers(-(1 << 19), 1 << 19, (N_CHANNELS, 10_000), dtype=np.int32))
+        for _ in range(self.minutes * 60 * RATE_HZ // 10_000):
+            yield block
+
+
+def run(quick: bool) -> list[Row]:
+    short, long = (1, 4) if quick else (10, 60)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        for minutes in (short, long):
+            write_bfp(_Noise(minutes), room / f"{minutes}.bfp", source="noise")
+        for name in FORMATS:
+            costs = {}
+            for minutes in (short, long):
+                target = room / f"out-{minutes}.{name}"
+                costs[minutes] = _run("export", room / f"{minutes}.bfp", target, name)
+                if name in BACK:
+                    costs[-minutes] = _run("import", target, room / "back.bfp", name)
+                    (room / "back.bfp").unlink()
+                _remove(target)
+            rows += _rows(f".bfp → {name}", costs[short], costs[long], short, long)
+            if name in BACK:
+                rows += _rows(f"{name} → .bfp", costs[-short], costs[-long], short, long)
+    return rows
+
+
+def _run(what: str, source: Path, target: Path, name: str) -> tuple[float, float, float]:
+    """Processor seconds, largest resident bytes, wall seconds."""
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, what, str(source), str(target), name],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **threads},
+    )
+    cpu_s, rss, wall_s = json.loads(done.stdout.splitlines()[-1])
+    return float(cpu_s), float(rss), float(wall_s)
+
+
+def _rows(
+    work: str, few: tuple[float, float, float], many: tuple[float, float, float], short: int, long: int
+) -> list[Row]:
+    length_s = long * 60.0
+    return [
+        Row(
+            f"{work}, {long} min",
+            "real time",
+            many[0],
+            length_s,
+            length_s / many[0],
+            TIMES_REAL_TIME,
+            note=f"{many[2]:.1f} s by the wall clock",
+        ),
+        Row(
+            f"{work}, memory of {long} min",
+            f"memory of {short} min",
+            many[1] / 1e6,
+            few[1] / 1e6,
+            many[1] / few[1],
+            MEMORY,
+            at_most=True,
+            note=f"{many[1] / 1e6:.0f} MB and {few[1] / 1e6:.0f} MB resident",
+        ),
+    ]
+
+
+def _remove(path: Path) -> None:
+    import shutil
+
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
