@@ -12,7 +12,9 @@ from pathlib import Path
 
 __all__ = [
     "ArmingRefusedError",
+    "BatchError",
     "BciError",
+    "BenchRecordError",
     "BudgetError",
     "DesignError",
     "DeviceBusyError",
@@ -22,19 +24,25 @@ __all__ = [
     "DevicePermissionError",
     "DeviceRefusedError",
     "DeviceTimeoutError",
+    "DiskFullError",
+    "ElectrodesError",
+    "ExportError",
     "FlatSignalError",
     "LabelError",
+    "LimitsError",
     "ModelFileError",
     "MonitorError",
     "MontageMismatchError",
     "NonFiniteError",
     "NotCertifiedError",
+    "PageError",
     "PatternMismatchError",
     "PolicyRefusedError",
     "ProfileError",
     "RankDeficientError",
     "RateMismatchError",
     "RecordingError",
+    "SerialNumberError",
     "ShapeError",
     "TooFewRunsError",
     "TooFewTrialsError",
@@ -139,6 +147,35 @@ class ProfileError(_FileError, ValueError):
     """A user profile or option file holds something that is not allowed; the old one stays in force."""
 
 
+class ExportError(_FileError):
+    """A file of another format cannot be written: it exists already, its folder takes nothing, or its format has no room."""
+
+
+class BenchRecordError(_FileError):
+    """A test bench's record of a batch is missing, foreign, damaged or of another schema."""
+
+
+class SerialNumberError(BciError, ValueError):
+    """A board's serial number cannot be used, or was tested already; `serial` is what came."""
+
+    def __init__(self, message: str, *, serial: str) -> None:
+        super().__init__(message)
+        self.serial = serial
+
+
+class DiskFullError(_FileError):
+    """Too little room for what is about to be recorded; `free_mb` is what there is, `needed_mb` what it takes."""
+
+    def __init__(self, message: str, *, path: str | Path, free_mb: float, needed_mb: float) -> None:
+        super().__init__(message, path=path)
+        self.free_mb = free_mb
+        self.needed_mb = needed_mb
+
+
+class LimitsError(_FileError, ValueError):
+    """A file of limits is missing, damaged, of another schema, or would loosen what it may only tighten."""
+
+
 # ---- devices -------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +234,14 @@ class NotCertifiedError(BciError):
     """No calibration certificate whose lower bound is above chance: the hand is not armed."""
 
 
+class ElectrodesError(BciError):
+    """Electrodes that the decoder needs are bad, and nobody has answered for going on; `electrodes` names them."""
+
+    def __init__(self, message: str, *, electrodes: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.electrodes = tuple(electrodes)
+
+
 class ArmingRefusedError(BciError):
     """The hand was not armed, for the reason the message gives (no fresh signal, an electrode off, a STOP)."""
 
@@ -207,3 +252,14 @@ class MonitorError(BciError):
 
 class PolicyRefusedError(BciError):
     """The training runs cannot give what was asked of a policy; the message says what is missing."""
+
+
+class PageError(BciError):
+    """The live page's server could not be started, or its port is taken. The session can go on without it."""
+
+
+# ---- many recordings ----------------------------------------------------------------------------------------
+
+
+class BatchError(BciError):
+    """A run over many recordings cannot begin: nothing to work on, no such task, a folder or cluster of no use."""

@@ -1,8 +1,9 @@
 """The language people are spoken to in: gettext, chosen once at the start of a program.
 
 Sentences are written in English in the code, as `_("No board answers on {port}.").format(port=port)`: the whole
-sentence is looked up, and only then are names and numbers filled in. Translations lie in `bci/locale/<language>/`, one
-`.po` file per room, compiled into one `bci.mo`.
+sentence is looked up, and only then are names and numbers filled in. A table made at import holds `N_("…")` and is
+said through `_` when it is shown. Translations lie in `bci/locale/<language>/`, one `.po` file per room, compiled into
+one `bci.mo` by `python -m bci.locale`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import locale
 import os
 from pathlib import Path
 
-__all__ = ["LANGUAGES", "_", "language", "ngettext", "preferred_language", "use_language"]
+__all__ = ["LANGUAGES", "LOCALES", "N_", "_", "language", "ngettext", "preferred_language", "use_language"]
 
 LOCALES = Path(__file__).with_name("locale")
 LANGUAGES = ("en", "zh")
@@ -60,3 +61,8 @@ def _(sentence: str) -> str:
 def ngettext(one: str, many: str, n: int) -> str:
     """`one` or `many`, as the language spoken now wants it for `n` things."""
     return _translations.ngettext(one, many, n)
+
+
+def N_(sentence: str) -> str:
+    """`sentence` itself: marks it as one to translate later, with `_`, when it is shown."""
+    return sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bci.errors import DeviceError, DeviceTimeoutError, UnsupportedDeviceError
+from bci.language import _
 from firmware_protocol import Fault, FaultKind
 from firmware_protocol.batch import Batch
 from firmware_protocol.limits import VERSION
@@ -39,24 +40,29 @@ class Heard:
         self, expected: str, *, port: str, baud: int, n_bytes: int, pending: bytes = b""
     ) -> DeviceError:
         """The error for what came in place of what was `expected`: `n_bytes`, of which `pending` is no packet yet."""
-        missing = f"{expected} did not come from {port}"
+        missing = _("{expected} did not come from {port}").format(expected=expected, port=port)
         if self._unsupported is not None and self.foreign_version:
             return UnsupportedDeviceError(
-                f"the board on {port} speaks another protocol: {self._unsupported.detail}. "
-                f"This library knows version {VERSION}; update the library or the board's firmware",
+                _(
+                    "the board on {port} speaks another protocol: {detail}. This library knows version "
+                    "{version}; "
+                    "update the library or the board's firmware"
+                ).format(port=port, detail=self._unsupported.detail, version=VERSION),
                 port=port,
             )
         if self._n_frames:
-            why = (
-                f"{self._n_frames} whole frames came, but no answer: does the line from computer to board "
-                "work, and does its firmware know commands?"
-            )
+            why = _(
+                "{n} whole frames came, but no answer: does the line from computer to board work, and does "
+                "its "
+                "firmware know commands?"
+            ).format(n=self._n_frames)
         elif n_bytes:
             shown = (self._noise + pending)[:SHOWN_BYTES]
-            why = (
-                f"{n_bytes} bytes came that are no frames (they begin {shown.hex(' ')}): "
-                f"is another device on this port, or is its speed not {baud} baud?"
-            )
+            why = _(
+                "{n_bytes} bytes came that are no frames (they begin {shown}): is another device on this "
+                "port, or is "
+                "its speed not {baud} baud?"
+            ).format(n_bytes=n_bytes, shown=shown.hex(" "), baud=baud)
         else:
-            why = "nothing came: is the board on, its cable in, and is this its port?"
+            why = _("nothing came: is the board on, its cable in, and is this its port?")
         return DeviceTimeoutError(f"{missing}; {why}", port=port)

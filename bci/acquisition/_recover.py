@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci.errors import RecordingError
+from bci.language import _
 from firmware_protocol import Decoder, Fault, Splitter, Start
 
 __all__ = ["Recovery", "recover", "recover_file"]
@@ -53,8 +54,10 @@ def recover(data: bytes | mmap.mmap) -> Recovery:
             break
     else:
         raise RecordingError(
-            f"these {len(data)} bytes do not begin with a whole START packet; they are no .bfp recording, or one "
-            "that was cut before its first second. Nothing can be recovered"
+            _(
+                "these {n} bytes do not begin with a whole START packet; they are no .bfp recording, or "
+                "one that was cut before its first second. Nothing can be recovered"
+            ).format(n=len(data))
         )
     written = _without_zeros(data)
     if len(data) - written <= USUAL_ZEROS:
@@ -83,11 +86,16 @@ def recover_file(path: str | Path, target: str | Path, *, force: bool = False) -
     path, target = Path(path), Path(target)
     if target.exists() and not force:
         raise RecordingError(
-            f"{target} exists already; choose another name with --output, or --force to replace it",
+            _("{target} exists already; choose another name with --output, or --force to replace it").format(
+                target=target
+            ),
             path=target,
         )
     if target.exists() and path.exists() and target.samefile(path):
-        raise RecordingError(f"{target} is the damaged recording itself; choose another name", path=target)
+        raise RecordingError(
+            _("{target} is the damaged recording itself; choose another name").format(target=target),
+            path=target,
+        )
     part = target.with_name(target.name + ".part")
     try:
         with path.open("rb") as file:
@@ -108,19 +116,22 @@ def recover_file(path: str | Path, target: str | Path, *, force: bool = False) -
                 part.unlink(missing_ok=True)
     except OSError as err:
         raise RecordingError(
-            f"cannot recover {path} to {target}: {err.strerror or err}", path=err.filename or path
+            _("cannot recover {path} to {target}: {reason}").format(
+                path=path, target=target, reason=err.strerror or err
+            ),
+            path=err.filename or path,
         ) from err
     return recovery
 
 
 def _look(fd: int, size: int, path: Path) -> Recovery:
     if size == 0:
-        raise RecordingError(f"{path} is empty; nothing can be recovered", path=path)
+        raise RecordingError(_("{path} is empty; nothing can be recovered").format(path=path), path=path)
     try:
         with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data:
             return recover(data)
     except RecordingError as err:
-        raise RecordingError(f"{path}: {err}", path=path) from err
+        raise RecordingError(_("{path}: {err}").format(path=path, err=err), path=path) from err
 
 
 def _without_zeros(data: bytes | mmap.mmap) -> int:

@@ -41,6 +41,7 @@ from bci.errors import (
     DevicePermissionError,
     DeviceTimeoutError,
 )
+from bci.language import N_, _
 from firmware_protocol.ports import errno_of, permission_advice
 
 __all__ = ["PortEntry", "SerialPort", "list_port_entries", "port_names"]
@@ -54,7 +55,7 @@ POLL_S = (
     0.05  # longest sleep where select cannot wait: changing it per read would reconfigure the port each time
 )
 PTY_BAUD = 115200  # a termios constant everywhere; macOS refuses other numbers on a pseudo-terminal
-FORMS = "a device path such as /dev/ttyUSB0, a name such as COM3, or socket://HOST:PORT"
+FORMS = N_("a device path such as /dev/ttyUSB0, a name such as COM3, or socket://HOST:PORT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,9 @@ class SerialPort:
             self._port.write(data)
         except serial.SerialTimeoutException as err:
             raise DeviceTimeoutError(
-                f"{self.url} took no bytes for {WRITE_TIMEOUT_S * 1000:.0f} ms; does the board still run?",
+                _("{url} took no bytes for {ms:.0f} ms; does the board still run?").format(
+                    url=self.url, ms=WRITE_TIMEOUT_S * 1000
+                ),
                 port=self.url,
             ) from err
         except (OSError, ValueError, TypeError) as err:
@@ -199,7 +202,9 @@ class SerialPort:
     def lost(self, reason: str) -> DeviceLostError:
         """What to raise once the port has failed for `reason`."""
         return DeviceLostError(
-            f"lost the connection to {self.url} ({reason}); check cable and power, then open it again",
+            _("lost the connection to {url} ({reason}); check cable and power, then open it again").format(
+                url=self.url, reason=reason
+            ),
             port=self.url,
         )
 
@@ -225,38 +230,58 @@ def _is_pseudo_terminal(url: str) -> bool:
 def _refuse_what_is_no_port(url: str) -> None:
     """A directory or an ordinary file would open or fail in ways that explain nothing."""
     path = Path(url)
-    kind = "a directory" if path.is_dir() else "an ordinary file" if path.is_file() else ""
+    kind = _("a directory") if path.is_dir() else _("an ordinary file") if path.is_file() else ""
     if kind:
-        raise DeviceNotFoundError(f"{url} is {kind}, not a serial port; expected {FORMS}", port=url)
+        raise DeviceNotFoundError(
+            _("{url} is {kind}, not a serial port; expected {forms}").format(
+                url=url, kind=kind, forms=_(FORMS)
+            ),
+            port=url,
+        )
 
 
 def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
     code, text = errno_of(err), str(err)
     if code in (errno.EACCES, errno.EPERM):
         return DevicePermissionError(
-            f"{url} exists, but this user may not open it. {permission_advice(url)}", port=url
+            _("{url} exists, but this user may not open it. {advice}").format(
+                url=url, advice=permission_advice(url)
+            ),
+            port=url,
         )
     # Windows reports a port that is in use as "access denied".
     if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
-        others = ", ".join(f"process {pid}" for pid in holders(url) if pid != os.getpid())
-        who = others or f"another program (on Linux and macOS `sudo lsof {url}` names it)"
-        return DeviceBusyError(f"{url} is in use by {who}; end that program and try again", port=url)
+        others = ", ".join(_("process {pid}").format(pid=pid) for pid in holders(url) if pid != os.getpid())
+        who = others or _("another program (on Linux and macOS `sudo lsof {url}` names it)").format(url=url)
+        return DeviceBusyError(
+            _("{url} is in use by {who}; end that program and try again").format(url=url, who=who), port=url
+        )
     if "://" in url:
         return DeviceNotFoundError(
-            f"nothing answers at {url} ({_reason(err)}); is the board or simulator running there? "
-            f"Expected {FORMS}",
+            _(
+                "nothing answers at {url} ({reason}); is the board or simulator running there? Expected "
+                "{forms}"
+            ).format(url=url, reason=_reason(err), forms=_(FORMS)),
             port=url,
         )
     if code == errno.ENOTTY:
-        return DeviceNotFoundError(f"{url} is not a serial port; expected {FORMS}", port=url)
-    if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "FileNotFoundError" in text:
-        here = ", ".join(port_names()) or "none"
         return DeviceNotFoundError(
-            f"there is no port {url}; ports on this computer now: {here}. Is the board on and its cable in?",
+            _("{url} is not a serial port; expected {forms}").format(url=url, forms=_(FORMS)), port=url
+        )
+    if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "FileNotFoundError" in text:
+        here = ", ".join(port_names()) or _("none")
+        return DeviceNotFoundError(
+            _(
+                "there is no port {url}; ports on this computer now: {here}. Is the board on and its cable "
+                "in?"
+            ).format(url=url, here=here),
             port=url,
         )
     return DeviceNotFoundError(
-        f"{url} did not open at {baud} baud: {_reason(err)}; expected {FORMS}", port=url
+        _("{url} did not open at {baud} baud: {reason}; expected {forms}").format(
+            url=url, baud=baud, reason=_reason(err), forms=_(FORMS)
+        ),
+        port=url,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from bci.acquisition._player import Placed
 from bci.chunks import F64, Chunk, Marker, SignalInfo
 from bci.errors import RateMismatchError
+from bci.language import _
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,8 +75,12 @@ class Stretch:
         for placed in self._cut():
             if fs_hz and placed.fs_hz != fs_hz:
                 raise RateMismatchError(
-                    f"the rate changes from {fs_hz:g} to {placed.fs_hz:g} Hz {placed.start_s:.1f} s into "
-                    f"{self.recording.path}; take the parts one by one",
+                    _(
+                        "the rate changes from {fs_hz:g} to {new_hz:g} Hz {start_s:.1f} s into {path}; "
+                        "take the parts one by one"
+                    ).format(
+                        fs_hz=fs_hz, new_hz=placed.fs_hz, start_s=placed.start_s, path=self.recording.path
+                    ),
                     got_hz=placed.fs_hz,
                     expected_hz=fs_hz,
                 )

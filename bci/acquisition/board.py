@@ -31,6 +31,7 @@ from bci.acquisition.recorder import RecordingWriter
 from bci.acquisition.source import Source
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import DeviceError, DeviceLostError, RecordingError
+from bci.language import _
 from firmware_protocol import Heartbeat, MarkerNote
 
 __all__ = ["BoardSource"]
@@ -212,7 +213,8 @@ class BoardSource(Source):
         while True:
             if self._closed:
                 raise DeviceLostError(
-                    f"{self._link.port} was closed; open it again to go on", port=self._link.port
+                    _("{port} was closed; open it again to go on").format(port=self._link.port),
+                    port=self._link.port,
                 )
             left_s = max((deadline_ns - self._clock_ns()) / 1e9, 0.0)
             try:
@@ -318,7 +320,9 @@ class BoardSource(Source):
         quiet_ns = self._looked_ns - self._quiet_since_ns
         if quiet_ns >= GONE_NS:
             raise DeviceLostError(
-                f"the board on {self._link.port} has been silent for {GONE_NS / 1e9:g} s; check its power and cable",
+                _("the board on {port} has been silent for {seconds:g} s; check its power and cable").format(
+                    port=self._link.port, seconds=GONE_NS / 1e9
+                ),
                 port=self._link.port,
             )
         if quiet_ns >= STALLED_NS and not self._stalled:

@@ -33,6 +33,7 @@ from bci.errors import (
     DeviceTimeoutError,
     UnsupportedDeviceError,
 )
+from bci.language import N_, _
 from firmware_protocol import (
     Command,
     Heartbeat,
@@ -60,9 +61,9 @@ ALL_CHANNELS = 255
 MISC1, SRB1 = 0x15, 0x20
 STATUS_NAMES = {int(status): status.name for status in Status}
 ADVICE: dict[int, str] = {
-    Status.BUSY: " (it streams; stop it first)",
-    Status.BAD_ARGUMENT: " (its converter has no such setting)",
-    Status.UNKNOWN_OPCODE: " (its firmware does not know this command)",
+    Status.BUSY: N_(" (it streams; stop it first)"),
+    Status.BAD_ARGUMENT: N_(" (its converter has no such setting)"),
+    Status.UNKNOWN_OPCODE: N_(" (its firmware does not know this command)"),
 }
 
 
@@ -268,7 +269,7 @@ class BoardClient:
         self._heard = Heard()
         before = self._link.bytes_read
         self._sent_ns = {request_id: self._clock_ns()}  # of the first try, whichever is answered
-        for _ in range(COMMAND_TRIES):
+        for _try in range(COMMAND_TRIES):
             self._link.write(self._command(request_id, opcode, payload))
             if self._wait(lambda: self._answers.get(request_id) is not None):
                 response = self._accepted(self._answers.pop(request_id), opcode)
@@ -280,7 +281,7 @@ class BoardClient:
             if self._heard.foreign_version:
                 break
         raise self._heard.instead_of(
-            f"the answer to {opcode.name}",
+            _("the answer to {command}").format(command=opcode.name),
             port=self._link.port,
             baud=self._link.baud,
             n_bytes=self._link.bytes_read - before,
@@ -289,7 +290,7 @@ class BoardClient:
 
     def restore(self, settings: Settings) -> None:
         """Make settings again that were made on this board before it was lost."""
-        for (opcode, _), (arguments, more) in list(settings.items()):
+        for (opcode, _of), (arguments, more) in list(settings.items()):
             if COMMANDS[opcode].result_struct.size:
                 self._reconfigured(opcode, *arguments, more=more)
             else:
@@ -303,32 +304,38 @@ class BoardClient:
         layout = COMMANDS[opcode]
         if response.status != Status.OK:
             status = STATUS_NAMES.get(response.status, f"status {response.status}")
-            advice = ADVICE.get(response.status, "")
+            advice = _(ADVICE[response.status]) if response.status in ADVICE else ""
             raise DeviceRefusedError(
-                f"the board on {self._link.port} refused {opcode.name}: {status}{advice}",
+                _("the board on {port} refused {name}: {status}{advice}").format(
+                    port=self._link.port, name=opcode.name, status=status, advice=advice
+                ),
                 port=self._link.port,
                 status=status,
             )
         n, expected = len(response.payload), layout.result_struct.size
         if n < expected:
             raise UnsupportedDeviceError(
-                f"the board on {self._link.port} answered {opcode.name} with {n} bytes, expected "
-                f"{expected} (SPEC 5.3); does its firmware speak this protocol version?",
+                _(
+                    "the board on {port} answered {name} with {n} bytes, expected {expected} (SPEC 5.3); "
+                    "does its firmware speak this protocol version?"
+                ).format(port=self._link.port, name=opcode.name, n=n, expected=expected),
                 port=self._link.port,
             )
         return response
 
     def _configured(self, config_id: int) -> Configuration:
         """Wait for the INFO of `config_id`; if it got lost, ask for it."""
-        for _ in range(COMMAND_TRIES):
+        for _try in range(COMMAND_TRIES):
             if self._wait(lambda: self._book.get(config_id) is not None):
                 self.configuration = self._book.get(config_id)
                 assert self.configuration is not None
                 return self.configuration
             self.request(Opcode.IDENTIFY)
         raise DeviceTimeoutError(
-            f"the board on {self._link.port} answers, but its INFO of configuration {config_id} does not "
-            "arrive whole; is the line disturbed? `frame-validator live` shows every byte",
+            _(
+                "the board on {port} answers, but its INFO of configuration {config_id} does not arrive "
+                "whole; is the line disturbed? `frame-validator live` shows every byte"
+            ).format(port=self._link.port, config_id=config_id),
             port=self._link.port,
         )
 
@@ -345,7 +352,10 @@ class BoardClient:
             channels_per_converter=configuration.channels_per_converter,
         )
         if not needed.fits:
-            raise BudgetError(f"{self._link.port} cannot carry it: {needed.advice()}", port=self._link.port)
+            raise BudgetError(
+                _("{port} cannot carry it: {advice}").format(port=self._link.port, advice=needed.advice()),
+                port=self._link.port,
+            )
 
     def _counters(self, opcode: Opcode) -> Heartbeat:
         return Heartbeat.from_counters(self.request(opcode))

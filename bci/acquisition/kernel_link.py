@@ -28,6 +28,7 @@ from bci.acquisition._serial import SerialPort
 from bci.acquisition.link import Tap
 from bci.acquisition.receiver import Received
 from bci.errors import DeviceError, DeviceLostError
+from bci.language import _
 from firmware_protocol._kernels import N_DATA, N_EVENTS, N_RAW, N_RUNS, N_STATUS, N_VALUES
 from firmware_protocol._scanner import Columns, Scanner, wire_array
 from firmware_protocol.batch import EVENTS, Batch
@@ -212,7 +213,7 @@ def _ask_for_priority() -> None:
 
 
 def closed(port: SerialPort) -> DeviceLostError:
-    return DeviceLostError(f"{port.url} was closed; open it again to go on", port=port.url)
+    return DeviceLostError(_("{url} was closed; open it again to go on").format(url=port.url), port=port.url)
 
 
 class KernelLink:

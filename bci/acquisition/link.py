@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bci.errors import DeviceError, DeviceLostError, DeviceTimeoutError
+from bci.language import _
 
 __all__ = ["Arrival", "Link", "SerialLink", "Tap"]
 
@@ -238,4 +239,6 @@ class SerialLink:
             self._changed.notify_all()
 
     def _closed_error(self) -> DeviceLostError:
-        return DeviceLostError(f"{self.port} was closed; open it again to go on", port=self.port)
+        return DeviceLostError(
+            _("{port} was closed; open it again to go on").format(port=self.port), port=self.port
+        )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bci.acquisition.client import BoardClient
 from bci.acquisition.receiver import Received
 from bci.errors import BudgetError, DeviceRefusedError, DeviceTimeoutError, PatternMismatchError
+from bci.language import _
 from firmware_protocol import Pattern
 from firmware_protocol.patterns import FULL_SCALE, RAMP_CHANNEL, RAMP_STEP
 
@@ -80,8 +81,10 @@ def check_pattern(client: BoardClient, *, clock_ns: Callable[[], int]) -> bool:
             left_ns = deadline_ns - clock_ns()
             if left_ns <= 0:
                 raise DeviceTimeoutError(
-                    f"the board on {client.port} was started and sent no DATA within {WAIT_S:g} s; does its converter "
-                    "run? A converter without clock or power answers commands all the same",
+                    _(
+                        "the board on {port} was started and sent no DATA within {wait_s:g} s; does its "
+                        "converter run? A converter without clock or power answers commands all the same"
+                    ).format(port=client.port, wait_s=WAIT_S),
                     port=client.port,
                 )
             client.poll(left_ns / 1e9)
@@ -92,8 +95,10 @@ def check_pattern(client: BoardClient, *, clock_ns: Callable[[], int]) -> bool:
     for index, counts in came:
         if why := mismatch(index, counts):
             raise PatternMismatchError(
-                f"the board on {client.port} does not send its test pattern as its specification says: {why}. Its "
-                "samples would be wrong in the same way; mend its firmware first",
+                _(
+                    "the board on {port} does not send its test pattern as its specification says: {why}. "
+                    "Its samples would be wrong in the same way; mend its firmware first"
+                ).format(port=client.port, why=why),
                 port=client.port,
             )
     return True

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from bci.errors import DeviceBusyError
+from bci.language import _
 
 __all__ = ["PortLock", "holders"]
 
@@ -51,9 +52,12 @@ class PortLock:
             pid = _read_pid(self._fd)
             os.close(self._fd)
             self._fd = None
-            who = "this program" if pid == os.getpid() else f"process {pid}" if pid else "another program"
-            end = "close it first" if pid == os.getpid() else "end that program and try again"
-            raise DeviceBusyError(f"{url} is in use by {who}; {end}", port=url)
+            who = _("process {pid}").format(pid=pid) if pid else _("another program")
+            who = _("this program") if pid == os.getpid() else who
+            end = _("close it first") if pid == os.getpid() else _("end that program and try again")
+            raise DeviceBusyError(
+                _("{url} is in use by {who}; {end}").format(url=url, who=who, end=end), port=url
+            )
         with contextlib.suppress(
             OSError
         ):  # the file of another user is locked all the same, but not written to

@@ -32,6 +32,7 @@ from typing import Any
 
 from bci.acquisition._room import room_bytes
 from bci.errors import RecordingError
+from bci.language import _
 from firmware_protocol import Arrivals, Dialect, Gap, HostWriter, MarkerNote, Raw, Sent, Start
 from firmware_protocol.limits import ARRIVAL_PERIOD_MS, MAX_CODED, RAW_AFTER_MS
 
@@ -287,19 +288,22 @@ class RecordingWriter:
         rate = self._size / passed_s if passed_s >= 1 else 0.0
         before, self.alarm = self.alarm, ""
         if room < max(BLOCK_BYTES, rate * ALARM_S):
-            lasts = f", about {room / rate / 60:.0f} minutes" if rate else ""
-            self.alarm = (
-                f"the disk of {self.path} has room for {room / 1e6:.1f} MB more{lasts}; free space, or go on "
-                "with a new recording on another disk"
-            )
+            lasts = _(", about {minutes:.0f} minutes").format(minutes=room / rate / 60) if rate else ""
+            self.alarm = _(
+                "the disk of {path} has room for {megabytes:.1f} MB more{lasts}; free space, or go on with "
+                "a new "
+                "recording on another disk"
+            ).format(path=self.path, megabytes=room / 1e6, lasts=lasts)
             if not before:
                 _log.warning("%s", self.alarm)
 
     def _stop_for(self, err: OSError) -> None:
         if self.error is None:
             self.error = RecordingError(
-                f"recording to {self.path} ended after {self._size} bytes: {err.strerror or err}; what came "
-                "before is safe. Free space or choose another disk, then start a new recording",
+                _(
+                    "recording to {path} ended after {size} bytes: {reason}; what came before is safe. "
+                    "Free space or choose another disk, then start a new recording"
+                ).format(path=self.path, size=self._size, reason=err.strerror or err),
                 path=self.path,
             )
             _log.error("%s", self.error)
@@ -311,12 +315,16 @@ def _create(path: Path) -> int:
         fd = os.open(path, flags, 0o600)
     except FileExistsError as err:
         raise RecordingError(
-            f"{path} exists already; a recording is never overwritten, choose another name", path=path
+            _("{path} exists already; a recording is never overwritten, choose another name").format(
+                path=path
+            ),
+            path=path,
         ) from err
     except OSError as err:
         raise RecordingError(
-            f"cannot record to {path}: {err.strerror or err}; choose a folder that exists and that you may "
-            "write to",
+            _(
+                "cannot record to {path}: {reason}; choose a folder that exists and that you may write to"
+            ).format(path=path, reason=err.strerror or err),
             path=path,
         ) from err
     if sys.platform != "win32":  # the new name itself must survive a power cut

@@ -28,6 +28,7 @@ from bci.acquisition._player import Placed, Player, wire_in
 from bci.acquisition._stretch import Stretch
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import RecordingError
+from bci.language import _
 from firmware_protocol import Arrivals, Gap, Note, Splitter, Start
 from firmware_protocol.limits import MAX_CODED
 
@@ -116,8 +117,10 @@ class Recording:
             if player.info is not None:
                 return player.info
         raise RecordingError(
-            f"{self.path} holds no whole INFO packet, so its samples have no scale; the board was not heard. "
-            f"`frame-validator check {self.path}` lists what came",
+            _(
+                "{path} holds no whole INFO packet, so its samples have no scale; the board was not heard. "
+                "`frame-validator check {path}` lists what came"
+            ).format(path=self.path),
             path=self.path,
         )
 
@@ -283,6 +286,19 @@ class Recording:
         cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
         return f"<table>{cells}</table>"
 
+    def to_mne(self, *, rate: str = "measured", artefacts: bool = False, keep_date: bool = False) -> Any:
+        """As a Raw of MNE that reads its samples when they are asked for.
+
+        Parameters, annotations and errors are those of `bci.interop.to_mne`, which does the work.
+
+        Returns
+        -------
+        raw : mne.io.BaseRaw
+        """
+        from bci.interop import to_mne  # handed on to a room above: the one such import, named in the test of arrows
+
+        return to_mne(self, rate=rate, artefacts=artefacts, keep_date=keep_date)
+
     def plot(self, *, start_s: float = 0.0, duration_s: float = 10.0) -> Figure:
         """Channels below each other, lost samples as gaps, markers as lines.
 
@@ -321,21 +337,29 @@ def _read_start(path: Path) -> tuple[int, dict[str, Any]]:
     if pieces and isinstance(pieces[0], Start) and splitter.nonce is not None:
         return splitter.nonce, _mapping(pieces[0].facts)
     if not head:
-        why = "is empty; the recording never began"
+        why = _("is empty; the recording never began")
     elif len(head) <= MAX_CODED and b"\0" not in head:
-        why = f"ends after {len(head)} bytes, within its first packet; nothing can be recovered from it"
-    else:
-        why = (
-            f"does not begin with a START packet (its first bytes: {head[:8].hex(' ')}), so it is no .bfp "
-            "recording. A bare capture of a wire is read by `frame-validator check`, files of other systems by "
-            "`bci import`"
+        why = _("ends after {n} bytes, within its first packet; nothing can be recovered from it").format(
+            n=len(head)
         )
-    raise RecordingError(f"{path} {why}", path=path)
+    else:
+        why = _(
+            "does not begin with a START packet (its first bytes: {shown}), so it is no .bfp recording. A "
+            "bare "
+            "capture of a wire is read by `frame-validator check`, files of other systems by `bci import`"
+        ).format(shown=head[:8].hex(" "))
+    raise RecordingError(_("{path} {why}").format(path=path, why=why), path=path)
 
 
 def _unreadable(path: Path, err: OSError) -> RecordingError:
     if isinstance(err, FileNotFoundError):
-        return RecordingError(f"there is no file {path}; check name and folder", path=path)
+        return RecordingError(
+            _("there is no file {path}; check name and folder").format(path=path), path=path
+        )
     if isinstance(err, IsADirectoryError):
-        return RecordingError(f"{path} is a directory; expected a .bfp recording in it", path=path)
-    return RecordingError(f"cannot read {path}: {err.strerror or err}", path=path)
+        return RecordingError(
+            _("{path} is a directory; expected a .bfp recording in it").format(path=path), path=path
+        )
+    return RecordingError(
+        _("cannot read {path}: {reason}").format(path=path, reason=err.strerror or err), path=path
+    )

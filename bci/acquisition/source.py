@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 from bci.acquisition.assembler import Statistics
 from bci.chunks import Chunk, SignalInfo
 from bci.errors import DeviceNotFoundError
+from bci.language import _
 
 __all__ = ["Source", "open_source"]
 
@@ -153,7 +154,7 @@ def open_source(
     """
     name = os.fspath(url)
     options: dict[str, Any] = {"labels": labels, "record_to": record_to, "notes": notes}
-    scheme, has_scheme, _ = name.partition("://")
+    scheme, has_scheme, _path = name.partition("://")
     if has_scheme and scheme not in SERIAL_SCHEMES:
         return _registered(scheme, name)(name, baud=baud, **options)
     if not has_scheme and (name.endswith(".bfp") or Path(name).is_file()):
@@ -177,7 +178,9 @@ def _registered(scheme: str, url: str) -> Callable[..., Source]:
         return factory
     known = sorted({*SERIAL_SCHEMES[:1], *OWN_SCHEMES, *(entry.name for entry in entry_points(group=GROUP))})
     raise DeviceNotFoundError(
-        f"{url}: no source is registered for {scheme}://. Known: {', '.join(known)}; a serial port is named "
-        "without a scheme (/dev/ttyUSB0, COM3)",
+        _(
+            "{url}: no source is registered for {scheme}://. Known: {known}; a serial port is named "
+            "without a scheme (/dev/ttyUSB0, COM3)"
+        ).format(url=url, scheme=scheme, known=", ".join(known)),
         port=url,
     )

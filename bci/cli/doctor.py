@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import locale
-import os
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bci.cli._doctor_words import VERDICTS, WORDS, Language
+from bci.cli._doctor_words import VERDICTS, WORDS
+from bci.cli._language import language_option
+from bci.language import _
 
 if TYPE_CHECKING:
     from bci.acquisition.doctor import ChannelReport, Finding
@@ -33,9 +34,9 @@ SIGNS = {"fine": ("✓", "green"), "note": ("!", "yellow"), "problem": ("✗", "
     show_default=True,
     help="How much signal to look at.",
 )
-@click.option("--lang", type=click.Choice(["en", "zh"]), help="Default: the language of this computer.")
+@language_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per finding and line.")
-def command(port: str | None, baud: int, seconds: float, lang: Language | None, as_json: bool) -> int:
+def command(port: str | None, baud: int, seconds: float, as_json: bool) -> int:
     """Find out why no good signal comes, and say what to do next.
 
     Looks at ports, permission, other programs, the USB adapter's latency, the board's answer, its rate and losses,
@@ -43,45 +44,46 @@ def command(port: str | None, baud: int, seconds: float, lang: Language | None, 
     """
     from bci.acquisition.doctor import examine
 
-    language = lang or _language()
     findings = []
     for finding in examine(port, baud=baud, seconds=seconds):
         findings.append(finding)
         if as_json:
             click.echo(json.dumps(_plain(finding), ensure_ascii=False))
         else:
-            _say(finding, language)
+            _say(finding)
     sound = all(finding.level != "problem" for finding in findings)
     if not as_json:
         board = next((f for f in findings if f.key == "board"), None)
-        _sentence(
-            "all-fine" if sound else "look", language, {"port": board.facts["url"] if board else ""}, sound
-        )
+        _sentence("all-fine" if sound else "look", {"port": board.facts["url"] if board else ""}, sound)
     return 0 if sound else 1
 
 
-def _say(finding: Finding, language: Language) -> None:
+def _say(finding: Finding) -> None:
     if finding.key == "channels":
-        _table(finding.facts["reports"], language)
+        _table(finding.facts["reports"])
         return
     sign, colour = SIGNS[finding.level]
-    what, then = (text.format(**finding.facts) for text in WORDS[finding.key][language])
+    what, then = _words(finding.key, finding.facts)
     click.secho(f"{sign} ", fg=colour, nl=False)
     click.echo(what)
     if then:
         click.secho(f"  → {then}", bold=finding.level == "problem")
 
 
-def _sentence(key: str, language: Language, facts: dict[str, Any], sound: bool) -> None:
-    what, then = (text.format(**facts) for text in WORDS[key][language])
+def _sentence(key: str, facts: dict[str, Any], sound: bool) -> None:
+    what, then = _words(key, facts)
     click.secho(what, fg="green" if sound else "red", bold=True)
     if then:
         click.echo(f"  → {then}")
 
 
-def _table(reports: list[ChannelReport], language: Language) -> None:
-    heads = {"en": ("electrode", "µV rms", "mains µV", "kΩ"), "zh": ("电极", "µV", "工频 µV", "kΩ")}[language]
-    name, *numbers = heads
+def _words(key: str, facts: Mapping[str, Any]) -> tuple[str, str]:
+    what, then = (_(text).format(**facts) if text else "" for text in WORDS[key])
+    return what, then
+
+
+def _table(reports: list[ChannelReport]) -> None:
+    name, *numbers = (_("electrode"), _("µV rms"), _("mains µV"), _("kΩ"))
     widths = (8, 10, 7)
     click.echo(
         f"  {name}{' ' * (10 - _width(name))}"
@@ -91,7 +93,7 @@ def _table(reports: list[ChannelReport], language: Language) -> None:
         kohm = "" if report.kohm is None else f"{report.kohm:.0f}"
         line = f"  {report.name:<10}{report.rms_uv:>8.1f}{report.mains_uv:>10.1f}{kohm:>7}  "
         click.echo(line, nl=False)
-        click.secho(VERDICTS[report.verdict][language], fg=None if report.verdict == "fine" else "red")
+        click.secho(_(VERDICTS[report.verdict]), fg=None if report.verdict == "fine" else "red")
 
 
 def _width(text: str) -> int:
@@ -104,9 +106,3 @@ def _plain(finding: Finding) -> dict[str, Any]:
     if "reports" in facts:
         facts["reports"] = [asdict(report) for report in facts["reports"]]
     return {"finding": finding.key, "level": finding.level, **facts}
-
-
-def _language() -> Language:
-    names = [os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG")]
-    name = next((name for name in names if name), "") or (locale.getlocale()[0] or "")
-    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"

@@ -15,7 +15,7 @@ from bci.evaluation.chance import (
     chance_threshold,
     permutation_test,
 )
-from bci.evaluation.comparison import PairedDifference, PairedTrials, paired_bootstrap
+from bci.evaluation.comparison import PairedDifference, PairedTrials, paired_bootstrap, sign_flip_test
 from bci.evaluation.events import EventScore, TaskEvent, match_events
 from bci.evaluation.folds import run_blocked_folds
 from bci.evaluation.intervals import Interval, balanced_accuracy_interval, poisson_interval, wilson_interval
@@ -60,5 +60,6 @@ __all__ = [
     "poisson_interval",
     "reliability",
     "run_blocked_folds",
+    "sign_flip_test",
     "wilson_interval",
 ]

@@ -16,7 +16,7 @@ from bci.errors import ShapeError
 from bci.evaluation.intervals import Interval
 from bci.evaluation.metrics import as_label_pair
 
-__all__ = ["PairedDifference", "PairedTrials", "paired_bootstrap"]
+__all__ = ["PairedDifference", "PairedTrials", "paired_bootstrap", "sign_flip_test"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +95,49 @@ def paired_bootstrap(
         better=float(np.mean(drawn > 0.0)),
         n_subjects=n,
     )
+
+
+def sign_flip_test(differences: ArrayLike, *, seed: int = 0, n_draws: int = 100_000) -> float:
+    """Whether a difference holds for people like these: the two-sided p-value of their mean difference.
+
+    If neither decoder were better, each person's difference could as well have the other sign. The p-value is the share
+    of all 2ⁿ choices of signs that give a mean as far from 0 as the one observed; of `n_draws` random ones where there
+    are more than that. With fewer than 6 people it cannot fall below 0.05.
+
+    Parameters
+    ----------
+    differences : array-like, shape (n_subjects,)
+        Ours minus theirs, one number a person.
+    seed, n_draws : int
+
+    Raises
+    ------
+    ShapeError
+        If there are no subjects.
+
+    References
+    ----------
+    .. [1] Fisher, The Design of Experiments, 1935, section 21.
+
+    Examples
+    --------
+    >>> sign_flip_test([0.1, 0.2, 0.1])
+    0.25
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    if d.ndim != 1 or not len(d):
+        raise ShapeError(f"expected one difference a subject, got an array of shape {d.shape}")
+    observed = abs(d.sum())
+    close = 1e-12 * np.abs(d).sum()
+    if 2 ** len(d) <= n_draws:
+        bits = np.arange(2 ** len(d))[:, None] >> np.arange(len(d)) & 1
+        return float(np.mean(np.abs((1 - 2 * bits) @ d) >= observed - close))
+    rng = np.random.default_rng(seed)
+    extreme = 1  # the observed signs are one of the choices
+    for _ in range(0, n_draws, 1000):
+        signs = 1 - 2 * rng.integers(0, 2, (1000, len(d)))
+        extreme += int(np.sum(np.abs(signs @ d) >= observed - close))
+    return extreme / (-(-n_draws // 1000) * 1000 + 1)
 
 
 def _strata(subject: PairedTrials) -> tuple[NDArray[np.float64], list[NDArray[np.int64]], list[float]]:

@@ -16,6 +16,7 @@ from bci.chunks import F64, Chunk, SignalInfo
 from bci.decoders.frozen import BANDS_HZ
 from bci.dsp import FilterBank, GapPolicy, Patched, cascade, design_bandpass, design_notch
 from bci.errors import MontageMismatchError, RateMismatchError, ShapeError
+from bci.language import _
 
 __all__ = ["CleaningStage", "FilterChain"]
 
@@ -61,7 +62,8 @@ class FilterChain:
             or not self.bands_hz
         ):
             raise ShapeError(
-                f"expected sections (n_bands, n_sections, 6) for {len(self.bands_hz)} bands, got {self.sos.shape}"
+                f"expected sections (n_bands, n_sections, 6) for {len(self.bands_hz)} bands, got "
+                f"{self.sos.shape}"
             )
 
     @classmethod
@@ -121,14 +123,18 @@ class FilterChain:
         """
         if info.rate != self.rate:
             raise RateMismatchError(
-                f"the signal has {info.fs_hz:g} Hz, but the model was trained at {self.fs_hz:g} Hz: "
-                "set the board to that rate or train anew",
+                _(
+                    "the signal has {fs_hz:g} Hz, but the model was trained at {expected_hz:g} Hz: set the "
+                    "board to that rate or train anew"
+                ).format(fs_hz=info.fs_hz, expected_hz=self.fs_hz),
                 got_hz=info.fs_hz,
                 expected_hz=self.fs_hz,
             )
         if info.channels != self.channels:
             raise MontageMismatchError(
-                f"{_difference(info.channels, self.channels)}: use the montage of the training or train anew",
+                _("{difference}: use the montage of the training or train anew").format(
+                    difference=_difference(info.channels, self.channels)
+                ),
                 got=info.channels,
                 expected=self.channels,
             )
@@ -173,11 +179,17 @@ def _difference(got: tuple[str, ...], expected: tuple[str, ...]) -> str:
     unknown = [name for name in got if name not in expected]
     parts = []
     if missing:
-        parts.append(f"the model needs {' '.join(missing)}, which the signal has not")
+        parts.append(
+            _("the model needs {channels}, which the signal has not").format(channels=" ".join(missing))
+        )
     if unknown:
-        parts.append(f"the signal has {' '.join(unknown)}, which the model does not know")
+        parts.append(
+            _("the signal has {channels}, which the model does not know").format(channels=" ".join(unknown))
+        )
     if not parts:
         parts.append(
-            f"the channels come as {' '.join(got)}, but the model was trained on {' '.join(expected)}"
+            _("the channels come as {got}, but the model was trained on {expected}").format(
+                got=" ".join(got), expected=" ".join(expected)
+            )
         )
     return "; ".join(parts)

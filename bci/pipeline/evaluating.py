@@ -44,6 +44,7 @@ from bci.evaluation import (
     paired_bootstrap,
     wilson_interval,
 )
+from bci.language import _
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model
 from bci.pipeline.runs import Run
@@ -106,18 +107,26 @@ def choose_folds(
         both = sorted(set(train) & set(test))
         missing = sorted(run for run in {*train, *test} if not 0 <= run < n_runs)
         if both or missing or not (train and test):
-            what = f"run {both[0] + 1} trains and tests" if both else "training and test runs are needed"
+            what = (
+                _("run {run} trains and tests").format(run=both[0] + 1)
+                if both
+                else _("training and test runs are needed")
+            )
             if missing:
-                what = f"there is no run {missing[0] + 1} among {n_runs}"
-            raise LabelError(f"{what}: name training and test runs that differ", found=(), expected=())
+                what = _("there is no run {run} among {n_runs}").format(run=missing[0] + 1, n_runs=n_runs)
+            raise LabelError(
+                _("{what}: name training and test runs that differ").format(what=what), found=(), expected=()
+            )
         return [Fold(tuple(train), tuple(test))]
     groups = list(range(n_runs)) if not sessions else list(sessions)
     names = list(dict.fromkeys(groups))
     if len(names) < 2:
         what = "session" if sessions else "run"
         raise TooFewRunsError(
-            f"an honest score needs at least 2 {what}s, got {len(names)}: record another one. "
-            "Splitting one would measure its drift, not the decoder.",
+            _(
+                "an honest score needs at least 2 {what}s, got {n}: record another one. Splitting one "
+                "would measure its drift, not the decoder."
+            ).format(what=what, n=len(names)),
             n_runs=len(names),
             needed=2,
         )
@@ -150,7 +159,9 @@ def shuffled_within_runs(
         If there are fewer than 2 folds.
     """
     if n_folds < 2:
-        raise LabelError(f"expected at least 2 folds, got {n_folds}", found=(), expected=())
+        raise LabelError(
+            _("expected at least 2 folds, got {n_folds}").format(n_folds=n_folds), found=(), expected=()
+        )
     rng = np.random.default_rng(seed)
     parts: list[Run] = []
     folds: list[Fold] = []
@@ -277,8 +288,10 @@ class Decisions:
         """The decisions of two folds as one."""
         if (self.name, self.classes) != (other.name, other.classes):
             raise LabelError(
-                f"folds decide between {', '.join(self.classes)} and {', '.join(other.classes)}: "
-                "every class must be in the training runs of every fold",
+                _(
+                    "folds decide between {classes} and {others}: every class must be in the training runs "
+                    "of every fold"
+                ).format(classes=", ".join(self.classes), others=", ".join(other.classes)),
                 found=other.classes,
                 expected=self.classes,
             )
@@ -579,5 +592,7 @@ def _make(name: str) -> Any:
     if name == "CSP + LDA":
         return CspDecoder()
     raise LabelError(
-        f"no rival is called {name!r}: there are {', '.join(RIVALS)}", found=(name,), expected=RIVALS
+        _("no rival is called {name!r}: there are {rivals}").format(name=name, rivals=", ".join(RIVALS)),
+        found=(name,),
+        expected=RIVALS,
     )

@@ -24,6 +24,7 @@ from bci.decoders.adaptation import AdaptationParameters
 from bci.decoders.calibration import Calibration
 from bci.decoders.frozen import FrozenEnsemble, View
 from bci.errors import BciError, ModelFileError, NotCertifiedError
+from bci.language import _
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.prosthesis.certificate import Certificate
@@ -90,7 +91,7 @@ def save_model(model: Model, path: str | Path) -> str:
     path = Path(path)
     if model.asynchronous is None:
         raise ModelFileError(
-            "a model without an asynchronous decoder cannot run a hand and is not kept", path=path
+            _("a model without an asynchronous decoder cannot run a hand and is not kept"), path=path
         )
     meta, arrays = _meta_of(model), _arrays_of(model)
     sha256 = _digest(meta, arrays)
@@ -102,7 +103,10 @@ def save_model(model: Model, path: str | Path) -> str:
         new.replace(path)
     except OSError as err:
         new.unlink(missing_ok=True)
-        raise ModelFileError(f"cannot write the model to {path}: {err.strerror or err}", path=path) from err
+        raise ModelFileError(
+            _("cannot write the model to {path}: {reason}").format(path=path, reason=err.strerror or err),
+            path=path,
+        ) from err
     return sha256
 
 
@@ -121,15 +125,22 @@ def load_model(path: str | Path, *, info: SignalInfo | None = None) -> Model:
         size = path.stat().st_size
         if not path.is_file() or size > _MAX_BYTES:
             raise ModelFileError(
-                f"{path} is no model file: expected a file of at most {_MAX_BYTES >> 20} MB", path=path
+                _("{path} is no model file: expected a file of at most {megabytes} MB").format(
+                    path=path, megabytes=_MAX_BYTES >> 20
+                ),
+                path=path,
             )
         with safe_open(path, framework="np") as file:
             header = dict(file.metadata() or {})
             arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except OSError as err:
-        raise ModelFileError(f"cannot read {path}: {err.strerror or err}", path=path) from err
+        raise ModelFileError(
+            _("cannot read {path}: {reason}").format(path=path, reason=err.strerror or err), path=path
+        ) from err
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as err:
-        raise ModelFileError(f"{path} is no model file or is damaged: {err}", path=path) from err
+        raise ModelFileError(
+            _("{path} is no model file or is damaged: {err}").format(path=path, err=err), path=path
+        ) from err
     model = _parse(header, arrays, path)
     if info is not None:
         model.chain.require(info)
@@ -151,10 +162,10 @@ def certify(model: Model) -> Certificate:
     """
     validation = model.validation
     if validation.refusal or validation.low is None:
-        raise NotCertifiedError(f"the hand stays disarmed: {validation.refusal}")
+        raise NotCertifiedError(_("the hand stays disarmed: {refusal}").format(refusal=validation.refusal))
     if validation.issued_s is None:
         raise NotCertifiedError(
-            "the hand stays disarmed: the training states no time, so nothing could expire"
+            _("the hand stays disarmed: the training states no time, so nothing could expire")
         )
     return Certificate(
         lower=validation.low,
@@ -230,19 +241,28 @@ def _digest(meta: bytes, arrays: dict[str, Any]) -> str:
 
 def _parse(header: dict[str, str], arrays: dict[str, Any], path: Path) -> Model:
     if header.get("format") != _FORMAT:
-        raise ModelFileError(f"{path} is a safetensors file, but no model of this library", path=path)
+        raise ModelFileError(
+            _("{path} is a safetensors file, but no model of this library").format(path=path), path=path
+        )
     if header.get("schema") != str(SCHEMA_VERSION):
         raise ModelFileError(
-            f"{path} has schema {header.get('schema')!r}, this version reads {SCHEMA_VERSION}: train anew",
+            _("{path} has schema {schema!r}, this version reads {schema_version}: train anew").format(
+                path=path, schema=header.get("schema"), schema_version=SCHEMA_VERSION
+            ),
             path=path,
         )
     text = header.get("model", "").encode()
     if _digest(text, arrays) != header.get("sha256"):
-        raise ModelFileError(f"{path} is damaged: its contents do not have the SHA-256 it states", path=path)
+        raise ModelFileError(
+            _("{path} is damaged: its contents do not have the SHA-256 it states").format(path=path),
+            path=path,
+        )
     try:
         return _model_of(msgspec.json.decode(text, type=_Meta), arrays)
     except (msgspec.MsgspecError, BciError, ValueError, RecursionError, ZeroDivisionError) as err:
-        raise ModelFileError(f"{path} does not hold a usable model: {err}", path=path) from err
+        raise ModelFileError(
+            _("{path} does not hold a usable model: {err}").format(path=path, err=err), path=path
+        ) from err
 
 
 def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:

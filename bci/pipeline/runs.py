@@ -10,6 +10,7 @@ import numpy as np
 from bci.chunks import F64, Chunk, Marker, SignalInfo, as_signal
 from bci.errors import LabelError, ShapeError
 from bci.evaluation import TaskEvent
+from bci.language import _
 
 __all__ = ["Run", "cues_of", "split_runs", "task_events"]
 
@@ -98,8 +99,11 @@ def cues_of(runs: Sequence[Run], labels: Sequence[str]) -> list[tuple[int, Marke
     missing = [label for label in labels if label not in found]
     if missing:
         raise LabelError(
-            f"no cue {', '.join(missing)} in {len(runs)} run(s): "
-            f"found {', '.join(found) or 'no labels at all'}. Map the recording's own names to these.",
+            _(
+                "no cue {missing} in {n} run(s): found {found}. Map the recording's own names to these."
+            ).format(
+                missing=", ".join(missing), n=len(runs), found=", ".join(found) or _("no labels at all")
+            ),
             found=found,
             expected=tuple(labels),
         )

@@ -23,6 +23,7 @@ from bci.evaluation import (
     chance_level,
     match_events,
 )
+from bci.language import _
 from bci.pipeline.model import Model
 from bci.pipeline.online import OnlinePipeline
 from bci.pipeline.runs import Run, task_events
@@ -115,7 +116,9 @@ def score_cued(model: Model, runs: Sequence[Run], *, adapt: bool = True) -> Cued
     counts = {name: int(np.sum(found.labels == name)) for name in classes}
     if not all(counts.values()):
         told = ", ".join(f"{n} of {name}" for name, n in counts.items())
-        raise TooFewTrialsError(f"every class needs a usable trial, got {told}", counts=counts, needed=1)
+        raise TooFewTrialsError(
+            _("every class needs a usable trial, got {told}").format(told=told), counts=counts, needed=1
+        )
     names = np.array(classes)
     parameters = model.cued_adaptation if adapt else None
     probabilities = _decide(model.cued, found.bands_uv, found.runs, parameters)

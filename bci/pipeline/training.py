@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bci.chunks import F64
 from bci.decisions import Prediction
 from bci.decoders.adaptation import AdaptationParameters
 from bci.decoders.frozen import BANDS_HZ, FrozenEnsemble, view_covariances, views_of
@@ -26,11 +26,12 @@ from bci.decoders.members import LeftOut, RunWindows, train_ensemble
 from bci.dsp import oas
 from bci.errors import DesignError, LabelError, PolicyRefusedError, TooFewRunsError, TooFewTrialsError
 from bci.evaluation import balanced_accuracy, balanced_accuracy_interval, chance_level, run_blocked_folds
+from bci.language import _
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.pipeline.online import may_move, no_prediction
 from bci.pipeline.runs import Run, task_events
-from bci.pipeline.scoring import decide_run
+from bci.pipeline.scoring import CuedScore, decide_run
 from bci.pipeline.windows import CuedWindows, SlidingWindow, SlidingWindows, cued_windows
 from bci.prosthesis import choose_policy
 from bci.prosthesis.policy import REST, PolicyParameters
@@ -76,6 +77,7 @@ def train(
     issued_s: float | None = None,
     control: bool = True,
     adapt: bool = True,
+    tell_left_out: Callable[[CuedScore], None] | None = None,
 ) -> Model:
     """Train, calibrate and validate the decoders of one user on cued runs.
 
@@ -104,6 +106,9 @@ def train(
         False trains the cued decoder alone, which cannot run a hand.
     adapt : bool
         Whether references follow a run (see `bci.decoders.adaptation`); False keeps those of the training.
+    tell_left_out : callable, optional
+        Told what the validation rests on: every cued trial, decided by a decoder that saw nothing of its run. Not
+        called where there is one run only.
 
     Returns
     -------
@@ -122,12 +127,13 @@ def train(
     movements = tuple(name for name in labels if name != REST)
     if len(set(labels)) < 2 or not movements:
         raise LabelError(
-            "expected at least two different cue labels, one of them a movement, "
-            f"got {', '.join(labels) or 'none'}",
+            _("expected at least two different cue labels, one of them a movement, got {labels}").format(
+                labels=", ".join(labels) or _("none")
+            ),
             expected=tuple(labels),
         )
     if not runs:
-        raise TooFewRunsError("expected at least one run to train on, got none", n_runs=0, needed=1)
+        raise TooFewRunsError(_("expected at least one run to train on, got none"), n_runs=0, needed=1)
     chain = FilterChain.design(runs[0].info, bands_hz=bands_hz, order=order, notch_hz=notch_hz)
     timing = _timing(chain, window_s=window_s, task_s=task_s, sliding_s=sliding_s, step_s=step_s)
 
@@ -143,7 +149,7 @@ def train(
     validation = Validation(
         "", chance=chance_level(len(classes)), budget_per_min=budget_per_min, issued_s=issued_s
     )
-    validation = _validate_cued(validation, cued, motor)
+    validation = _validate_cued(validation, cued, motor, len(trials.dropped), tell_left_out)
 
     policy = PolicyParameters()
     asynchronous, following = None, None
@@ -224,7 +230,7 @@ class _Cued:
         )
         return decoder
 
-    def predicted(self) -> NDArray[np.int64]:
+    def decided(self) -> F64:
         """What a training that never saw a run says of its trials, for each run in turn.
 
         Raises
@@ -234,45 +240,64 @@ class _Cued:
         TooFewTrialsError
             If the others lack a class.
         """
-        answers = np.empty_like(self.columns)
+        answers = np.empty((len(self.columns), len(self.classes)))
         for training, testing in run_blocked_folds(self.runs):
             held_out = int(self.runs[testing[0]])
             present = np.bincount(self.columns[training], minlength=len(self.classes))
             if present.min() < _MIN_LEFT:
                 lacking = self.classes[int(present.argmin())]
                 raise TooFewTrialsError(
-                    f"with one run left out only {present.min()} trials of {lacking} remain: "
-                    "record every class in every run",
+                    _(
+                        "with one run left out only {n} trials of {lacking} remain: record every class in "
+                        "every run"
+                    ).format(n=present.min(), lacking=lacking),
                     counts=dict(zip(self.classes, present.tolist(), strict=True)),
                     needed=_MIN_LEFT,
                 )
             decoder = self.train(without=held_out)
             seen = self._covs[testing][:, [self.views.index(view) for view in decoder.views]]
-            answers[testing] = np.argmax(decide_run(decoder, seen, self.adaptation), axis=1)
+            answers[testing] = decide_run(decoder, seen, self.adaptation)
         return answers
 
 
-def _validate_cued(validation: Validation, cued: _Cued, motor: _Cued | None) -> Validation:
+def _validate_cued(
+    validation: Validation,
+    cued: _Cued,
+    motor: _Cued | None,
+    dropped: int,
+    tell: Callable[[CuedScore], None] | None,
+) -> Validation:
     names = np.array(cued.classes)
     truth = names[cued.columns]
     try:
-        predicted = names[cued.predicted()]
+        probabilities = cued.decided()
     except (TooFewRunsError, TooFewTrialsError) as err:
         return replace(validation, refusal=str(err))
+    predicted = names[np.argmax(probabilities, axis=1)]
+    of_motor = None if motor is None else motor.decided()
+    motor_predicted = None if of_motor is None else names[np.argmax(of_motor, axis=1)]
+    if tell is not None:
+        tell(
+            CuedScore(
+                cued.classes, truth, predicted, probabilities, motor_predicted, of_motor, cued.runs, dropped
+            )
+        )
     interval = balanced_accuracy_interval(truth, predicted)
     refusal = ""
     if not interval.low > validation.chance:
-        refusal = (
-            "the decoder is not shown to beat chance: the lower bound of its balanced accuracy is "
-            f"{interval.low:.2f}, chance is {validation.chance:.2f}. Record more runs, or see to the signal."
-        )
+        refusal = _(
+            "the decoder is not shown to beat chance: the lower bound of its balanced accuracy is {low:.2f}, "
+            "chance is {chance:.2f}. Record more runs, or see to the signal."
+        ).format(low=interval.low, chance=validation.chance)
     return replace(
         validation,
         refusal=refusal,
         balanced_accuracy=balanced_accuracy(truth, predicted),
         low=interval.low,
         high=interval.high,
-        balanced_accuracy_motor=None if motor is None else balanced_accuracy(truth, names[motor.predicted()]),
+        balanced_accuracy_motor=None
+        if motor_predicted is None
+        else balanced_accuracy(truth, motor_predicted),
     )
 
 
@@ -301,7 +326,9 @@ def _of_sliding(
     usable = [(window.end_sample, window.covariances) for window in windows if window.covariances is not None]
     if not usable:
         raise TooFewTrialsError(
-            f"a run of {run.duration_s:.0f} s holds no usable window: {windows[-1].reason if windows else 'too short'}",
+            _("a run of {duration_s:.0f} s holds no usable window: {reason}").format(
+                duration_s=run.duration_s, reason=windows[-1].reason if windows else _("too short")
+            ),
             counts={},
             needed=1,
         )
@@ -370,7 +397,9 @@ def _require_trials(trials: CuedWindows, labels: Sequence[str]) -> dict[str, int
         told = ", ".join(f"{n} of {name}" for name, n in counts.items())
         lost = f"; {len(trials.dropped)} more were unusable: {trials.dropped[0][1]}" if trials.dropped else ""
         raise TooFewTrialsError(
-            f"every class needs at least {_MIN_TRIALS} trials, got {told}{lost}. Record another run.",
+            _("every class needs at least {needed} trials, got {told}{lost}. Record another run.").format(
+                needed=_MIN_TRIALS, told=told, lost=lost
+            ),
             counts=counts,
             needed=_MIN_TRIALS,
         )

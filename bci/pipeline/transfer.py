@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bci.errors import TooFewRunsError
+from bci.language import _
 from bci.pipeline.evaluating import RIVALS, Evaluation, Fold, evaluate
 from bci.pipeline.runs import Run
 
@@ -50,7 +51,9 @@ def evaluate_executed_to_intended(
     """
     if not executed or not intended:
         raise TooFewRunsError(
-            f"expected runs of executed and of intended movement, got {len(executed)} and {len(intended)}",
+            _("expected runs of executed and of intended movement, got {n_executed} and {n_intended}").format(
+                n_executed=len(executed), n_intended=len(intended)
+            ),
             n_runs=min(len(executed), len(intended)),
             needed=1,
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bci.language import _
+
 __all__ = ["VALID_FOR_S", "Certificate"]
 
 VALID_FOR_S = 12 * 3600.0
@@ -50,17 +52,21 @@ class Certificate:
         `model` and `channels` are those in use; empty means not compared.
         """
         if not self.lower > self.chance:  # also where a bound is NaN
-            return (
-                f"the decoder is not shown to beat chance (bound {self.lower:.2f}, chance {self.chance:.2f})"
-            )
+            return _(
+                "the decoder is not shown to beat chance (bound {lower:.2f}, chance {chance:.2f})"
+            ).format(lower=self.lower, chance=self.chance)
         if self.runs < 2:
-            return f"validated on {self.runs} run: at least 2 are needed for an honest bound"
+            return _("validated on {runs} run: at least 2 are needed for an honest bound").format(
+                runs=self.runs
+            )
         if not 0.0 <= self.left_s(now_s) <= self.valid_for_s:
-            return "the calibration certificate has run out: calibrate again"
+            return _("the calibration certificate has run out: calibrate again")
         if model and self.model != model:
-            return "the certificate speaks for another model: calibrate again"
+            return _("the certificate speaks for another model: calibrate again")
         if channels and self.channels != channels:
-            return f"the certificate is for channels {' '.join(self.channels)}, here are {' '.join(channels)}"
+            return _("the certificate is for channels {certified}, here are {channels}").format(
+                certified=" ".join(self.channels), channels=" ".join(channels)
+            )
         return ""
 
     def left_s(self, now_s: float) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import RecordingError
+from bci.language import _
 from bci.prosthesis.events import Action, Event, Replied, Tick, from_record, to_record
 from bci.prosthesis.hand import Command, Reply
 from bci.prosthesis.safety import TICK_US
@@ -145,7 +146,9 @@ def read_log(path: str | Path) -> Iterator[dict[str, Any] | Event | Action]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as err:
-        raise RecordingError(f"{path}: cannot be read ({err.strerror})", path=path) from err
+        raise RecordingError(
+            _("{path}: cannot be read ({strerror})").format(path=path, strerror=err.strerror), path=path
+        ) from err
     tick_us = 0
     command: Command | None = None
     reply: Reply | None = None
@@ -163,7 +166,7 @@ def read_log(path: str | Path) -> Iterator[dict[str, Any] | Event | Action]:
                 if command is None or reply is None:
                     raise ValueError("counted ticks before any command and reply")
                 tick_us = int(record["t_us"])
-                for _ in range(int(record["n"])):
+                for _tick in range(int(record["n"])):
                     command = Command(command.number + 1, tick_us, command.kind, command.setpoint)
                     yield Tick(tick_us)
                     yield command
@@ -174,7 +177,9 @@ def read_log(path: str | Path) -> Iterator[dict[str, Any] | Event | Action]:
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             if number == len(lines) and number > 1:
                 return  # cut short by a kill
-            raise RecordingError(f"{path}, line {number}: {err}", path=path) from None
+            raise RecordingError(
+                _("{path}, line {number}: {err}").format(path=path, number=number, err=err), path=path
+            ) from None
         if isinstance(item, Command):
             command = item
         elif isinstance(item, Replied):

@@ -23,9 +23,11 @@ from typing import Any
 
 from bci.decisions import Intent
 from bci.errors import ArmingRefusedError, MonitorError, NotCertifiedError
+from bci.language import _
 from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.certificate import Certificate
 from bci.prosthesis.hand import Closures
+from bci.prosthesis.monitor_state import say_cause
 from bci.prosthesis.user_profile import Profile
 
 __all__ = ["SafetyMonitor", "Snapshot"]
@@ -102,9 +104,13 @@ class SafetyMonitor:
     ) -> None:
         spec = {"name": hand} if isinstance(hand, str) else dict(hand)
         if clock not in ("monotonic", "driven"):
-            raise MonitorError(f"clock = {clock!r}: expected 'monotonic' or 'driven'")
+            raise MonitorError(_("clock = {clock!r}: expected 'monotonic' or 'driven'").format(clock=clock))
         if clock == "driven" and not (spec.get("by_frames") or spec["name"] == "simulated"):
-            raise MonitorError(f"a real hand ({spec['name']}) moves in real time: clock must be 'monotonic'")
+            raise MonitorError(
+                _("a real hand ({name}) moves in real time: clock must be 'monotonic'").format(
+                    name=spec["name"]
+                )
+            )
         now_s = time.time()
         if certificate is None:
             refusal, left_s = "no calibration certificate: calibrate first", 0.0
@@ -148,7 +154,9 @@ class SafetyMonitor:
         self._wait(lambda: bool(self._first), START_S, "did not start")
         if self._first["is"] != "ready":
             self.close()
-            raise MonitorError(f"the safety monitor refused to start: {self._first.get('reason')}")
+            raise MonitorError(
+                _("the safety monitor refused to start: {reason}").format(reason=self._first.get("reason"))
+            )
         #: Where `send_stop` reaches this monitor from any process of this machine, "" if it cannot be reached.
         self.stop_address = str(self._first["stop_address"])
 
@@ -172,7 +180,7 @@ class SafetyMonitor:
         reason = self._request("arm")["reason"]
         if reason:
             kind = NotCertifiedError if self._refusal or "certificate" in reason else ArmingRefusedError
-            raise kind(f"the hand was not armed: {reason}")
+            raise kind(_("the hand was not armed: {reason}").format(reason=say_cause(reason)))
 
     def disarm(self) -> None:
         """Hold, and take no intents. This also acknowledges a STOP or a fault."""
@@ -313,7 +321,7 @@ class SafetyMonitor:
                 self._stdin.flush()
         except (OSError, ValueError) as err:
             raise MonitorError(
-                f"the safety monitor is gone ({err}); the hand's own watchdog holds it"
+                _("the safety monitor is gone ({err}); the hand's own watchdog holds it").format(err=err)
             ) from err
 
     def _request(self, do: str, **values: Any) -> dict[str, Any]:
@@ -321,7 +329,9 @@ class SafetyMonitor:
             self._requests += 1
             number = self._requests
         self._send({"do": do, "id": number, **values})
-        self._wait(lambda: number in self._answers, ANSWER_S, f"did not answer {do!r}")
+        self._wait(
+            lambda: number in self._answers, ANSWER_S, _("did not answer {request!r}").format(request=do)
+        )
         return self._answers.pop(number)
 
     def _keep_pace(self, t_us: int) -> None:
@@ -331,14 +341,16 @@ class SafetyMonitor:
             self._device_zero_us = t_us - self._view.t_us
         need = t_us - self._device_zero_us - AHEAD_US
         if self._view.t_us < need:
-            self._wait(lambda: self._view.t_us >= need, ANSWER_S, "does not keep pace")
+            self._wait(lambda: self._view.t_us >= need, ANSWER_S, _("does not keep pace"))
 
     def _wait(self, done: Any, timeout_s: float, what: str) -> None:
         with self._news:
             self._news.wait_for(lambda: done() or self._ended, timeout_s)
             if not done():
-                ended = "it has ended" if self._ended else f"waited {timeout_s:g} s"
-                raise MonitorError(f"the safety monitor {what} ({ended})")
+                ended = (
+                    _("it has ended") if self._ended else _("waited {seconds:g} s").format(seconds=timeout_s)
+                )
+                raise MonitorError(_("the safety monitor {what} ({ended})").format(what=what, ended=ended))
 
     def _read(self) -> None:
         reader = MessageReader()
@@ -380,4 +392,6 @@ def _spawn() -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **group)
     except OSError as err:
-        raise MonitorError(f"the safety monitor's process cannot be started: {err}") from err
+        raise MonitorError(
+            _("the safety monitor's process cannot be started: {err}").format(err=err)
+        ) from err

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bci.language import N_, _
 from bci.prosthesis.hand import Closures
 from bci.prosthesis.user_profile import Profile
 
-__all__ = ["CAUSES", "GONE", "HAND", "LASTING", "PASSING", "SIGNAL", "Mode", "Rules", "State"]
+__all__ = ["CAUSES", "GONE", "HAND", "LASTING", "PASSING", "SIGNAL", "Mode", "Rules", "State", "say_cause"]
 
 
 class Mode(StrEnum):
@@ -20,25 +21,31 @@ class Mode(StrEnum):
     FAULT = "fault"
 
 
-#: Every doubt there is, gravest first, with the words people read.
+#: Every doubt there is, gravest first, with the words people read; whoever shows them says them through `_`.
 CAUSES: dict[str, str] = {
-    "stop": "STOP was pressed",
-    "gone": "the decoder process is gone",
-    "internal": "the monitor itself failed",
-    "log": "events cannot be written to the log",
-    "decoder": "the decoder reported an error",
-    "nan": "an intent was not a number",
-    "hand-link": "the hand does not answer",
-    "hand-fault": "the hand reports an error or nonsense",
-    "hand-limit": "current, force or temperature of the hand is over its limit",
-    "time-limit": "one movement lasted too long",
-    "late": "the monitor was not running in time",
-    "stale": "no fresh signal",
-    "loss": "too many samples were lost",
-    "lead-off": "an electrode is off",
-    "saturated": "an amplifier is saturated",
-    "outlier": "the signal is unlike anything in the calibration",
+    "stop": N_("STOP was pressed"),
+    "gone": N_("the decoder process is gone"),
+    "internal": N_("the monitor itself failed"),
+    "log": N_("events cannot be written to the log"),
+    "decoder": N_("the decoder reported an error"),
+    "nan": N_("an intent was not a number"),
+    "hand-link": N_("the hand does not answer"),
+    "hand-fault": N_("the hand reports an error or nonsense"),
+    "hand-limit": N_("current, force or temperature of the hand is over its limit"),
+    "time-limit": N_("one movement lasted too long"),
+    "late": N_("the monitor was not running in time"),
+    "stale": N_("no fresh signal"),
+    "loss": N_("too many samples were lost"),
+    "lead-off": N_("an electrode is off"),
+    "saturated": N_("an amplifier is saturated"),
+    "outlier": N_("the signal is unlike anything in the calibration"),
 }
+
+
+def say_cause(cause: str) -> str:
+    """A cause as `State.cause` gives it, one doubt or several, in the language spoken now."""
+    return "; ".join(_(doubt) for doubt in cause.split("; "))
+
 
 #: Doubts that may clear by themselves while holding.
 SIGNAL = frozenset({"stale", "loss", "lead-off", "saturated", "outlier"})

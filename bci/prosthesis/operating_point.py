@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bci.decisions import Prediction
 from bci.errors import PolicyRefusedError, ShapeError
+from bci.language import _
 from bci.prosthesis.policy import CLIP, REST, Evidence, Firing, PolicyParameters
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _try_all(
                 total = _total(tried)
                 if total.idle_s <= 0.0 or total.n_events == 0:
                     raise PolicyRefusedError(
-                        "the runs hold no idle time or no cued movement to choose a policy on"
+                        _("the runs hold no idle time or no cued movement to choose a policy on")
                     )
                 yield tried
                 if _upper(total) > hopeless_per_min:
@@ -255,14 +256,16 @@ def _why_not(idle_min: float, budget_per_min: float) -> str:
     none_seen = float(poisson_interval(0, 1.0, confidence=CONFIDENCE).high)
     needed_min = none_seen / budget_per_min
     if needed_min > idle_min:
-        return (
-            f"{idle_min:.1f} min of idle signal cannot show {budget_per_min:g} false activations a minute: "
-            f"record at least {needed_min:.1f} min, or state a larger budget"
-        )
-    return (
-        f"no operating point keeps {budget_per_min:g} false activations a minute over {idle_min:.1f} min "
-        "of idle signal and clearly hits more than chance: improve the calibration, or state a larger budget"
-    )
+        return _(
+            "{idle_min:.1f} min of idle signal cannot show {budget:g} false activations a minute: record "
+            "at least "
+            "{needed_min:.1f} min, or state a larger budget"
+        ).format(idle_min=idle_min, budget=budget_per_min, needed_min=needed_min)
+    return _(
+        "no operating point keeps {budget:g} false activations a minute over {idle_min:.1f} min of idle "
+        "signal and "
+        "clearly hits more than chance: improve the calibration, or state a larger budget"
+    ).format(budget=budget_per_min, idle_min=idle_min)
 
 
 def _luck(hits: int, n: int, p: float) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bci.decisions import Intent, Prediction
 from bci.errors import RecordingError
+from bci.language import _
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Action, Asked, Entered, Refused
 from bci.prosthesis.hand import Command
@@ -56,7 +57,7 @@ def replay_log(path: str | Path) -> Replay:
             state = State(rules)
             continue
         if state is None:
-            raise RecordingError(f"{path}: holds no header", path=path)
+            raise RecordingError(_("{path}: holds no header").format(path=path), path=path)
         if isinstance(item, Command | Entered | Refused):
             commands += isinstance(item, Command)
             wanted = expected.popleft() if expected else None
@@ -84,7 +85,7 @@ def logged_profile(path: str | Path) -> Profile:
     for item in read_log(path):
         if isinstance(item, dict):
             return from_table(Profile, item["profile"])
-    raise RecordingError(f"{path}: holds no header", path=path)
+    raise RecordingError(_("{path}: holds no header").format(path=path), path=path)
 
 
 def logged_intents(path: str | Path) -> list[Intent]:

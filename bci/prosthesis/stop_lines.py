@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from bci.errors import MonitorError
+from bci.language import _
 from bci.prosthesis.links import Link, open_link
 
 __all__ = ["StopButton", "StopListener", "send_stop"]
@@ -115,12 +116,14 @@ def send_stop(address: str, source: str = "web", *, timeout_s: float = 1.0) -> N
     MonitorError
         Nobody there took the STOP. Use another one: the key, the button, the power switch.
     """
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=timeout_s) as line:
             line.sendall(source.encode()[: LONGEST - 1] + b"\n")
             heard = line.recv(len(HEARD))
     except (OSError, ValueError) as err:
-        raise MonitorError(f"STOP was not taken at {address or 'nowhere'}: {err}") from err
+        raise MonitorError(
+            _("STOP was not taken at {address}: {err}").format(address=address or _("nowhere"), err=err)
+        ) from err
     if heard != HEARD:
-        raise MonitorError(f"STOP was not confirmed by {address}")
+        raise MonitorError(_("STOP was not confirmed by {address}").format(address=address))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bci.errors import ProfileError
+from bci.language import _
 from bci.prosthesis.hand import DOFS, Closures
 
 __all__ = ["Grip", "Limits", "Opening", "Profile", "Signal", "from_table", "read_profile"]
@@ -30,8 +31,12 @@ def _check(owner: object, ranges: Mapping[str, tuple[float, float, str]]) -> Non
     for name, (low, high, unit) in ranges.items():
         value = getattr(owner, name)
         if not _within(value, low, high):
-            wanted = f"a number from {low:g} to {high:g} {unit}".rstrip()
-            raise ProfileError(f"{name} = {value!r}: expected {wanted}")
+            wanted = (
+                _("a number from {low:g} to {high:g} {unit}").format(low=low, high=high, unit=unit).rstrip()
+            )
+            raise ProfileError(
+                _("{name} = {value!r}: expected {wanted}").format(name=name, value=value, wanted=wanted)
+            )
 
 
 def _within(value: object, low: float, high: float) -> bool:
@@ -43,13 +48,21 @@ def _each_dof(name: str, value: object, limits: tuple[float, float, str]) -> Non
     low, high, unit = limits
     values = value if isinstance(value, tuple) else (value,)
     if len(values) not in (1, len(DOFS)) or not all(_within(x, low, high) for x in values):
-        wanted = f"a number from {low:g} to {high:g} {unit}, or six ({', '.join(DOFS)})"
-        raise ProfileError(f"{name} = {value!r}: expected {wanted}")
+        wanted = _("a number from {low:g} to {high:g} {unit}, or six ({dofs})").format(
+            low=low, high=high, unit=unit, dofs=", ".join(DOFS)
+        )
+        raise ProfileError(
+            _("{name} = {value!r}: expected {wanted}").format(name=name, value=value, wanted=wanted)
+        )
 
 
 def _closures(name: str, values: object) -> None:
     if not (isinstance(values, tuple) and len(values) == len(DOFS) and all(_within(v, 0, 1) for v in values)):
-        raise ProfileError(f"{name} = {values!r}: expected six closures from 0 to 1 ({', '.join(DOFS)})")
+        raise ProfileError(
+            _("{name} = {values!r}: expected six closures from 0 to 1 ({dofs})").format(
+                name=name, values=values, dofs=", ".join(DOFS)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,9 @@ class Limits:
         _closures("highest", self.highest)
         for dof, low, high in zip(DOFS, self.lowest, self.highest, strict=True):
             if low > high:
-                raise ProfileError(f"lowest {dof} {low:g} lies above highest {high:g}")
+                raise ProfileError(
+                    _("lowest {dof} {low:g} lies above highest {high:g}").format(dof=dof, low=low, high=high)
+                )
 
     @property
     def rates(self) -> Closures:
@@ -116,7 +131,9 @@ class Opening:
     def __post_init__(self) -> None:
         _check(self, {"delay_s": (0.5, 60.0, "s"), "rate_per_s": (0.01, 1.0, "closures/s")})
         if not isinstance(self.allowed, bool):
-            raise ProfileError(f"allowed = {self.allowed!r}: expected true or false")
+            raise ProfileError(
+                _("allowed = {allowed!r}: expected true or false").format(allowed=self.allowed)
+            )
 
     @property
     def rates(self) -> Closures:
@@ -160,7 +177,11 @@ class Grip:
         for dof in DOFS:
             value = getattr(self, dof)
             if value is not None and not _within(value, 0, 1):
-                raise ProfileError(f"{dof} = {value!r}: expected a closure from 0 (open) to 1 (closed)")
+                raise ProfileError(
+                    _("{dof} = {value!r}: expected a closure from 0 (open) to 1 (closed)").format(
+                        dof=dof, value=value
+                    )
+                )
 
     @property
     def target(self) -> tuple[float | None, ...]:
@@ -225,24 +246,42 @@ class Profile:
             },
         )
         if self.control not in CONTROLS:
-            raise ProfileError(f"control = {self.control!r}: expected one of {', '.join(CONTROLS)}")
+            raise ProfileError(
+                _("control = {control!r}: expected one of {controls}").format(
+                    control=self.control, controls=", ".join(CONTROLS)
+                )
+            )
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
-                wanted = "a text" if kind is str else "a table"
-                raise ProfileError(f"{name} = {getattr(self, name)!r}: expected {wanted}")
+                wanted = _("a text") if kind is str else _("a table")
+                raise ProfileError(
+                    _("{name} = {value!r}: expected {wanted}").format(
+                        name=name, value=getattr(self, name), wanted=wanted
+                    )
+                )
         if "open" not in self.grips:
-            raise ProfileError("grips lacks 'open': without it a hand could close and never be asked to open")
+            raise ProfileError(
+                _("grips lacks 'open': without it a hand could close and never be asked to open")
+            )
         known = [*self.grips, TOGGLE]
         for action, grip in [*self.intents.items(), *self.sequences.items(), ("closing", self.closing)]:
             if not isinstance(grip, str) or grip not in known:
-                raise ProfileError(f"{action} = {grip!r}: expected one of {', '.join(known)}")
+                raise ProfileError(
+                    _("{action} = {grip!r}: expected one of {known}").format(
+                        action=action, grip=grip, known=", ".join(known)
+                    )
+                )
         if self.closing == TOGGLE:
-            raise ProfileError(f"closing = {TOGGLE!r}: expected the name of a grip")
+            raise ProfileError(_("closing = {toggle!r}: expected the name of a grip").format(toggle=TOGGLE))
         for words in self.sequences:
             if not words or words != " ".join(words.split()):
-                raise ProfileError(f"sequence {words!r}: expected actions with one blank between them")
+                raise ProfileError(
+                    _("sequence {words!r}: expected actions with one blank between them").format(words=words)
+                )
         if self.sequences and self.control != "switch":
-            raise ProfileError(f"sequences need control = 'switch', got {self.control!r}")
+            raise ProfileError(
+                _("sequences need control = 'switch', got {control!r}").format(control=self.control)
+            )
 
     def require(self, classes: Iterable[str]) -> None:
         """See that a decoder of these classes can move the hand.
@@ -256,11 +295,19 @@ class Profile:
         words = {word for key in self.sequences for word in key.split()} or set(self.intents)
         if strange := sorted(moving - words):
             raise ProfileError(
-                f"the profile maps nothing to {', '.join(strange)}, which the decoder may say: add it to "
-                f"{'sequences' if self.sequences else 'intents'} (there: {', '.join(sorted(words)) or 'nothing'})"
+                _(
+                    "the profile maps nothing to {strange}, which the decoder may say: add it to {table} "
+                    "(there: {words})"
+                ).format(
+                    strange=", ".join(strange),
+                    table="sequences" if self.sequences else "intents",
+                    words=", ".join(sorted(words)) or _("nothing"),
+                )
             )
         if self.sequences and (silent := sorted(words - moving)):
-            raise ProfileError(f"a sequence needs {', '.join(silent)}, which the decoder never says")
+            raise ProfileError(
+                _("a sequence needs {silent}, which the decoder never says").format(silent=", ".join(silent))
+            )
 
     @property
     def actions(self) -> Mapping[str, str]:
@@ -281,7 +328,9 @@ class Profile:
             grips = ["open", "power", "pinch", "key", "point"]
             if len(moving) > len(grips):
                 raise ProfileError(
-                    f"{len(moving)} classes move, but only {len(grips)} grips are built in: write a profile"
+                    _(
+                        "{n_classes} classes move, but only {n_grips} grips are built in: write a profile"
+                    ).format(n_classes=len(moving), n_grips=len(grips))
                 )
             intents = dict(zip(moving, grips, strict=False))
         return cls(user=user, intents=intents)
@@ -303,12 +352,16 @@ def read_profile(path: str | Path) -> Profile:
             table["grips"] = {**GRIPS, **named}  # a file adds to the built-in grips or redefines them
         return from_table(Profile, table)
     except OSError as err:
-        reason = f"{path}: cannot be read ({err.strerror}); name a profile file"
+        reason = _("{path}: cannot be read ({reason}); name a profile file").format(
+            path=path, reason=err.strerror
+        )
         raise ProfileError(reason, path=path) from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ProfileError(f"{path}: not a TOML file: {err}", path=path) from err
+        raise ProfileError(_("{path}: not a TOML file: {err}").format(path=path, err=err), path=path) from err
     except ProfileError as err:
-        raise ProfileError(f"{path}: {err}; the profile in force is kept", path=path) from err
+        raise ProfileError(
+            _("{path}: {err}; the profile in force is kept").format(path=path, err=err), path=path
+        ) from err
 
 
 _KINDS = {"user": str, "closing": str, "intents": Mapping, "sequences": Mapping, "grips": Mapping}
@@ -320,12 +373,20 @@ def from_table(kind: type[T], table: object, where: str = "") -> T:
     """Build `kind` from a TOML or JSON table, strictly: the inverse of `dataclasses.asdict` for a
     `Profile`."""
     if not isinstance(table, Mapping):
-        raise ProfileError(f"{where.rstrip('.') or 'profile'} = {table!r}: expected a table")
+        raise ProfileError(
+            _("{where} = {table!r}: expected a table").format(
+                where=where.rstrip(".") or "profile", table=table
+            )
+        )
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            raise ProfileError(f"unknown key {where}{key}: expected one of {', '.join(known)}")
+            raise ProfileError(
+                _("unknown key {where}{key}: expected one of {known}").format(
+                    where=where, key=key, known=", ".join(known)
+                )
+            )
         default = known[key].default
         if is_dataclass(default) and not isinstance(value, type(default)):
             value = from_table(type(default), value, f"{where}{key}.")
@@ -340,4 +401,4 @@ def from_table(kind: type[T], table: object, where: str = "") -> T:
     try:
         return kind(**values)
     except ProfileError as err:
-        raise ProfileError(f"{where}{err}") from None
+        raise ProfileError(_("{where}{err}").format(where=where, err=err)) from None

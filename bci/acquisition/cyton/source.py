@@ -28,6 +28,7 @@ from bci.errors import (
     MontageMismatchError,
     RecordingError,
 )
+from bci.language import _
 from firmware_protocol import Dialect, MarkerNote
 
 __all__ = ["CytonSource"]
@@ -84,7 +85,7 @@ class CytonSource(Source):
     ) -> None:
         self.labels = dict(labels or {})
         self.recording_path = None if record_to is None else Path(record_to)
-        self._port, _, query = url.removeprefix(SCHEME).partition("?")
+        self._port, _mark, query = url.removeprefix(SCHEME).partition("?")
         channels = channels or tuple(filter(None, query.removeprefix(CHANNELS).split(",")))
         self._clock_ns = clock_ns
         self._recorder: RecordingWriter | None = None
@@ -100,7 +101,9 @@ class CytonSource(Source):
             try:
                 self._assembler = CytonAssembler(daisy=daisy, channels=channels, device=device)
             except ValueError as err:
-                raise MontageMismatchError(f"{self._port}: {err}", got=tuple(channels)) from err
+                raise MontageMismatchError(
+                    _("{port}: {err}").format(port=self._port, err=err), got=tuple(channels)
+                ) from err
             if self.recording_path is not None:
                 facts = {
                     "software": f"bci {__version__}",
@@ -177,7 +180,9 @@ class CytonSource(Source):
         deadline_ns = self._clock_ns() + round(timeout_s * 1e9)
         while True:
             if self._closed:
-                raise DeviceLostError(f"{self._port} was closed; open it again to go on", port=self._port)
+                raise DeviceLostError(
+                    _("{port} was closed; open it again to go on").format(port=self._port), port=self._port
+                )
             chunks, self._ready = self._ready, []
             left_s = (deadline_ns - self._clock_ns()) / 1e9
             if not chunks:
@@ -241,7 +246,7 @@ class CytonSource(Source):
         """Stop it, whatever it does, reset it, and hear what it is."""
         self._assembler = CytonAssembler(daisy=False)
         heard = b""
-        for _ in range(TRIES):
+        for _try in range(TRIES):
             self._link.write(END)
             heard += self._quiet()
             self._link.write(b"v")
@@ -251,10 +256,14 @@ class CytonSource(Source):
                 if rate not in (None, RATE_HZ):
                     self._ask(b"~6")
                 return heard.decode("ascii", errors="replace")
-        came = f"these bytes came: {heard[:24].hex(' ')}" if heard else "nothing came"
+        came = (
+            _("these bytes came: {shown}").format(shown=heard[:24].hex(" ")) if heard else _("nothing came")
+        )
         raise DeviceTimeoutError(
-            f"no Cyton answers on {self._port}; {came}. Is the board switched to PC, its dongle to GPIO6, and is "
-            f"this the dongle's port ({BAUD} baud)?",
+            _(
+                "no Cyton answers on {port}; {came}. Is the board switched to PC, its dongle to GPIO6, and "
+                "is this the dongle's port ({baud} baud)?"
+            ).format(port=self._port, came=came, baud=BAUD),
             port=self._port,
         )
 
@@ -268,7 +277,9 @@ class CytonSource(Source):
     def _command(self, command: bytes) -> str:
         if self._assembler.running:
             raise DeviceRefusedError(
-                f"{self._port}: a Cyton takes commands only while it does not stream; stop it first",
+                _("{port}: a Cyton takes commands only while it does not stream; stop it first").format(
+                    port=self._port
+                ),
                 port=self._port,
                 status="BUSY",
             )
@@ -284,7 +295,9 @@ class CytonSource(Source):
     def _must_say(self, word: str, reply: str, what: str) -> None:
         if word not in reply:
             raise DeviceRefusedError(
-                f"the Cyton on {self._port} did not confirm {what}: {reply.strip() or 'no answer'}",
+                _("the Cyton on {port} did not confirm {what}: {answer}").format(
+                    port=self._port, what=what, answer=reply.strip() or _("no answer")
+                ),
                 port=self._port,
                 status="FAILED",
             )
