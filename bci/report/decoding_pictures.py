@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bci.chunks import F64
-from bci.dsp import electrode_positions
-from bci.errors import MontageMismatchError
 from bci.evaluation import ReliabilityBin
+from bci.report.fonts import in_picture as _
 from bci.report.pictures import BLUE, GREEN, GREY, ORANGE, RED, as_svg, new_figure
 
 __all__ = [
@@ -35,28 +33,29 @@ def accuracy_list(
         )
         axes.annotate(f"{value:.2f}", (0.02, k), va="center", color="white", weight="bold")
     axes.axvline(chance, color=RED, linestyle="--", linewidth=1)
-    axes.annotate("chance", (chance, -0.75), (3, 0), textcoords="offset points", color=RED, fontsize=8)
+    axes.annotate(_("chance"), (chance, -0.75), (3, 0), textcoords="offset points", color=RED, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -1.0)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("balanced accuracy")
+    axes.set_xlabel(_("balanced accuracy"))
     return as_svg(figure)
 
 
-def reliability_curve(bins: Sequence[ReliabilityBin], *, debiased: float) -> str:
+def reliability_curve(bins: Sequence[ReliabilityBin], *, debiased: float | None) -> str:
     """Observed against stated frequency; the area of a point is its number of trials."""
-    figure, axes = new_figure(2.8, 2.6)
+    figure, axes = new_figure(3.4, 2.6)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
-    axes.annotate("says what happens", (0.06, 0.1), color=GREY, fontsize=7, rotation=43)
+    axes.annotate(_("says what happens"), (0.06, 0.1), color=GREY, fontsize=7, rotation=43)
     axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], color=BLUE, linewidth=1)
     axes.scatter(
         [b.confidence for b in bins], [b.accuracy for b in bins], [3 * b.n_trials for b in bins], color=BLUE
     )
     axes.set_xlim(min(0.45, *(b.confidence for b in bins)) - 0.03, 1.02)
     axes.set_ylim(-0.03, 1.05)
-    axes.set_xlabel("stated probability")
-    axes.set_ylabel("was right")
-    axes.set_title(f"debiased error {debiased:+.3f}", loc="left", fontsize=9)
+    axes.set_xlabel(_("stated probability"))
+    axes.set_ylabel(_("was right"))
+    if debiased is not None:
+        axes.set_title(_("debiased error {error}").format(error=f"{debiased:+.3f}"), loc="left", fontsize=9)
     return as_svg(figure)
 
 
@@ -69,7 +68,7 @@ def per_run(values: Mapping[str, Mapping[str, float]], *, chance: float) -> str:
     runs = next(iter(values.values()))
     axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
     axes.annotate(
-        "chance",
+        _("chance"),
         (0, chance),
         (2, 3),
         textcoords="offset points",
@@ -79,7 +78,7 @@ def per_run(values: Mapping[str, Mapping[str, float]], *, chance: float) -> str:
     axes.set_xticks(range(len(runs)), list(runs))
     axes.set_xlim(-0.3, len(runs) - 0.7)
     axes.set_ylim(0.2, 1.02)
-    axes.set_ylabel("balanced accuracy")
+    axes.set_ylabel(_("balanced accuracy"))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False, fontsize=8)
     return as_svg(figure)
 
@@ -94,11 +93,11 @@ def learning_curve(
     axes.fill_between(at, low, high, color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(at, middle, "o-", color=BLUE, markersize=4)
     axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
-    axes.annotate("chance", (at[0], chance), (0, 3), textcoords="offset points", color=RED)
+    axes.annotate(_("chance"), (at[0], chance), (0, 3), textcoords="offset points", color=RED)
     axes.set_xticks(at)
     axes.set_ylim(0.2, 1.02)
     axes.set_xlabel(per)
-    axes.set_ylabel("balanced accuracy")
+    axes.set_ylabel(_("balanced accuracy"))
     return as_svg(figure)
 
 
@@ -135,35 +134,10 @@ def scalp_map(pattern: F64, channels: Sequence[str], *, title: str, unit: str = 
     MontageMismatchError
         If fewer than 4 channels have names of the 10-05 system: nothing can be drawn between them.
     """
-    import mne
+    from bci.report.with_mne import draw_head
 
-    rows, places = [], {}
-    for i, name in enumerate(channels):
-        with contextlib.suppress(MontageMismatchError):
-            places[name] = electrode_positions([name])[0]
-            rows.append(i)
-    if len(rows) < 4:
-        raise MontageMismatchError(
-            f"a scalp map needs at least 4 electrodes with 10-05 names, got {len(rows)} of {len(channels)}",
-            got=tuple(channels),
-            expected=(),
-        )
-    info = mne.create_info(list(places), 250.0, "eeg")
-    info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
-    values = np.asarray(pattern, dtype=np.float64)[rows]
-    largest = float(np.abs(values).max()) or 1.0
     figure, axes = new_figure(2.9, 2.6)
-    image, _ = mne.viz.plot_topomap(
-        values,
-        info,
-        axes=axes,
-        show=False,
-        cmap="RdBu_r",
-        vlim=(-largest, largest),
-        contours=4,
-        names=[channels[i] for i in rows] if len(rows) <= 22 else None,
-        extrapolate="local" if len(rows) < 12 else "head",
-    )
+    image = draw_head(axes, pattern, channels, largest=float(np.abs(pattern).max()) or 1.0)
     bar = figure.colorbar(image, ax=axes, shrink=0.7)
     bar.set_label(unit)
     axes.set_title(title, loc="left", fontsize=9)

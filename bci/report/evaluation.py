@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import jinja2
-
 from bci.decoders.patterns import carriers
 from bci.errors import MontageMismatchError
 from bci.evaluation import paired_bootstrap, reliability
 from bci.files import write_private
 from bci.pipeline import RIVALS, Decisions, Evaluation
 from bci.report import decoding_pictures, pictures
+from bci.report.page import render
 
 __all__ = ["Evaluated", "write_evaluation"]
 
@@ -33,11 +32,8 @@ class Evaluated(Protocol):
 
 def write_evaluation(path: Path, results: Sequence[Evaluated]) -> None:
     """Write one self-contained HTML file, readable by its owner only."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bci.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("evaluation.html.j2").render(
-        subjects=[_subject(result) for result in results], mean=_mean(results)
+    page = render(
+        "evaluation.html.j2", subjects=[_subject(result) for result in results], mean=_mean(results)
     )
     write_private(path, page)
 

@@ -10,10 +10,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from bci.chunks import F64
+from bci.report.fonts import families
+from bci.report.fonts import in_picture as _
 
-__all__ = ["accuracy_bars", "as_svg", "channel_contrast", "confusion", "new_figure", "timeline"]
+__all__ = ["accuracy_bars", "as_svg", "channel_contrast", "confusion", "new_figure", "timeline", "trend"]
 
 # Okabe & Ito's palette, https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7f8c8d"
@@ -42,12 +45,12 @@ def accuracy_bars(
             f"{value:.2f}", (k, top), (0, 3), textcoords="offset points", ha="center", weight="bold"
         )
     axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
-    axes.annotate("chance", (len(names) - 0.45, chance), (0, 3), textcoords="offset points", color=RED)
+    axes.annotate(_("chance"), (len(names) - 0.45, chance), (0, 3), textcoords="offset points", color=RED)
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, len(names) + 0.1)  # room for the word beside the bars
     axes.set_ylim(0, 1.12)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    axes.set_ylabel("balanced accuracy")
+    axes.set_ylabel(_("balanced accuracy"))
     return as_svg(figure)
 
 
@@ -56,7 +59,7 @@ def confusion(counts: Mapping[str, Mapping[str, int]]) -> str:
     names = list(counts)
     table = np.array([[counts[truth][said] for said in names] for truth in names])
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    figure, axes = new_figure(2.8, 2.4)
+    figure, axes = new_figure(3.4, 2.4)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(table.shape):
         axes.text(
@@ -69,8 +72,34 @@ def confusion(counts: Mapping[str, Mapping[str, int]]) -> str:
         )
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("decoded")
-    axes.set_ylabel("cued")
+    axes.set_xlabel(_("decoded"))
+    axes.set_ylabel(_("cued"))
+    return as_svg(figure)
+
+
+def trend(values: Mapping[str, float], *, chance: float) -> str:
+    """Balanced accuracy of one block or run after the other."""
+    figure, axes = new_figure(3.4, 2.6)
+    axes.plot(range(len(values)), list(values.values()), "o-", color=BLUE, markersize=5)
+    for at, value in enumerate(values.values()):
+        axes.annotate(
+            f"{value:.2f}", (at, value), (0, 6), textcoords="offset points", ha="center", fontsize=8
+        )
+    axes.axhline(chance, color=RED, linestyle="--", linewidth=1)
+    axes.annotate(
+        _("chance"),
+        (0.02, chance),
+        (0, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        color=RED,
+    )
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set_xlim(-0.4, len(values) - 0.6)
+    axes.set_ylim(0, 1.12)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_xlabel(_("block"))
+    axes.set_ylabel(_("balanced accuracy"))
     return as_svg(figure)
 
 
@@ -99,14 +128,14 @@ def timeline(
     figure, axes = new_figure(6.8, 2.0)
     for start, end in cues:
         axes.axvspan(start, end, color=ORANGE, alpha=0.25, linewidth=0)
-    axes.plot(seconds, probability, color=BLUE, linewidth=0.6, label="probability of movement")
-    axes.plot(seconds, closure, color=GREEN, linewidth=1.4, label="hand closure")
-    axes.plot(hits, np.full(len(hits), 1.06), "v", color=GREEN, markersize=4, label="movement on cue")
-    axes.plot(false, np.full(len(false), 1.06), "x", color=RED, markersize=5, label="false movement")
+    axes.plot(seconds, probability, color=BLUE, linewidth=0.6, label=_("probability of movement"))
+    axes.plot(seconds, closure, color=GREEN, linewidth=1.4, label=_("hand closure"))
+    axes.plot(hits, np.full(len(hits), 1.06), "v", color=GREEN, markersize=4, label=_("movement on cue"))
+    axes.plot(false, np.full(len(false), 1.06), "x", color=RED, markersize=5, label=_("false movement"))
     axes.set_ylim(0, 1.14)
     axes.set_yticks([0, 0.5, 1])
     axes.set_xlim(0, float(seconds[-1]) if len(seconds) else 1.0)
-    axes.set_xlabel("device time, s")
+    axes.set_xlabel(_("device time, s"))
     axes.set_title(title, loc="left", fontsize=9)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=4, frameon=False, fontsize=8)
     return as_svg(figure)
@@ -120,7 +149,10 @@ def new_figure(width_in: float, height_in: float) -> tuple[Figure, Axes]:
 
 
 def as_svg(figure: Figure) -> str:
-    """The figure as a data address for an `img` element."""
+    """The figure as a data address for an `img` element; its words are drawn, so no reader needs the font."""
+    fonts = families()
+    for text in figure.findobj(Text):
+        text.set_fontfamily(fonts)
     out = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(out, format="svg", metadata={"Date": None})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import jinja2
 import numpy as np
 
 from bci.chunks import F64
@@ -14,6 +13,9 @@ from bci.decisions import Prediction
 from bci.files import write_private
 from bci.pipeline import Model, Run, cued_windows, task_events
 from bci.report import pictures
+from bci.report.fonts import in_picture as _
+from bci.report.page import render
+from bci.report.visit_pictures import class_in_picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,17 +59,15 @@ def write_session_report(
     """
     s = summary
     cued = s.cued
-    names, values = ["all channels"], [s.balanced_accuracy]
+    names, values = [_("all channels")], [s.balanced_accuracy]
     intervals: list[tuple[float, float] | None] = [tuple(cued["interval_95"])]
     if s.balanced_accuracy_motor == s.balanced_accuracy_motor:  # not NaN: the montage has motor channels
-        names.append("motor channels")
+        names.append(_("motor channels"))
         values.append(s.balanced_accuracy_motor)
         intervals.append(None)
     contrast, label = _contrast(model, runs)
-    template = jinja2.Environment(
-        loader=jinja2.PackageLoader("bci.report"), autoescape=True, undefined=jinja2.StrictUndefined
-    ).get_template("session.html.j2")
-    html = template.render(
+    html = render(
+        "session.html.j2",
         s=s,
         model=model,
         accuracy=pictures.accuracy_bars(names, values, intervals, chance=cued["chance"]),
@@ -89,7 +89,9 @@ def _contrast(model: Model, runs: Sequence[Run]) -> tuple[F64, str]:
         n: power[found.labels == n].mean(axis=0) for n in (movement, other)
     }
     low, high = model.chain.band_hz
-    return 10.0 * (mean[movement] - mean[other]), f"{movement} − {other}, {low:g}–{high:g} Hz"
+    return 10.0 * (
+        mean[movement] - mean[other]
+    ), f"{class_in_picture(movement)} − {class_in_picture(other)}, {low:g}–{high:g} Hz"
 
 
 def _timeline(run: Run, trace: ReportedRun, model: Model, accepted: frozenset[int]) -> str:
@@ -117,5 +119,5 @@ def _timeline(run: Run, trace: ReportedRun, model: Model, accepted: frozenset[in
         cues=[(trace.seconds(t.cue_sample), trace.seconds(t.end_sample)) for t in tasks],
         hits=hits,
         false=false,
-        title=f"{trace.name}: orange = movement was asked for",
+        title=_("{run}: orange = movement was asked for").format(run=trace.name),
     )

@@ -13,6 +13,7 @@ import msgspec
 
 from bci.errors import RecordingError
 from bci.files import write_private
+from bci.language import _
 
 __all__ = [
     "CalibrationPart",
@@ -91,6 +92,7 @@ class CalibrationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advice: tuple[str, ...] = ()
     model: str = ""
     model_sha256: str = ""
+    ended: str = ""  # why it ended before its time, in words
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,12 +162,20 @@ def read_visit(path: Path) -> Visit:
         visit = msgspec.json.decode(path.read_bytes(), type=Visit)
     except OSError as err:
         raise RecordingError(
-            f"{path} cannot be read ({err.strerror}); name a session's folder", path=path
+            _("{path} cannot be read ({strerror}); name a session's folder").format(
+                path=path, strerror=err.strerror
+            ),
+            path=path,
         ) from err
     except msgspec.DecodeError as err:
-        raise RecordingError(f"{path} holds no visit: {err}", path=path) from err
+        raise RecordingError(_("{path} holds no visit: {err}").format(path=path, err=err), path=path) from err
     if visit.schema != SCHEMA:
-        raise RecordingError(f"{path} is of schema {visit.schema!r}, expected {SCHEMA!r}", path=path)
+        raise RecordingError(
+            _("{path} is of schema {schema!r}, expected {expected!r}").format(
+                path=path, schema=visit.schema, expected=SCHEMA
+            ),
+            path=path,
+        )
     return visit
 
 

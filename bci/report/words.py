@@ -1,0 +1,101 @@
+"""What machine words of a visit are called by people: classes, findings, commands. Said through `_` when shown."""
+
+from __future__ import annotations
+
+from bci.language import N_, _
+
+__all__ = [
+    "CLASSES",
+    "class_word",
+    "command_word",
+    "finding_word",
+    "latency_word",
+    "level_word",
+    "movement_word",
+    "thing_word",
+]
+
+#: Classes that cues have.
+CLASSES = {
+    "rest": N_("rest"),
+    "left": N_("left hand"),
+    "right": N_("right hand"),
+    "hand": N_("hand"),
+    "grasp": N_("grasp"),
+    "feet": N_("feet"),
+    "tongue": N_("tongue"),
+    "close": N_("close"),
+    "open": N_("open"),
+}
+LEVELS = {"good": N_("good"), "fair": N_("fair"), "bad": N_("bad")}
+#: Why an electrode is not good or a trial was not used.
+FINDINGS = {
+    "artefact": N_("artefact"),
+    "blink": N_("blink"),
+    "muscle": N_("muscle"),
+    "flat": N_("flat"),
+    "railed": N_("at the end of the range"),
+    "saturated": N_("saturated"),
+    "noisy": N_("noisy"),
+    "mains": N_("mains hum"),
+    "lead-off": N_("electrode off"),
+    "off": N_("electrode off"),
+    "loose": N_("loose"),
+    "drift": N_("slow waves"),
+    "impedance": N_("high impedance"),
+    "lost": N_("samples lost"),
+    "interrupted": N_("interrupted"),
+}
+MOVEMENTS = {"executed": N_("Executed movement"), "intended": N_("Intended movement (motor imagery)")}
+COMMANDS = {
+    "hold": N_("hold"),
+    "move": N_("move"),
+    "open": N_("open"),
+    "close": N_("close"),
+    "power": N_("power grip"),
+    "pinch": N_("pinch"),
+    "key": N_("key grip"),
+    "point": N_("point"),
+}
+#: What stands in where there is no hardware.
+THINGS = {"simulated board": N_("simulated board"), "simulated hand": N_("simulated hand")}
+LATENCIES = {"median": N_("median"), "p90": N_("90 % within"), "p99": N_("99 % within"), "worst": N_("worst")}
+
+
+def class_word(name: str) -> str:
+    """What people call a class; as all of these, the name itself where there is no word for it."""
+    return _word(CLASSES, name)
+
+
+def level_word(name: str) -> str:
+    """How good an electrode is."""
+    return _word(LEVELS, name)
+
+
+def finding_word(name: str) -> str:
+    """Why an electrode is not good, or a trial was not used."""
+    return _word(FINDINGS, name)
+
+
+def movement_word(name: str) -> str:
+    """Executed or intended."""
+    return _word(MOVEMENTS, name)
+
+
+def command_word(name: str) -> str:
+    """What the hand was told."""
+    return _word(COMMANDS | CLASSES, name)
+
+
+def thing_word(name: str) -> str:
+    """A device or hand."""
+    return _word(THINGS, name)
+
+
+def latency_word(name: str) -> str:
+    """Which figure of a latency."""
+    return _word(LATENCIES, name)
+
+
+def _word(table: dict[str, str], name: str) -> str:
+    return _(table[name]) if name in table else name
