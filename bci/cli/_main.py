@@ -5,22 +5,37 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from keyword import iskeyword
 
 import click
 
 from bci import __version__
+from bci.cli._console import prepare_console
+from bci.cli._language import language_option, speak, spoken_help, spoken_in
 from bci.errors import BciError
+from bci.language import _
 
-#: Subcommand -> what `bci --help` says of it. Its code is `bci.cli.<name>:command`, loaded when it is called.
+#: Subcommand -> what `bci --help` says of it. Its code is `bci.cli.<name>:command` (`import_` for import), loaded when it is called.
 COMMANDS = {
+    "batch": "The same work on many recordings: one computer or a cluster, one table and report.",
+    "calibrate": "Guided calibration: cues, an honest result, and a model.",
+    "control": "Control the hand with today's calibration; Space and Esc are STOP.",
     "demo": "Simulated board or real recording -> calibration -> control of a hand -> report.",
     "doctor": "Find out why no good signal comes, and what to do next.",
     "evaluate": "How well intended movement is decoded from recordings, on runs not seen before.",
+    "export": "Write a recording as BDF, EDF, BIDS, XDF, FIF, CSV, FHIR or DICOM.",
+    "import": "Make a recording of a file of another system: EDF, BDF, GDF, FIF, XDF, OpenBCI …",
+    "live": "The signal live in the browser or in this terminal, with electrodes and bands.",
+    "lsl": "Send a board's signal to the network over Lab Streaming Layer.",
     "ports": "List serial ports and what is known of them.",
+    "qualify": "Test boards of a pilot line: measure, judge by limits, keep, and write a sheet.",
+    "quality": "Is the cap on well? Every electrode, and what to do.",
     "record": "Stream from a board into a .bfp recording.",
     "recover": "Save what is whole of a recording that was cut off.",
+    "report": "Write the report of a session: one file to read, print and keep.",
     "replay": "Play a recording again; decide again from a session and compare.",
     "selftest": "Measure on this machine what the documentation promises.",
+    "sessions": "Users and visits, compared over weeks; delete a user.",
     "simulate": "Run a simulated board that any program can connect to.",
 }
 
@@ -32,19 +47,21 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"bci.cli.{cmd_name}")
+        module = importlib.import_module(f"bci.cli.{cmd_name}{'_' * iskeyword(cmd_name)}")
         command = module.command
         assert isinstance(command, click.Command)
-        return command
+        return spoken_help(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))  # from the table: --help loads no subcommand
+        with formatter.section(_("Commands")):
+            # From the table: --help loads no subcommand.
+            formatter.write_dl([(name, _(says)) for name, says in COMMANDS.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bci")
 @click.option("--debug", is_flag=True, help="Show the full traceback of an error, and the library's log.")
+@language_option
 def group(debug: bool) -> None:
     """From an EEG acquisition chip to a prosthetic hand.
 
@@ -60,12 +77,14 @@ def group(debug: bool) -> None:
 
 
 def run(argv: list[str] | None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
+    prepare_console()
+    language, argv = spoken_in(sys.argv[1:] if argv is None else argv)  # wherever --lang stands
+    speak(language)  # before any help is written
     debug = "--debug" in argv
     if debug:  # accepted anywhere: people add it at the end of the line that failed
         argv = ["--debug", *(word for word in argv if word != "--debug")]
     try:
-        code = group.main(args=argv, prog_name="bci", standalone_mode=False)
+        code = spoken_help(group).main(args=argv, prog_name="bci", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         return _interrupted()
@@ -85,5 +104,5 @@ def run(argv: list[str] | None) -> int:
 
 
 def _interrupted() -> int:
-    click.echo("\nInterrupted. Everything is closed.", err=True)
+    click.echo("\n" + _("Interrupted. Everything is closed."), err=True)
     return 130

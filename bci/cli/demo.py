@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from bci.errors import LabelError
+from bci.language import _
 
 __all__ = ["command"]
 
@@ -146,7 +147,9 @@ def _codes(options: tuple[str, ...]) -> dict[int, str]:
         code, sign, name = option.partition("=")
         if not (sign and name and code.isdecimal()):
             raise LabelError(
-                f"trigger codes are given as CODE=NAME, e.g. --code 1=rest --code 3=right; got {option!r}"
+                _(
+                    "trigger codes are given as CODE=NAME, e.g. --code 1=rest --code 3=right; got {option!r}"
+                ).format(option=option)
             )
         codes[int(code)] = name
     return codes

@@ -1,7 +1,8 @@
-"""The operator of a demonstration: arms the hand, and after a fault has passed acknowledges it and arms again.
+"""Arming the hand: by a person's key, and by the operator of a demonstration.
 
-In a clinic this is a person with a hand on STOP. Here it is a rule, so that a minute of artefacts does not end a
-demonstration; how often it had to act stands in the summary. A STOP it leaves alone.
+In a clinic a person arms, with a hand on STOP. In a demonstration it is a rule, which after a fault has passed
+acknowledges it and arms again, so that a minute of artefacts does not end it; how often it had to act stands in the
+summary. A STOP it leaves alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,21 @@ from __future__ import annotations
 from bci.errors import ArmingRefusedError, NotCertifiedError
 from bci.prosthesis import SafetyMonitor
 
-__all__ = ["Operator"]
+__all__ = ["Operator", "arm"]
+
+
+def arm(monitor: SafetyMonitor) -> None:
+    """Arm; what holds the hand now, a fault or a STOP, is acknowledged first.
+
+    Raises
+    ------
+    NotCertifiedError, ArmingRefusedError
+        As of `SafetyMonitor.arm`.
+    """
+    state = monitor.sync()
+    if state.mode == "fault" or state.stopped:
+        monitor.disarm()
+    monitor.arm()
 
 
 class Operator:
@@ -45,9 +60,7 @@ class Operator:
         if self._gave_up or mode in ("armed", "moving", "hold"):
             return
         try:
-            if mode == "fault":
-                self._monitor.disarm()
-            self._monitor.arm()
+            arm(self._monitor)
         except NotCertifiedError as err:
             self.refusal, self._gave_up = str(err), True
         except ArmingRefusedError as err:  # something is still missing: look again in a second

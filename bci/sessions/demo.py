@@ -23,6 +23,7 @@ from bci.dsp import QualityWatch
 from bci.errors import DeviceTimeoutError, LabelError, NotCertifiedError
 from bci.evaluation import wilson_interval
 from bci.files import write_private
+from bci.language import _
 from bci.pipeline import (
     Model,
     Run,
@@ -155,7 +156,8 @@ class _Demo:
         info = self.info
         self.quality = QualityWatch(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)
         observer.note(
-            f"{self.info.device or 'board'} on {port}: {self.info.n_channels} channels at {self.info.fs_hz:g} Hz"
+            f"{self.info.device or 'board'} on {port}: {self.info.n_channels} channels at "
+            f"{self.info.fs_hz:g} Hz"
         )
 
     def _stage(self) -> Stage:
@@ -190,8 +192,10 @@ class _Demo:
         if not done:
             seen = sorted({marker.label for run in runs for marker in run.markers})
             raise LabelError(
-                f"no cue came over the wire in {len(names)} runs; events were: {', '.join(seen) or 'none'}. "
-                f"Expected {', '.join(stage.classes)}; name the trigger line's codes with --code 1=rest --code 3=right",
+                _(
+                    "no cue came over the wire in {n} runs; events were: {seen}. Expected {classes}; name "
+                    "the trigger line's codes with --code 1=rest --code 3=right"
+                ).format(n=len(names), seen=", ".join(seen) or _("none"), classes=", ".join(stage.classes)),
                 found=seen,
                 expected=stage.classes,
             )
@@ -309,7 +313,10 @@ class _Demo:
                 heard_ns = time.monotonic_ns()
             elif time.monotonic_ns() - heard_ns > SILENCE_S * 1e9:
                 raise DeviceTimeoutError(
-                    f"{run}: nothing came for {SILENCE_S:g} s; check the board and its cable", port=self.port
+                    _("{run}: nothing came for {silence_s:g} s; check the board and its cable").format(
+                        run=run, silence_s=SILENCE_S
+                    ),
+                    port=self.port,
                 )
             for chunk in chunks:
                 ended = ended or any(_ends_run(marker) for marker in chunk.markers)

@@ -29,7 +29,7 @@ CURVE = (10, 15, 20, 30, 40, 60, 80)
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """What to evaluate; see `bci evaluate --help`. Runs are named "1" or "R1"."""
+    """What to evaluate; see `bci evaluate --help`. Runs are named "1" or "R1". `files`: no others of `path`."""
 
     path: Path
     train: tuple[str, ...] = ()
@@ -45,6 +45,7 @@ class EvaluationRequest:
     control: bool = True
     learning_curve: bool = False
     shuffled_within_runs: bool = False
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +99,7 @@ def evaluate_recordings(
         runs, names, classes = read_runs(
             request.path,
             subject=subject,
+            files=request.files,
             runs=request.runs or tuple(dict.fromkeys((*request.train, *request.test))),
             labels=request.labels,
             unit=request.unit,

@@ -22,6 +22,7 @@ from typing import Any
 from bci.decisions import Prediction
 from bci.errors import RecordingError
 from bci.files import open_private
+from bci.language import _
 
 __all__ = ["DecisionLog", "SessionFolder", "read_decisions"]
 
@@ -44,9 +45,13 @@ class SessionFolder:
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             if any(path.iterdir()):
-                raise RecordingError(f"{path} is not empty; name a new folder with --output", path=path)
+                raise RecordingError(
+                    _("{path} is not empty; name a new folder with --output").format(path=path), path=path
+                )
         except OSError as err:
-            reason = f"{path} cannot be made ({err.strerror}); name another folder with --output"
+            reason = _("{path} cannot be made ({reason}); name another folder with --output").format(
+                path=path, reason=err.strerror
+            )
             raise RecordingError(reason, path=path) from err
         return cls(path)
 
@@ -63,7 +68,9 @@ class SessionFolder:
         for needed in (folder.recording, folder.model, folder.decisions, folder.events):
             if not needed.is_file():
                 raise RecordingError(
-                    f"{folder.path} has no {needed.name}; name the folder that a session wrote",
+                    _("{path} has no {name}; name the folder that a session wrote").format(
+                        path=folder.path, name=needed.name
+                    ),
                     path=folder.path,
                 )
         return folder
@@ -134,7 +141,10 @@ def read_decisions(path: Path) -> Iterator[Prediction]:
         except (ValueError, TypeError, KeyError) as err:
             if number == len(lines):
                 return
-            raise RecordingError(f"{path}, line {number}: no prediction ({err})", path=path) from err
+            raise RecordingError(
+                _("{path}, line {number}: no prediction ({err})").format(path=path, number=number, err=err),
+                path=path,
+            ) from err
         yield prediction
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bci.chunks import SignalInfo
 from bci.errors import MontageMismatchError, RecordingError
 from bci.pipeline import MOTOR_CHANNELS, Run
+
+if TYPE_CHECKING:
+    from bci.interop import RunFile
 
 __all__ = ["CHANNEL_SETS", "canonical", "choose_channels", "read_runs"]
 
@@ -22,6 +27,7 @@ def read_runs(
     path: Path,
     *,
     subject: str | None = None,
+    files: Sequence[Path] = (),
     runs: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
     unit: str | None = None,
@@ -35,6 +41,8 @@ def read_runs(
         A recording, or a folder of recordings.
     subject : str, optional
         Whose, where a folder holds several.
+    files : sequence of Path
+        The runs themselves, instead of those below `path`; numbered in this order where their names do not tell.
     runs : sequence of str
         Numbers of runs ("1", "R2"); by default all of intended movement.
     labels, unit
@@ -57,19 +65,20 @@ def read_runs(
     from bci.interop import find_runs, read_recording
 
     asked = [_number(name, path) for name in runs]
-    found = find_runs(path, subject=subject, movement=None if asked else "intended")
+    movement = None if asked else "intended"
+    found = _of_files(files, movement) if files else find_runs(path, subject=subject, movement=movement)
     numbers = [run.run for run in found]
     missing = sorted(set(asked) - set(numbers))
     if missing:
         there = ", ".join(f"R{n}" for n in numbers)
         raise RecordingError(f"{path} has no run R{missing[0]}; its runs are {there}", path=path)
     order = asked or numbers
-    files = [read_recording(found[numbers.index(n)].path, labels=labels, unit=unit) for n in order]
-    first = files[0]
+    loaded = [read_recording(found[numbers.index(n)].path, labels=labels, unit=unit) for n in order]
+    first = loaded[0]
     rows = choose_channels(channels, first.channels)
     kept = tuple(first.channels[i] for i in rows)
     read = []
-    for file in files:
+    for file in loaded:
         if (file.channels, file.rate) != (first.channels, first.rate):
             raise MontageMismatchError(
                 f"{file.path.name} has {len(file.channels)} channels at {float(file.rate):g} Hz, {first.path.name} "
@@ -80,6 +89,19 @@ def read_runs(
         info = SignalInfo(kept, file.rate)
         read.append(Run.from_array(file.data_uv[rows], info, file.markers))
     return read, [f"R{n}" for n in order], first.classes
+
+
+def _of_files(files: Sequence[Path], movement: str | None) -> tuple[RunFile, ...]:
+    """These files as runs."""
+    from bci.interop import find_runs
+
+    runs = [find_runs(file, movement=None)[0] for file in files]
+    fitting = [run for run in runs if movement is None or run.movement in ("", movement)]
+    if not fitting:
+        raise RecordingError(f"none of {len(runs)} recordings is of {movement} movement", path=files[0])
+    if len({run.run for run in fitting}) < len(fitting):
+        return tuple(replace(run, run=number) for number, run in enumerate(fitting, start=1))
+    return tuple(sorted(fitting, key=lambda run: run.run))
 
 
 def choose_channels(wanted: Sequence[str], present: Sequence[str]) -> list[int]:

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from bci.acquisition import Recording
 from bci.decisions import Prediction
 from bci.errors import RecordingError
+from bci.language import _
 from bci.pipeline import Model, OnlinePipeline, Run, load_model, split_runs
 from bci.prosthesis import IntentPolicy, logged_profile, replay_intents, replay_log
 from bci.sessions.folder import SessionFolder, read_decisions
@@ -56,7 +57,9 @@ def replay_session(folder: SessionFolder) -> Comparison:
     recording = Recording(folder.recording)
     runs = split_runs(recording.info, recording)
     if not logged or not runs:
-        raise RecordingError(f"{folder.path} holds no decisions to compare with", path=folder.path)
+        raise RecordingError(
+            _("{path} holds no decisions to compare with").format(path=folder.path), path=folder.path
+        )
     first = logged[0].sample_index
     control = [run for run in runs if run.end_sample > first]
     again = list(decide_again(model, control))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bci.acquisition.simulator import CuedRun, Played, Synthetic
 from bci.errors import RecordingError, TooFewTrialsError
+from bci.language import _
 
 __all__ = ["Stage", "lay_down", "stage_recording", "stage_synthetic"]
 
@@ -117,9 +118,11 @@ def stage_recording(
         first, second = numbers[:half], numbers[half:]
     if not first or not second:
         raise RecordingError(
-            f"{path} has {len(found)} usable run(s); at least one to calibrate on and a later one to control are "
-            "needed (two or more to calibrate on, before the hand may be armed). Name a folder with more runs, or "
-            "--calibrate and --control",
+            _(
+                "{path} has {n} usable run(s); at least one to calibrate on and a later one to control are "
+                "needed (two or more to calibrate on, before the hand may be armed). Name a folder with "
+                "more runs, or --calibrate and --control"
+            ).format(path=path, n=len(found)),
             path=path,
         )
     order = [*first, *second]
@@ -130,9 +133,14 @@ def stage_recording(
             counts[marker.label] = counts.get(marker.label, 0) + 1
     if len(counts) < 2 or min(counts.values()) < MIN_TRIALS:
         raise TooFewTrialsError(
-            f"too few trials to calibrate on: {', '.join(f'{n} {c}' for n, c in counts.items())} in runs "
-            f"{', '.join(map(str, first))}; at least {MIN_TRIALS} of each of two classes are needed. "
-            "Name more runs with --calibrate",
+            _(
+                "too few trials to calibrate on: {told} in runs {runs}; at least {min_trials} of each of "
+                "two classes are needed. Name more runs with --calibrate"
+            ).format(
+                told=", ".join(f"{n} {c}" for n, c in counts.items()),
+                runs=", ".join(map(str, first)),
+                min_trials=MIN_TRIALS,
+            ),
             counts=counts,
             needed=MIN_TRIALS,
         )
@@ -172,6 +180,11 @@ def _numbers(names: Sequence[str], known: Sequence[int], path: Path) -> list[int
         digits = name.upper().removeprefix("R")
         if not digits.isdecimal() or int(digits) not in known:
             there = ", ".join(f"R{n}" for n in known)
-            raise RecordingError(f"{path} has no run {name!r}; its runs are {there}", path=path)
+            raise RecordingError(
+                _("{path} has no run {name!r}; its runs are {there}").format(
+                    path=path, name=name, there=there
+                ),
+                path=path,
+            )
         chosen.append(int(digits))
     return chosen

@@ -24,7 +24,8 @@ def test_the_whole_way_with_each_hand_on_its_real_bytes(tmp_path: Path, hand: st
     done = finished(tmp_path / "session", hand=hand, live_s=2.0)
     assert done.summary["armed"]
     assert done.summary["control"]["hits"] > 0
-    assert done.summary["control"]["holds"] == {}
+    # The synthetic wearer blinks and bites; nothing else, and the hand and its link least of all, may hold it.
+    assert set(done.summary["control"]["holds"]) <= {"the signal is unlike anything in the calibration"}
     assert done.summary["what"]["hand"] == hand
     assert "socket://" in done.summary["what"]["hand_title"]
     assert any(view.hand.mode == "moving" for view in done.watcher.views)

@@ -1,0 +1,104 @@
+"""`bci control`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bci.cli._clinic_view_options import clinic_options, open_clinic
+from bci.language import N_, _
+
+__all__ = ["command"]
+
+
+@click.command("control", context_settings={"help_option_names": ["-h", "--help"]})
+@clinic_options
+@click.option(
+    "--hand",
+    type=click.Choice(["simulated", "ability", "rh56"]),
+    default="simulated",
+    show_default=True,
+    help=N_("Which hand; without --hand-port its simulator."),
+)
+@click.option("--hand-port", metavar="PORT", help=N_("Port of a real hand."))
+@click.option(
+    "--check-trials",
+    type=click.IntRange(0, 50),
+    default=8,
+    show_default=True,
+    help=N_("Trials of each class in the measured check before free use; 0 leaves it out."),
+)
+@click.option(
+    "--minutes", type=click.FloatRange(0), help=N_("Minutes of free use after it. Default: until you end it.")
+)
+@click.option(
+    "--blocks",
+    type=click.IntRange(2, 20),
+    default=4,
+    show_default=True,
+    help=N_("Of a new user's calibration: blocks of trials."),
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(3, 50),
+    default=10,
+    show_default=True,
+    help=N_("Of a new user's calibration: trials of each class in a block."),
+)
+@click.option("--no-report", is_flag=True, help=N_("Write no report at the end."))
+@click.option("--json", "as_json", is_flag=True, help=N_("Print the visit for programs, and nothing else."))
+def command(
+    hand: str,
+    hand_port: str | None,
+    check_trials: int,
+    minutes: float | None,
+    blocks: int,
+    trials: int,
+    no_report: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Control the hand with today's calibration; Space and Esc are STOP.
+
+    Without --user the whole way: signal check, calibration of a new user (one hand against rest), control. The hand is
+    armed by a key, never by itself. First a measured check of rest and movement, so that false movements a minute rest
+    on stated minutes; then free use. What has drifted since the calibration is said, and calibrating again is offered.
+    """
+    from bci.sessions.calibrating import CalibrationOptions
+    from bci.sessions.controlling import ControlOptions
+    from bci.sessions.guided import CalibrationPlan
+    from bci.sessions.warm_up import Compiling
+
+    wanted = ControlOptions(hand=hand, hand_port=hand_port, check_trials=check_trials, minutes=minutes)
+    with (
+        open_clinic(_("Control"), part=2, quiet=as_json, **options) as (clinic, say),
+        Compiling() as compiling,
+    ):
+        calibrating = not options["user"]
+        if not calibrating:
+            clinic.require_calibration()
+        if not clinic.check():
+            return 1
+        while True:
+            if calibrating:
+                plan = CalibrationPlan(blocks=blocks, trials_per_class=trials)
+                visit = clinic.calibrate(CalibrationOptions(plan=plan), compiling=compiling)
+                if visit is None or visit.calibration is None or not visit.calibration.ready:
+                    break
+                if clinic.person:
+                    say(clinic.result())
+            visit = clinic.control(wanted)
+            calibrating = clinic.recalibration_wanted
+            if not calibrating:
+                break
+        if visit is not None and not no_report:
+            say(_("Report: {path}").format(path=clinic.report()))
+        if as_json:
+            import msgspec
+
+            click.echo(msgspec.json.format(msgspec.json.encode(visit), indent=2).decode())
+        else:
+            click.echo(clinic.result())
+            click.echo(clinic.control_result())
+    return 0 if visit is not None and visit.control is not None else 1

@@ -1,0 +1,138 @@
+"""What the steps of a visit show, and what is pressed: a terminal, the page in the browser, a test, or several at once.
+
+A step calls `show` with the keys of `bci.web.LivePage.show`; texts arrive already translated. It asks `actions` what
+was pressed since: names of the buttons in `stage`, and "stop".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from bci.chunks import Chunk
+from bci.language import _
+from bci.prosthesis import Snapshot
+from bci.sessions.electrodes import Electrode
+
+__all__ = ["Blank", "Screen", "Screens", "button", "class_word", "electrode_states", "hand_state", "stage"]
+
+Stop = Callable[[str], object]
+
+
+class Screen(Protocol):
+    """Shows and never waits."""
+
+    def show(self, **state: Any) -> None:
+        """Newest values by key; None takes one away."""
+        ...
+
+    def signal(self, chunk: Chunk) -> None:
+        """The signal as it came."""
+        ...
+
+    def actions(self) -> list[str]:
+        """What was pressed since the last call."""
+        ...
+
+    def stops(self, stop: Stop | None, address: str) -> None:
+        """From now on STOP calls `stop` with its source at once (or reaches the monitor at `address`); None: it is the
+        action "stop" again."""
+        ...
+
+
+class Blank:
+    """Nobody watches."""
+
+    def show(self, **state: Any) -> None: ...
+
+    def signal(self, chunk: Chunk) -> None: ...
+
+    def actions(self) -> list[str]:
+        return []
+
+    def stops(self, stop: Stop | None, address: str) -> None: ...
+
+
+class Screens:
+    """Several at once. One that fails, as a browser that was closed does, is left out from then on.
+
+    Attributes
+    ----------
+    failed : list of str
+        What the screens that were left out said.
+    """
+
+    def __init__(self, *screens: Screen) -> None:
+        self._screens = list(screens)
+        self.failed: list[str] = []
+
+    def show(self, **state: Any) -> None:
+        if self.failed:
+            gone = _("The page in the browser is gone; everything goes on without it.")
+            state["notes"] = [*(state.get("notes") or ()), gone]
+        self._each(lambda screen: screen.show(**state))
+
+    def signal(self, chunk: Chunk) -> None:
+        self._each(lambda screen: screen.signal(chunk))
+
+    def actions(self) -> list[str]:
+        pressed: list[str] = []
+        self._each(lambda screen: pressed.extend(screen.actions()))
+        return pressed
+
+    def stops(self, stop: Stop | None, address: str) -> None:
+        self._each(lambda screen: screen.stops(stop, address))
+
+    def _each(self, do: Callable[[Screen], object]) -> None:
+        for screen in list(self._screens):
+            try:
+                do(screen)
+            except Exception as err:  # a screen must not end what it shows
+                self._screens.remove(screen)
+                self.failed.append(f"{type(err).__name__}: {err}")
+
+
+def stage(title: str, text: str, *buttons: dict[str, str]) -> dict[str, Any]:
+    """The value of `show(stage=…)`."""
+    return {"title": title, "text": text, "buttons": list(buttons)}
+
+
+def button(action: str, label: str) -> dict[str, str]:
+    """One button of a stage; in a terminal the first is Enter, the others their own letter."""
+    return {"action": action, "label": label}
+
+
+def electrode_states(electrodes: Sequence[Electrode]) -> list[dict[str, Any]]:
+    """The value of `show(electrodes=…)`."""
+    return [asdict(electrode) | {"findings": list(electrode.findings)} for electrode in electrodes]
+
+
+def hand_state(view: Snapshot) -> dict[str, Any]:
+    """The value of `show(hand=…)`."""
+    return {
+        "mode": "stale" if view.mode == "hold" and "no fresh signal" in view.cause else view.mode,
+        "position": list(view.position),
+        "contact": list(view.contact),
+        "cause": view.cause,
+        "stopped": view.stopped,
+    }
+
+
+def class_word(label: str, *, movement: str) -> str:
+    """What a cue asks for, in words for the user."""
+    if label == "rest":
+        return _("rest")
+    if movement == "executed":
+        known = {
+            "left": _("move the left hand"),
+            "right": _("move the right hand"),
+            "feet": _("move the feet"),
+        }
+    else:
+        known = {
+            "left": _("intend to move the left hand"),
+            "right": _("intend to move the right hand"),
+            "feet": _("intend to move the feet"),
+        }
+    return known.get(label, label)
