@@ -1,56 +1,42 @@
-"""Is the cap on well? Shows every channel's quality in plain words, a new look each second.
+"""Is the cap on well? Every electrode as good, fair or bad, with what to do about it; Enter goes on.
 
-Needs nothing (a simulated board), or a board with --port. Ctrl-C ends it.
+Needs nothing (a simulated board), or a board with --port. Space and Esc are STOP, Q ends it.
+
+    python examples/01_check_signal.py                       a simulated board
+    python examples/01_check_signal.py --port /dev/ttyUSB0   the real one
+    python examples/01_check_signal.py --lang zh             in Chinese
+
+The same as `bci quality`; the code below is the library's way to the same verdict.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from contextlib import ExitStack
 
-from bci.acquisition import open_source
-from bci.acquisition.simulator import SimulatedBoard
-from bci.dsp import QualityWatch
-from bci.errors import BciError
+from bci.cli import main as bci
+from bci.sessions.bench import Bench
+from bci.sessions.electrodes import ElectrodeWatch, summary_sentence
+
+
+def look_once(port: str | None = None) -> str:
+    """Five seconds of signal, all electrodes in one sentence: how a program of your own would ask."""
+    with Bench(port, fast=port is None) as bench:
+        watch = ElectrodeWatch(bench.info, lead_off=bench.measure_impedance())
+        bench.start()
+        while not watch.look():
+            for chunk in bench.read(1.0):
+                watch.process(chunk)
+        for electrode in watch.look():
+            if electrode.level == "bad":
+                print(electrode.sentence, electrode.advice)
+        return summary_sentence(watch.look())
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--port", help="/dev/ttyUSB0, COM3 … (default: a simulated board)")
-    parser.add_argument("--seconds", type=int, default=3600, help="stop after so long")
-    args = parser.parse_args(argv)
-    try:
-        with ExitStack() as stack:
-            port = args.port or stack.enter_context(SimulatedBoard()).port
-            source = stack.enter_context(open_source(port))
-            watch(source, args.seconds)
-    except KeyboardInterrupt:
-        pass
-    except BciError as err:
-        print(err, file=sys.stderr)
-        return 2
-    return 0
-
-
-def watch(source, seconds: int) -> None:
-    info, shown, samples = source.info, 0, 0
-    quality = QualityWatch(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)
-    source.start()
-    while shown < seconds:
-        for chunk in source.read(timeout_s=0.5):
-            quality.process(chunk.data_uv, chunk.first_sample)
-            samples += chunk.n_samples
-        if samples >= (shown + 1) * info.fs_hz:
-            shown += 1
-            channels = quality.look()
-            told = "; ".join(f"{c.channel} {c.score}: {c.reasons[0]}" for c in channels if c.score < 80)
-            print(
-                f"{shown:4d} s  {told or ('all channels are good' if channels else 'listening')}", flush=True
-            )
-    source.stop()
+    options = sys.argv[1:] if argv is None else argv
+    if "--help" in options or "-h" in options:
+        print(__doc__)
+    return bci(["quality", *options])
 
 
 if __name__ == "__main__":

@@ -1,30 +1,29 @@
-"""Calibrate, then move the simulated hand by intending to; a report is written at the end.
+"""From cap on to control: signal check, calibration, then the hand moves when the user intends it to.
 
-Needs nothing: the simulated board has a wearer who intends to move when asked. With --port a real board is used, whose
-trigger line carries the cues (see bci demo --help). Ctrl-C stops; the hand holds at once.
+Needs nothing (a simulated board, its wearer and a simulated hand), or a board with --port and a hand with --hand-port.
+Keys: Enter goes on (after the check, and to begin the calibration), A arms the hand. Space and Esc are STOP, from every
+screen; they never do anything else. A report is written at the end.
+
+    python examples/03_control_hand.py                               a new user, the whole way
+    python examples/03_control_hand.py --user u-7k3f9q               with the calibration of before, up to 12 hours old
+    python examples/03_control_hand.py --hand ability --hand-port /dev/ttyUSB1 --port /dev/ttyUSB0
+    python examples/03_control_hand.py --fast --blocks 2 --trials 8  faster than life, simulated board only
+
+The same as `bci control`.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 from bci.cli import main as bci
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--port", help="/dev/ttyUSB0, COM3 … (default: a simulated board)")
-    parser.add_argument("--live", default="8", help="seconds at real-time pace")
-    parser.add_argument("--output", type=Path, help="new folder for recording, model and report")
-    args = parser.parse_args(argv)
-    options = ["demo", "--live", args.live]
-    options += ["--port", args.port] if args.port else []
-    options += ["--output", str(args.output)] if args.output else []
-    return bci(options)
+    options = sys.argv[1:] if argv is None else argv
+    if "--help" in options or "-h" in options:
+        print(__doc__)
+    return bci(["control", *options])
 
 
 if __name__ == "__main__":

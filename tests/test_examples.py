@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +14,24 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 #: Script → options that keep it short, and words that it must print.
 SHORT = {
-    "01_check_signal.py": (["--seconds", "2"], "   2 s  "),
-    "03_control_hand.py": (["--live", "0"], "balanced accuracy"),
+    "01_check_signal.py": (["--lang", "en"], "All electrodes are good."),
+    "02_calibrate.py": (
+        ["--lang", "zh", "--blocks", "2", "--trials", "5", "--rest", "1", "--no-report"],
+        "95 %",
+    ),
+    "03_control_hand.py": (
+        ["--lang", "en", "--blocks", "2", "--trials", "8", "--check-trials", "2", "--intent", "1.6"],
+        "false movements a minute",
+    ),
 }
 
 
 def run(script: str, *options: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(EXAMPLES / script), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+    environment = os.environ | {"BCI_SESSIONS": str(folder / "store"), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=120, cwd=folder, env=environment
+    )
 
 
 @pytest.mark.parametrize("script", SHORT)
@@ -27,7 +39,18 @@ def test_the_example_runs_on_the_simulated_board(script: str, tmp_path: Path) ->
     options, words = SHORT[script]
     done = run(script, *options, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert words in done.stdout
+    assert words in done.stdout, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["store"], "everything lies in one folder"
+    assert len(list(tmp_path.glob("store/users/u-*/visits/001-*/session.json"))) == 1
+
+
+def test_the_first_script_shows_a_programs_own_way_too() -> None:
+    spec = importlib.util.spec_from_file_location("check_signal", EXAMPLES / "01_check_signal.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.look_once() == "All electrodes are good."
 
 
 def test_an_example_says_what_to_do_about_a_missing_port(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import string
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from bci.acquisition import Recording
 from bci.acquisition._serial import PortEntry
 from bci.acquisition.doctor import Finding
 from bci.cli import main
-from bci.cli._doctor_words import VERDICTS, WORDS
 from bci.cli._fault_options import parse_fault
 from tests.acquisition.boards import port_board
 from tests.acquisition.test_recording import recorded, signal
@@ -203,18 +201,6 @@ def test_ports_are_listed_with_what_is_known_of_them(
 
 
 # ---- doctor ----
-
-
-def test_every_finding_has_its_sentences_in_both_languages_with_the_same_facts() -> None:
-    def fields(text: str) -> set[str]:
-        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
-
-    for key, languages in WORDS.items():
-        assert set(languages) == {"en", "zh"}, key
-        known = fields("".join(languages["en"])) | {"known"}
-        assert fields("".join(languages["zh"])) <= known, key
-        assert bool(languages["en"][1]) == bool(languages["zh"][1]), key
-    assert all(set(languages) == {"en", "zh"} for languages in VERDICTS.values())
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,43 @@ def test_test_signal_fast_and_dc() -> None:
     assert bench.ask(Opcode.TEST_SIGNAL, 1, 3).status == Status.BAD_ARGUMENT
 
 
+def test_a_channel_put_to_another_input_keeps_it_while_the_test_signal_is_on() -> None:
+    bench = streaming(samples_per_frame=16)
+    bench.tell(Opcode.SET_CHANNEL, 255, 24, 1, 1)
+    bench.tell(Opcode.SET_CHANNEL, 1, 24, 5, 1)
+    bench.tell(Opcode.TEST_SIGNAL, 3, 1)
+    assert [place.mux for place in bench.device.setup.inputs][:3] == [1, 5, 1]
+    bench.device.push_samples([[7] * len(LABELS)] * 16, bench.now_us + 1)
+    bench.hear()
+    row = bench.data()[-1].counts()[0]
+    assert row[1] == round(4.5e6 / 2400 / bench.device.uv_per_count[1])
+    assert set(row[:1] + row[2:]) == {7}
+
+
+def test_a_device_whose_caller_makes_the_test_signal_passes_on_what_is_pushed() -> None:
+    bench = streaming(samples_per_frame=16, makes_test_signal=False)
+    bench.tell(Opcode.TEST_SIGNAL, 1, 2)
+    bench.device.push_samples([[7] * len(LABELS)] * 16, bench.now_us + 1)
+    bench.hear()
+    data = bench.data()[-1]
+    assert {value for row in data.counts() for value in row} == {7}
+    assert data.flags & Flag.TEST_SIGNAL
+    assert bench.device.setup.test_amplitude == 2
+
+
+def test_conversions_that_nobody_fetched_are_counted_as_dropped() -> None:
+    bench = streaming(samples_per_frame=4)
+    bench.convert(4)
+    before = bench.device.next_sample
+    bench.device.miss(3)
+    bench.convert(4)
+    bench.hear()
+    first, second = bench.data()[-2:]
+    assert bench.device.next_sample == before + 3 + 4
+    assert (second.sample_index, bench.device.dropped) == (first.sample_index + 4 + 3, 3)
+    assert second.flags & Flag.OVERRUN
+
+
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_test_pattern_replaces_the_samples_by_known_numbers(pattern: int) -> None:
     bench = streaming(sample_index=2**32 - 2)

@@ -123,6 +123,25 @@ def test_endurance_stops_with_the_first_failure() -> None:
     assert [r.test for r in broken if r.verdict == "fail"] == ["endurance-lost"]
 
 
+@pytest.mark.nightly
+def test_the_stated_uncertainties_hold_the_truth() -> None:
+    """k = 2 is 95 %; over all kinds of faults and eight boards each, at least 88 % is asked of this many."""
+    sized = [fault for fault in KNOWN_FAULTS if parse_bench_fault(fault.shown).get("amount")]
+    inside = []
+    for fault in sized:
+        for seed in range(8):
+            trial = try_fault(fault.shown, 900 + seed, fault.measurements)
+            assert trial.found is not None
+            off = abs(trial.found.size - trial.truth["size"])
+            inside.append(
+                off
+                <= max(
+                    trial.found.uncertainty, 1e-9 + 0.02 * abs(trial.truth["size"]) * (fault.kind == "drops")
+                )
+            )
+    assert np.mean(inside) > 0.88
+
+
 # ---- what is missing, or wrong at the bench ------------------------------------------------------------------
 
 
