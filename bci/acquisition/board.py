@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 class _Away:
     """Of a lost board: who it is, and what it was doing. `watchdog_ms` is None if it did not stream."""
 
-    device: str
+    info: SignalInfo
     watchdog_ms: int | None
     settings: Settings
 
@@ -150,6 +150,8 @@ class BoardSource(Source):
 
     @property
     def info(self) -> SignalInfo:
+        if self._away is not None:
+            return self._away.info
         configuration = self.client.configuration
         assert configuration is not None  # identified when opened
         return configuration.signal
@@ -342,7 +344,7 @@ class BoardSource(Source):
         statistics = self.statistics
         self._bytes_before = statistics.bytes, statistics.bytes_skipped
         self._away = _Away(
-            device=self.info.device,
+            info=self.info,
             watchdog_ms=self.client.watchdog_ms if self.client.streaming else None,
             settings=self.client.settings,
         )
@@ -365,7 +367,7 @@ class BoardSource(Source):
         try:
             self.client = self._new_client()
             self.client.deliver = lambda received: None  # not ours until it is known who it is
-            if self.client.identify().signal.device != away.device:
+            if self.client.identify().signal.device != away.info.device:
                 return False
             self.client.stop()
             self.client.attach(self._recorder)

@@ -110,12 +110,13 @@ class Recording:
 
     @cached_property
     def info(self) -> SignalInfo:
-        """What the samples mean, as the board first said. RecordingError if it never did."""
+        """What the first samples mean; without any, what the board said last. RecordingError if it never spoke."""
         player = self.player()
-        for block in self.blocks():
-            player.feed(block)
-            if player.info is not None:
-                return player.info
+        packets = (packet for block in self.blocks() for packet in _packets(block))
+        # Packet by packet, because a block may hold a change of gain; `any` ends at the first samples.
+        any(chunk.n_samples for packet in packets for chunk in player.feed(packet))
+        if player.info is not None:
+            return player.info
         raise RecordingError(
             _(
                 "{path} holds no whole INFO packet, so its samples have no scale; the board was not heard. "
@@ -295,7 +296,9 @@ class Recording:
         -------
         raw : mne.io.BaseRaw
         """
-        from bci.interop import to_mne  # handed on to a room above: the one such import, named in the test of arrows
+        from bci.interop import (
+            to_mne,
+        )  # handed on to a room above: the one such import, named in the test of arrows
 
         return to_mne(self, rate=rate, artefacts=artefacts, keep_date=keep_date)
 
@@ -363,3 +366,12 @@ def _unreadable(path: Path, err: OSError) -> RecordingError:
     return RecordingError(
         _("cannot read {path}: {reason}").format(path=path, reason=err.strerror or err), path=path
     )
+
+
+def _packets(block: bytes) -> Iterator[bytes]:
+    """A block cut behind each delimiter."""
+    at = 0
+    while at < len(block):
+        end = block.find(b"\0", at) + 1 or len(block)
+        yield block[at:end]
+        at = end

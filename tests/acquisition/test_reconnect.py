@@ -157,11 +157,13 @@ def test_a_strange_board_on_the_port_is_left_alone_and_the_search_goes_on() -> N
     mine = bench.device
     source = source_on(bench, reconnect=True)
     source.start()
+    told = source.info
     bench.out = True
     source.read(0.1)
     bench.device, bench.out = ReferenceDevice(replace(CONFIG, device_id="someone else's")), False
     assert labels([c for _ in range(5) for c in source.read(0.01)]) == []
     assert not source.connected
+    assert source.info == told, "of the board that is looked for, not of the stranger"
     assert bench.closed > 1
     bench.device = mine
     assert "returned" in labels([c for _ in range(5) for c in source.read(0.01)])

@@ -20,9 +20,9 @@ from bci.acquisition import Recording, open_source, recorder, recover
 from bci.acquisition.recorder import RecordingEncoder, RecordingWriter
 from bci.chunks import Marker
 from bci.errors import RecordingError
-from firmware_protocol import DeviceConfig, MarkerNote, ReferenceDevice, Splitter, encode, wire_of
+from firmware_protocol import DeviceConfig, MarkerNote, Opcode, ReferenceDevice, Splitter, encode, wire_of
 from tests.acquisition.boards import CONFIG, expected_uv, port_board, stream
-from tests.acquisition.test_assembler import assembled, flat, packets, started
+from tests.acquisition.test_assembler import assembled, command, flat, packets, started
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 FACTS = {"notes": {"what": "a test"}, "labels": {"2": "left"}}
@@ -114,6 +114,15 @@ def test_a_recording_gives_the_chunks_the_wire_gave(tmp_path: Path) -> None:
     assert recording.statistics.bytes == len(wire)
     assert recording.cut_bytes == 0
     assert len(list(recording.arrivals())) == -(-len(wire) // 777)
+
+
+def test_a_recording_is_what_its_board_said_first(tmp_path: Path) -> None:
+    device, wire = started()
+    wire += stream(device, 20)
+    wire += command(device, Opcode.SET_CHANNEL, bytes([255, 12, 0, 1]), at_us=90_000, request_id=5)
+    recording = saved(tmp_path / "x.bfp", recorded(wire + stream(device, 20)))
+    scales = [uv for page in ReferenceDevice(CONFIG).info() for uv in page.uv_per_count]
+    assert list(recording.info.uv_per_count or ()) == scales
 
 
 def test_markers_of_the_host_keep_their_sample(tmp_path: Path) -> None:
