@@ -1,11 +1,13 @@
 """Pictures of the live page for the documentation: `python docs/page_pictures.py [FOLDER]`, default docs/images.
 
 A simulated board plays sixteen channels at 1 kHz with two electrodes that need attention; the page shows them in a
-headless Chromium, in both languages, wide and narrow: signal check, calibration, control, and the big view.
+headless Chromium, in both languages, wide and narrow: signal check, calibration, control, and the big view; and
+`bci live --terminal` beside it.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import threading
@@ -17,11 +19,14 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
 
 from bci.acquisition import open_source
 from bci.acquisition.simulator import DEFAULT_MONTAGE, CuedRun, SimulatedBoard, Synthetic
 from bci.chunks import Chunk, SignalInfo
-from bci.language import use_language
+from bci.cli._live_view import TerminalLive
+from bci.language import _, use_language
 from bci.sessions.electrodes import ElectrodeWatch, summary_sentence
 from bci.web import LivePage
 from firmware_protocol import LeadOff
@@ -111,6 +116,9 @@ def main(folder: Path) -> int:
                     Image.open(path).quantize(256).save(path, optimize=True)
                 tab.close()
             print(path)
+        for language in ("en", "zh"):
+            use_language(language)
+            print(_terminal(browser, info, chunks, folder / f"page-terminal-{language}.png"))
         browser.close()
     return 0
 
@@ -164,6 +172,32 @@ def _playing(page: LivePage, chunks: list[Chunk], info: SignalInfo) -> Any:
     yield
     ended.set()
     thread.join()
+
+
+def _terminal(browser: Any, info: SignalInfo, chunks: list[Chunk], path: Path) -> Path:
+    """What `bci live --terminal` draws, as a picture."""
+    view = TerminalLive(info, _("Live signal"), io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    for chunk in chunks:
+        if chunk.end_sample < 12_000:
+            view.signal(chunk)
+    electrodes = _electrodes(info, chunks)
+    stage = {"title": summary_sentence(electrodes)}
+    view.show(
+        electrodes=[asdict(e) for e in electrodes], stage=stage, link={"lost": 0, "rate_hz": info.fs_hz}
+    )
+    console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True)
+    console.print(view.draw())
+    body = console.export_html(theme=MONOKAI, inline_styles=True, code_format="<pre>{code}</pre>")
+    style = (
+        "body{background:#14191f;color:#e6e6e6;margin:14px} "
+        "pre{font:15px/1.3 'DejaVu Sans Mono','Noto Sans Mono CJK SC',monospace;margin:0}"
+    )
+    tab = browser.new_page(viewport={"width": 900, "height": 430})
+    tab.set_content(f"<!doctype html><meta charset=utf-8><style>{style}</style>{body}")
+    tab.screenshot(path=path)
+    Image.open(path).quantize(256).save(path, optimize=True)
+    tab.close()
+    return path
 
 
 def _show(page: LivePage, what: str, language: str, electrodes: list[Any]) -> None:

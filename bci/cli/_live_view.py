@@ -128,11 +128,11 @@ class TerminalLive:
         return Text(full * n + empty * (BAR - n), style="cyan")
 
     def _facts(self) -> str:
-        rate = 0.0
-        if len(self._arrivals) > 1 and time.monotonic() - self._arrivals[-1][0] < WINDOW_S:
+        link = self._state.get("link") or {}
+        rate = float(link.get("rate_hz", 0.0))
+        if not rate and len(self._arrivals) > 1 and time.monotonic() - self._arrivals[-1][0] < WINDOW_S:
             span = time.monotonic() - self._arrivals[0][0]
             rate = (sum(n for _t, n in self._arrivals) - self._arrivals[0][1]) / max(span, 1e-9)
-        link = self._state.get("link") or {}
         return _("{device}: {n} channels, {rate} Hz, {lost} samples lost").format(
             device=self._info.device or _("board"),
             n=self._info.n_channels,

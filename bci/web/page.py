@@ -38,7 +38,7 @@ KEYS = (
     "notes",
 )
 
-START_S = 30.0
+START_S = 60.0
 CLOSE_S = 3.0
 
 #: Chunks of the last so many seconds are gathered into one write, so that the session's process wakes up less often.

@@ -180,8 +180,8 @@ async def _hear(text: str, viewer: Viewer, hub: Hub, actions: Actions) -> None:
     do = message.get("do")
     if do == "view":
         viewer.look_at(message)
-        if viewer.read_only:
-            await asyncio.sleep(0.1)  # filling a picture is work: a stranger's screen may not keep us busy with it
+        if viewer.read_only:  # filling a picture is work: a second screen may not keep us busy with it
+            await asyncio.sleep(0.1)
     elif viewer.read_only:
         raise ValueError("a second screen only looks")
     elif do == "stop":
