@@ -148,7 +148,7 @@ class ProfileError(_FileError, ValueError):
 
 
 class ExportError(_FileError):
-    """A file of another format cannot be written: it exists already, its folder takes nothing, or its format has no room."""
+    """A file of another format cannot be written: it exists, its folder takes nothing, or its format has no room."""
 
 
 class BenchRecordError(_FileError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 READ_S = 0.1
+LAST_S = 0.5  # liblsl sends by threads of its own and drops what waits when the streams close
 
 
 @click.command("lsl", context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,6 +98,7 @@ def command(
         finally:
             if not source.ended:
                 source.stop()
+            time.sleep(LAST_S)
             click.echo(f"{sent:,} samples sent, {source.statistics.samples_lost} lost before", err=True)
     return 0
 

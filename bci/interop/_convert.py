@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bci.errors import ExportError
 from bci.interop._door import ExportOptions, ImportOptions, Progress, Signal
+from bci.interop._files import implausible_change
 from bci.interop._formats import reader_for, writer_for
 
 __all__ = ["Converted", "export_signal", "import_file", "read_signal", "write_bfp"]
@@ -125,11 +126,25 @@ def write_bfp(
     def make(new: Path) -> tuple[str, ...]:
         return _bfp.write(signal, new, source=source, keep_date=keep_date, progress=progress or _quiet)
 
-    losses = _made(make, target, force=force, merge=False)
+    losses = _made(make, target, force=force, merge=False) + _doubts(signal)
     left_out = signal.description.notes.get("left_out", ())
     if left_out:
         losses += (f"left out: {', '.join(left_out)}",)
     return _told(signal, target, "bfp", losses)
+
+
+def _doubts(signal: Signal) -> tuple[str, ...]:
+    """A unit that cannot be right, by the first seconds of the electrodes."""
+    about = signal.description
+    rows = [k for k, channel in enumerate(about.channels) if channel.kind == "eeg"]
+    head = next(iter(signal.pieces()))[rows]
+    change_uv = implausible_change(head * about.steps[rows], about.rate) if rows else 0.0
+    if not change_uv:
+        return ()
+    return (
+        f"its signal changes by {change_uv:.3g} µV within 50 ms, and EEG by 1 to 100; if its unit is wrong, import it "
+        "again with --unit",
+    )
 
 
 def _made(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,10 +17,11 @@ import numpy as np
 
 from bci.chunks import F64, Marker
 from bci.errors import LabelError, MontageMismatchError, RecordingError
+from bci.interop._bids_events import markers_beside
 from bci.interop._names import UV_PER_UNIT, canonical_unit
 from bci.interop._vocabulary import Vocabulary, recognise
 
-__all__ = ["SUFFIXES", "RawRecording", "SignalFile", "read_recording"]
+__all__ = ["SUFFIXES", "RawRecording", "SignalFile", "implausible_change", "read_recording"]
 
 SUFFIXES = (".bdf", ".edf", ".fif", ".gdf", ".vhdr", ".xdf")
 _TEXT_SUFFIXES = (".csv", ".txt")  # one file by its name; a folder has other texts, too
@@ -112,6 +113,8 @@ def read_recording(
     """
     path = Path(path)
     raw = _load(path)
+    if (said := markers_beside(path, raw.rate)) is not None:
+        raw = replace(raw, markers=said)
     texts = Counter(text for _, text in raw.markers)
     known = recognise(path, texts)
     data_uv, stated = _in_microvolts(raw, unit, path)
@@ -221,20 +224,27 @@ def _choose(
 
 
 def _check_amplitude(data_uv: F64, rate: Fraction, unit: str, path: Path) -> None:
-    step = max(1, int(rate / 20))
-    change = np.median(np.abs(data_uv[:, step:] - data_uv[:, :-step]), axis=1)
-    live = change[change > 0]
     if not np.isfinite(data_uv).all():
         raise RecordingError(f"{path} holds NaN or infinite samples", path=path)
-    low, high = _PLAUSIBLE_UV
-    if live.size and not low < (typical := float(np.median(live))) < high:
+    if typical := implausible_change(data_uv, rate):
         stored = typical / UV_PER_UNIT[unit] if unit in UV_PER_UNIT else typical
+        low, high = _PLAUSIBLE_UV
         fitting = " or ".join(u for u, factor in UV_PER_UNIT.items() if low < stored * factor < high)
         raise RecordingError(
             f"{path}, read in {unit}, changes by {typical:.3g} µV within 50 ms; EEG changes by 1 to 100. "
             f"Its stated unit is wrong: say unit={fitting or 'V, mV or uV'}",
             path=path,
         )
+
+
+def implausible_change(data_uv: F64, rate: Fraction) -> float:
+    """How much the signal changes within 50 ms, in µV, where that cannot be EEG; 0 where it can."""
+    step = max(1, int(rate / 20))
+    change = np.median(np.abs(data_uv[:, step:] - data_uv[:, :-step]), axis=1)
+    live = change[change > 0]
+    typical = float(np.median(live)) if live.size else 0.0
+    low, high = _PLAUSIBLE_UV
+    return 0.0 if low < typical < high else typical
 
 
 def _label(

@@ -130,8 +130,8 @@ class Inlet:
                 facts.handle, max_buflen=360, recover=recover, processing_flags=library.proc_clocksync
             )
             self.facts = _facts(self._inlet.info(timeout=wait_s), described=True)
-            self._inlet.open_stream(timeout=wait_s)
             self._inlet.time_correction(timeout=wait_s)  # so that the first stamps are right, too
+            self._inlet.open_stream(timeout=wait_s)  # last: some senders begin when they are heard
         except (library.util.TimeoutError, self._lost) as err:
             raise DeviceNotFoundError(
                 f"{port}: the stream {facts.name!r} was found but does not answer; is its program still running, and "

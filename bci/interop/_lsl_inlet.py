@@ -94,11 +94,11 @@ class LslSource(Source):
         self._known = (np.empty(0), np.empty(0, dtype=np.int64))  # stamps of the last seconds, sample numbers
         self._recorder: RecordingWriter | None = None
         recover = options.get("reconnect", "0") not in ("0", "")
-        self._inlet = Inlet(facts, port=url, wait_s=max(wait_s, 1.0), recover=recover)
         self._markers: Inlet | None = None
+        if markers is not None:
+            self._markers = Inlet(markers, port=url, wait_s=max(wait_s, 1.0), recover=True)
         try:
-            if markers is not None:
-                self._markers = Inlet(markers, port=url, wait_s=max(wait_s, 1.0), recover=True)
+            self._inlet = Inlet(facts, port=url, wait_s=max(wait_s, 1.0), recover=recover)
             self._rows, self._scales, self._info = _described(url, self._inlet.facts, options.get("channels"))
             self._counter = SampleCounter(self._info.fs_hz, exact=self._inlet.facts.exact_stamps)
             self._encoder = StreamEncoder(self._info)

@@ -71,7 +71,7 @@ class RecordedSignal:
         if not 0 <= start_s < stop_s:
             raise ValueError(f"expected 0 <= start < stop in seconds, got {start_s:g} and {stop_s:g}")
         self.recording = recording if isinstance(recording, Recording) else Recording(recording)
-        self._info = _first_info(self.recording)
+        self._info = self.recording.info
         self._begin = _sample(start_s, self._info)
         self._end = _sample(stop_s, self._info)
         self._window_s = (start_s, stop_s)
@@ -309,17 +309,6 @@ class _Artefacts:
 
     def events(self) -> list[SignalEvent]:
         return [event for kind in self._kinds.values() for event in kind.events()]
-
-
-def _first_info(recording: Recording) -> SignalInfo:
-    """What the board said first; a recording of which it says something else later is a matter of its own."""
-    player = recording.player()
-    for block in recording.blocks():
-        for piece in _slices(block, SLICE_BYTES):
-            player.feed(piece)
-            if player.info is not None:
-                return player.info
-    return recording.info  # which raises, with the reason
 
 
 def _slices(block: bytes, step: int) -> Iterator[bytes]:

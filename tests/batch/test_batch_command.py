@@ -147,6 +147,25 @@ def test_wrong_input_is_said_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
+def test_events_of_a_bids_data_set_are_those_of_its_events_file(people: Path, tmp_path: Path) -> None:
+    from bci.errors import RecordingError
+    from bci.interop import read_recording
+
+    path = tmp_path / "sub-01_task-mi_run-1_eeg.edf"
+    path.write_bytes((people / "P01_R1.edf").read_bytes())
+    own = read_recording(path, labels={"grasp": "769"})
+    assert len(own.markers) == 6
+    events = path.with_name("sub-01_task-mi_run-1_events.tsv")
+    events.write_text(
+        "onset\tduration\ttrial_type\n2.0\t4\t右手\nn/a\tn/a\tx\n10.5\t4\tn/a\n", encoding="utf-8"
+    )
+    run = read_recording(path, labels={"right": "右手"})
+    assert [(m.sample_index, m.label) for m in run.markers] == [(250, "right")]
+    events.write_text("time\tname\n1\tx\n")
+    with pytest.raises(RecordingError, match="column `onset`"):
+        read_recording(path, labels={})
+
+
 def test_balanced_accuracy_of_the_details_is_the_one_of_the_table(results: Path) -> None:
     for path in (results / "items").iterdir():
         record = json.loads(path.read_text(encoding="utf-8"))

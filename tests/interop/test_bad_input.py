@@ -307,6 +307,12 @@ def test_files_of_no_known_format_are_refused_with_those_that_are(tmp_path: Path
             import_file(path, tmp_path / "y.bfp")
 
 
+def test_a_unit_that_cannot_be_right_is_told(shared_data: Data, tmp_path: Path) -> None:
+    path = shared_data("ssvep_exo/subject01/record-[2012.07.06-19.02.16].gdf")
+    assert "--unit" in import_file(path, tmp_path / "x.bfp").losses[0]
+    assert import_file(path, tmp_path / "y.bfp", options=ImportOptions(unit="mV")).losses == ()
+
+
 def test_more_channels_than_a_recording_holds_are_a_choice(shared_data: Data, tmp_path: Path) -> None:
     path = shared_data("edf_bdf_reference/EDF/test_reduced.edf")
     with pytest.raises(RecordingError, match="1 to 64; choose some with --channels"):

@@ -18,10 +18,12 @@ import pytest
 
 from bci.acquisition import Recording, open_source
 from bci.chunks import Chunk
+from bci.cli import main
 from bci.decisions import Intent, Prediction
 from bci.errors import DeviceLostError, DeviceNotFoundError, MontageMismatchError
 from bci.interop._lsl_counting import SampleCounter
 from tests.interop.lsl_bench import CONFIG, INFO, chunks, made_uv
+from tests.interop.signals import device_recording
 
 pylsl = pytest.importorskip("pylsl", exc_type=(ImportError, RuntimeError))
 pytestmark = pytest.mark.timeout(60)
@@ -231,6 +233,40 @@ def test_signal_markers_probabilities_and_commands_reach_a_plain_listener_with_t
     assert json.loads(command[0])["action"] == "right"
     offset = signal["stamps"][0] - began_ns * 1e-9
     assert offset == pytest.approx(pylsl.local_clock() - time.monotonic(), abs=0.05)
+
+
+def test_bci_lsl_sends_a_recording_at_its_pace(config: Path, tmp_path: Path) -> None:
+    from bci.interop.lsl import LslSource
+
+    recording = device_recording(tmp_path / "x.bfp", 500)
+    sent = joined(list(recording)).astype(np.float32)
+    name = f"test {uuid.uuid4().hex[:8]}"
+    words = ["lsl", str(tmp_path / "x.bfp"), "--name", name, "--wait", "45"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "bci.cli", *words],
+        env=os.environ | {"LSLAPICFG": str(config)},
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    ) as process:
+        try:
+            with LslSource(f"lsl://{name}?wait=45&markers={name}-markers") as source:
+                source.start()
+                got: list[Chunk] = []
+                with pytest.raises(DeviceLostError):
+                    got.extend(source)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+    n = joined(got).shape[1]  # it began when it was heard, a moment before `start`
+    assert n > 100
+    np.testing.assert_array_equal(joined(got), sent[:, -n:])
+
+
+def test_what_bci_lsl_cannot_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lsl", str(tmp_path / "none.bfp")]) == 2
+    assert "there is no file" in capsys.readouterr().err
+    assert main(["lsl", "x.bfp", "--notch", "50"]) == 2
+    assert "--filter" in capsys.readouterr().err
 
 
 # ---- which samples are missing ----
