@@ -58,7 +58,7 @@ def main() -> int:
         _photograph(chromium, _as_printed(report), IMAGES / "qualification-batch.png", (A4[0], 1560))
         terminal = folder / "terminal.html"
         terminal.write_text(_terminal(), encoding="utf-8")
-        _photograph(chromium, terminal, IMAGES / "qualification-guide.png", (830, 420))
+        _photograph(chromium, terminal, IMAGES / "qualification-guide.png", (830, 320))
     return 0
 
 
@@ -87,7 +87,7 @@ def _qualified(folder: Path, serial: str, language: str, *words: str) -> Path:
 def _batch(folder: Path) -> Path:
     """Boards of many seeds, some with faults, a few measured twice by two operators."""
     limits = shipped_limits()
-    chosen = [m for m in MEASUREMENTS if m.name in ("offset", "noise", "gain", "response", "crosstalk")]
+    chosen = [m for m in MEASUREMENTS if m.name in ("offset", "noise", "gain", "crosstalk", "clock", "leads")]
     with Batch(folder, create=True) as batch:
         desks = {
             k: Desk(seed=k, faults=[parse_bench_fault(FAULTS[k])] if k in FAULTS else [])

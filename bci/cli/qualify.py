@@ -317,8 +317,10 @@ def list_(folder: Path, as_json: bool) -> int:
                 )
                 continue
             first, latest = (verdict_word(a.verdict) if a else "–" for a in (board.first, board.latest))
-            open_ = _("  interrupted, goes on where it stopped") if board.open else ""
-            click.echo(f"{board.serial:<24} {board.n_attempts:>3} ×  {first:>12} → {latest}{open_}")
+            note = _("  interrupted, goes on where it stopped") if board.open else ""
+            if not board.open and batch.attempts(board.serial)[-1].state == "aborted":
+                note = _("  the last test was stopped")
+            click.echo(f"{board.serial:<24} {board.n_attempts:>3} ×  {first:>12} → {latest}{note}")
     return 0
 
 

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 
 from bci.chunks import F64
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "RED", "Plot"]
+__all__ = ["BLUE", "GREY", "RED", "Plot"]
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7f8c8d"
+BLUE, RED, GREY = "#0072B2", "#D55E00", "#7f8c8d"
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 18, 30  # room for letters, px
 FONT = 'font-family="system-ui, Noto Sans, Noto Sans CJK SC, Microsoft YaHei, sans-serif"'
 MOST_POINTS = 400  # of a line: more than a small picture can show; each stretch keeps its extremes
@@ -29,10 +29,9 @@ class Plot:
     Parameters
     ----------
     x_range, y_range : (float, float)
-        What the axes span; a logarithmic axis needs positive bounds.
+        What the axes span.
     width, height : int
         In px; the page scales it.
-    log_x, log_y : bool
     title, x_label, y_label : str
     """
 
@@ -43,23 +42,17 @@ class Plot:
         *,
         width: int = 300,
         height: int = 150,
-        log_x: bool = False,
-        log_y: bool = False,
         title: str = "",
         x_label: str = "",
         y_label: str = "",
     ) -> None:
         self._width, self._height = width, height
-        self._log_x, self._log_y = log_x, log_y
-        self._x_range, self._y_range = _widened(x_range, log_x), _widened(y_range, log_y)
+        self._x_range, self._y_range = _widened(x_range), _widened(y_range)
         self._title, self._x_label, self._y_label = title, x_label, y_label
         self._parts: list[str] = []
-        self._named: list[tuple[str, str]] = []
         self._x_names: list[tuple[float, str]] = []
 
-    def line(
-        self, x: ArrayLike, y: ArrayLike, *, colour: str = BLUE, width: float = 1.2, name: str = ""
-    ) -> None:
+    def line(self, x: ArrayLike, y: ArrayLike, *, colour: str = BLUE, width: float = 1.2) -> None:
         """A line; it is interrupted where a value is not finite."""
         px, py = self._placed(x, y)
         for stretch in _stretches(np.isfinite(px) & np.isfinite(py)):
@@ -71,16 +64,12 @@ class Plot:
             self._parts.append(
                 f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width:g}"/>'
             )
-        self._name(name, colour)
 
-    def points(
-        self, x: ArrayLike, y: ArrayLike, *, colour: str = BLUE, radius: float = 2.2, name: str = ""
-    ) -> None:
+    def points(self, x: ArrayLike, y: ArrayLike, *, colour: str = BLUE, radius: float = 2.2) -> None:
         px, py = self._placed(x, y)
         for a, b in zip(px, py, strict=True):
             if math.isfinite(a) and math.isfinite(b):
                 self._parts.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius:g}" fill="{colour}"/>')
-        self._name(name, colour)
 
     def bars(self, edges: ArrayLike, heights: ArrayLike, *, colour: str = BLUE) -> None:
         """Bars between neighbouring `edges`."""
@@ -134,10 +123,6 @@ class Plot:
             f'<g transform="translate(9 {(TOP + h - BOTTOM) / 2:.0f}) rotate(-90)">'
             f"{self._text(0, 0, self._y_label)}</g>",
         ]
-        x = w - RIGHT
-        for name, colour in reversed(self._named):
-            letters.append(self._text(x, TOP + 2, name, anchor="end", fill=colour))
-            x -= 6 * sum(2 if ord(c) > 0x2E80 else 1 for c in name) + 8
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" {FONT} '
             f'font-size="8.5">{self._grid()}{"".join(self._parts)}{frame}{"".join(letters)}</svg>'
@@ -149,23 +134,21 @@ class Plot:
         return self._x(np.asarray(x, dtype=np.float64)), self._y(np.asarray(y, dtype=np.float64))
 
     def _x(self, x: F64) -> F64:
-        return LEFT + _share(x, self._x_range, self._log_x) * (self._width - LEFT - RIGHT)
+        return LEFT + _share(x, self._x_range) * (self._width - LEFT - RIGHT)
 
     def _y(self, y: F64) -> F64:
-        share = np.clip(
-            _share(y, self._y_range, self._log_y), -0.02, 1.02
-        )  # what leaves the axes stays at their edge
+        share = np.clip(_share(y, self._y_range), -0.02, 1.02)  # what leaves the axes stays at their edge
         return self._height - BOTTOM - share * (self._height - BOTTOM - TOP)
 
     def _grid(self) -> str:
         out = []
-        for tick in _ticks(*self._y_range, log=self._log_y, most=5):
+        for tick in _ticks(*self._y_range, most=5):
             at = self._y(np.array([tick]))[0]
             out.append(
                 f'<path d="M{LEFT} {at:.1f}H{self._width - RIGHT}" stroke="#e6ebee" stroke-width="0.7"/>'
             )
             out.append(self._text(LEFT - 4, at + 3, f"{tick:.6g}", anchor="end"))
-        named = self._x_names or [(t, f"{t:.6g}") for t in _ticks(*self._x_range, log=self._log_x, most=7)]
+        named = self._x_names or [(t, f"{t:.6g}") for t in _ticks(*self._x_range, most=7)]
         for tick, name in named:
             at = self._x(np.array([tick]))[0]
             out.append(self._text(at, self._height - BOTTOM + 10, name))
@@ -196,36 +179,23 @@ class Plot:
             'stroke-dasharray="4 3"/>'
         )
 
-    def _name(self, name: str, colour: str) -> None:
-        if name:
-            self._named.append((name, colour))
 
-
-def _widened(bounds: tuple[float, float], log: bool) -> tuple[float, float]:
+def _widened(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Bounds that are apart."""
     low, high = float(bounds[0]), float(bounds[1])
     if not (math.isfinite(low) and math.isfinite(high)):
-        return (1.0, 10.0) if log else (0.0, 1.0)
-    if log:
-        low = max(low, 1e-12)
-        return (low, high) if high > low else (low / 2, low * 2)
-    return (low, high) if high > low else (low - (abs(low) or 1.0) * 0.05, low + (abs(low) or 1.0) * 0.05)
+        return 0.0, 1.0
+    margin = (abs(low) or 1.0) * 0.05
+    return (low, high) if high > low else (low - margin, low + margin)
 
 
-def _share(x: F64, bounds: tuple[float, float], log: bool) -> F64:
+def _share(x: F64, bounds: tuple[float, float]) -> F64:
     low, high = bounds
-    if log:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.log(x / low) / math.log(high / low))
     return (x - low) / (high - low)
 
 
-def _ticks(low: float, high: float, *, log: bool, most: int) -> list[float]:
-    if log:
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        fine = [m * 10.0**d for d in decades for m in (1, 2, 5) if low <= m * 10.0**d <= high]
-        coarse = [10.0**d for d in decades if low <= 10.0**d <= high]
-        found = fine if len(fine) <= most else coarse
-        return found[:: max(1, math.ceil(len(found) / most))]
+def _ticks(low: float, high: float, *, most: int) -> list[float]:
+    """Round numbers within the bounds, 1, 2 or 5 apart."""
     step = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(step * m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= most)
     first = math.ceil(low / step - 1e-9)

@@ -13,11 +13,9 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bci.chunks import F64
 from bci.language import _
@@ -89,18 +87,14 @@ def rise_of(pole_hz: float, fs_hz: float) -> float:
     return float((np.searchsorted(course, 0.9) - np.searchsorted(course, 0.1)) / (fine * fs_hz))
 
 
-@lru_cache(maxsize=8)
-def _basis(period: int) -> tuple[NDArray[np.int64], NDArray[np.complex128]]:
-    """Odd harmonics of the period, and their course through half of it (the other half is its mirror image)."""
-    k = np.arange(1, ORDERS * period, 2)
-    return k, np.exp(2j * np.pi * np.outer(np.arange(period // 2), k) / period)
-
-
 def _model(period: int, tau_s: float, delay: float, fs_hz: float) -> F64:
-    k, course = _basis(period)
+    """Half a period of the square wave behind pole and decimation; the other half is its mirror image."""
+    k = np.arange(1, ORDERS * period, 2)
     f_hz = k * fs_hz / period
     line = 4 / np.pi / k * np.sinc(f_hz / fs_hz) ** 3 / (1.0 + 2j * np.pi * f_hz * tau_s)
-    return np.asarray((course @ (line * np.exp(-2j * np.pi * k * delay / period))).imag)
+    folded = np.zeros(period, dtype=np.complex128)  # sampled, harmonics a period apart are the same
+    np.add.at(folded, k % period, line * np.exp(-2j * np.pi * k * delay / period))
+    return np.asarray(period * np.fft.ifft(folded).imag[: period // 2])
 
 
 def fit_edges(period_uv: F64, uncertainty: float, *, fs_hz: float) -> EdgeFit | None:
