@@ -33,10 +33,15 @@ ARROWS["bci.sessions"] = BELOW | {"bci.report", "bci.web"}
 ARROWS["bci.batch"] = BELOW | {"bci.report", "bci.sessions"}
 ARROWS["bci.selftest"] = BELOW | {"bci.qualification"}
 ARROWS["bci.cli"] = set(ARROWS) - {"bci.cli"}
-ARROWS["bci.locale"] = {"bci.cli"}  # for people who work on the project: finds what is said, compiles translations
+ARROWS["bci.locale"] = {
+    "bci.cli"
+}  # for people who work on the project: finds what is said, compiles translations
 
 #: A method that people look for on a lower room's object and that a room above carries out, imported when called.
-HANDED_ON = {("bci.acquisition.recording", "bci.interop"), ("bci.acquisition.recording", "bci.interop.to_mne")}
+HANDED_ON = {
+    ("bci.acquisition.recording", "bci.interop"),
+    ("bci.acquisition.recording", "bci.interop.to_mne"),
+}
 
 #: Libraries that one file of each of the two packages may import; the validator opens ports without `bci`.
 ONE_DOOR = ("serial", "pylsl", "starlette")

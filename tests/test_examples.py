@@ -16,8 +16,8 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SHORT = {
     "01_check_signal.py": (["--lang", "en"], "All electrodes are good."),
     "02_calibrate.py": (
-        ["--lang", "zh", "--blocks", "2", "--trials", "5", "--rest", "1", "--no-report"],
-        "95 %",
+        ["--lang", "zh", "--blocks", "2", "--trials", "8", "--intent", "1.6", "--no-report"],
+        "可以开始控制",
     ),
     "03_control_hand.py": (
         ["--lang", "en", "--blocks", "2", "--trials", "8", "--check-trials", "2", "--intent", "1.6"],

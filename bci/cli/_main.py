@@ -15,7 +15,8 @@ from bci.cli._language import language_option, speak, spoken_help, spoken_in
 from bci.errors import BciError
 from bci.language import _
 
-#: Subcommand -> what `bci --help` says of it. Its code is `bci.cli.<name>:command` (`import_` for import), loaded when it is called.
+#: Subcommand -> what `bci --help` says of it. Its code is `bci.cli.<name>:command` (`import_` for import), loaded when
+#: it is called.
 COMMANDS = {
     "batch": "The same work on many recordings: one computer or a cluster, one table and report.",
     "calibrate": "Guided calibration: cues, an honest result, and a model.",
@@ -32,8 +33,8 @@ COMMANDS = {
     "quality": "Is the cap on well? Every electrode, and what to do.",
     "record": "Stream from a board into a .bfp recording.",
     "recover": "Save what is whole of a recording that was cut off.",
-    "report": "Write the report of a session: one file to read, print and keep.",
     "replay": "Play a recording again; decide again from a session and compare.",
+    "report": "Write the report of a session: one file to read, print and keep.",
     "selftest": "Measure on this machine what the documentation promises.",
     "sessions": "Users and visits, compared over weeks; delete a user.",
     "simulate": "Run a simulated board that any program can connect to.",

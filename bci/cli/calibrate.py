@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def command(
     from bci.sessions.guided import CalibrationPlan, CueTiming
     from bci.sessions.warm_up import Compiling
 
-    names = split_names(classes)
+    timing = CueTiming(baseline_s=baseline, cue_s=cue, task_s=task, pause_s=pause, between_s=rest)
+    plan = CalibrationPlan(
+        classes=split_names(classes), blocks=blocks, trials_per_class=trials, timing=timing
+    )
     if profile is not None:
         read_profile(profile)  # before anybody sits through a signal check for nothing
     with (
@@ -122,14 +126,7 @@ def command(
         if profile is not None:
             clinic.store.keep_profile(clinic.user, profile)
         kept = clinic.store.profile(clinic.user)
-        timing = CueTiming(baseline_s=baseline, cue_s=cue, task_s=task, pause_s=pause, between_s=rest)
-        plan = CalibrationPlan(
-            classes=names,
-            blocks=blocks,
-            trials_per_class=trials,
-            timing=timing,
-            seed=len(clinic.folder.path.name),
-        )
+        plan = replace(plan, seed=int(clinic.folder.path.name[:3]))  # another order of trials at each visit
         asked = CalibrationOptions(
             plan=plan,
             movement=movement,

@@ -43,6 +43,8 @@ def _subject(result: Evaluated) -> dict[str, Any]:
     default = found.cued["default"]
     names = list(found.cued)
     drawn: dict[str, str] = {
+        "curve": "",
+        "course": "",
         "accuracy": decoding_pictures.accuracy_list(
             names,
             [found.cued[name].balanced_accuracy for name in names],

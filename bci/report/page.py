@@ -66,7 +66,7 @@ def environment() -> jinja2.Environment:
         thousands=thousands,
         moment=moment,
         say_cause=say_cause,
-        **{name: getattr(words, name) for name in words.__all__ if name.endswith("_word")},
+        **{name: getattr(words, name) for name in words.__all__ if name.islower()},
     )
     environment.filters["finding_word"] = words.finding_word
     return environment

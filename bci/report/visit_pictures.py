@@ -23,7 +23,8 @@ __all__ = ["calibration", "class_in_picture", "impedances", "scalp_maps", "time_
 
 #: Where hand movements show, best first; the first three that are there are drawn, in this order from left to right.
 SEEN_AT = (("C3", "CP3", "FC3", "C1", "C5"), ("Cz", "FCz", "CPz"), ("C4", "CP4", "FC4", "C2", "C6"))
-GOOD_KOHM = 10.0
+#: Below this an electrode is good; `bci.sessions.electrodes` judges by the same.
+GOOD_KOHM = 30.0
 
 
 def class_in_picture(name: str) -> str:
@@ -72,6 +73,7 @@ def impedances(before: CheckPart | None, after: CheckPart | None) -> str | None:
         at = [i - 0.4 + width * (k + 0.5) for i, name in enumerate(names) if name in values]
         heights = [min(values[name], 200.0) for name in names if name in values]
         axes.bar(at, heights, width=width, color=(GREY, BLUE)[k] if len(looks) > 1 else BLUE, label=word)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1.1 * GOOD_KOHM))
     axes.axhline(GOOD_KOHM, color=RED, linestyle="--", linewidth=1)
     axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 20 else 0, fontsize=8)
     axes.set_xlim(-0.6, len(names) - 0.4)

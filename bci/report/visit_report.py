@@ -100,7 +100,7 @@ def _sections(visit: Visit, folder: Path) -> list[Section]:
         sections.append(Section("", Markup('<p class="note">{}</p>').format(note)))
     electrodes = visit_pictures.impedances(visit.before, visit.after)
     if visit.before is not None or visit.after is not None:
-        html = parts.electrodes(visit.before, visit.after, electrodes)
+        html = parts.electrodes(visit.before, visit.after, electrodes, f"{visit_pictures.GOOD_KOHM:g}")
         sections.append(Section(_("Electrodes"), html))
     if (calibration := visit.calibration) is not None:
         html = parts.calibration(calibration, visit_pictures.calibration(calibration))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from bci.language import N_, _
+from bci.report.visit import DroppedTrial
 
 __all__ = [
     "CLASSES",
@@ -12,6 +16,7 @@ __all__ = [
     "latency_word",
     "level_word",
     "movement_word",
+    "reasons",
     "thing_word",
 ]
 
@@ -36,7 +41,15 @@ FINDINGS = {
     "flat": N_("flat"),
     "railed": N_("at the end of the range"),
     "saturated": N_("saturated"),
+    "saturation": N_("saturated"),
     "noisy": N_("noisy"),
+    "noise": N_("noisy"),
+    "waves": N_("slow waves"),
+    "offset": N_("large electrode potential"),
+    "weak": N_("weak signal"),
+    "amplitude": N_("large amplitude"),
+    "jump": N_("jump"),
+    "step": N_("jump"),
     "mains": N_("mains hum"),
     "lead-off": N_("electrode off"),
     "off": N_("electrode off"),
@@ -75,6 +88,18 @@ def level_word(name: str) -> str:
 def finding_word(name: str) -> str:
     """Why an electrode is not good, or a trial was not used."""
     return _word(FINDINGS, name)
+
+
+def reasons(dropped: Iterable[DroppedTrial]) -> dict[str, int]:
+    """Why trials were not used, and how many for each reason; "artefact (muscle C3)" counts as artefact (muscle)."""
+    counts: Counter[str] = Counter()
+    for trial in dropped:
+        what, _bracket, kind = trial.reason.partition(" (")
+        word = finding_word(what)
+        if kind:
+            word += f" ({finding_word(kind.rstrip(')').split(' ')[0])})"
+        counts[word] += 1
+    return dict(counts)
 
 
 def movement_word(name: str) -> str:

@@ -31,7 +31,7 @@ from bci.sessions.store import SessionStore, VisitFolder
 from bci.sessions.trial_watch import TrialWatch
 from bci.sessions.warm_up import Compiling
 
-__all__ = ["CalibrationOptions", "announce", "calibrate"]
+__all__ = ["CalibrationOptions", "announce", "calibrate", "result_sentence"]
 
 #: What is left out after a spoilt trial, s: the movement's end and the rebound after it.
 AFTER_S = 1.0

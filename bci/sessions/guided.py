@@ -18,9 +18,7 @@ import numpy as np
 
 from bci.errors import DesignError
 
-__all__ = ["Asked", "CalibrationPlan", "CueTiming", "GuidedCalibration", "Shown"]
-
-PHASES = ("lead-in", "rest", "cue", "task", "pause", "between", "paused", "done")
+__all__ = ["Asked", "CalibrationPlan", "CueTiming", "GuidedCalibration", "Shown", "spans_of"]
 
 
 @dataclass(frozen=True, slots=True)

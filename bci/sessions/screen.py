@@ -15,7 +15,7 @@ from bci.language import _
 from bci.prosthesis import Snapshot
 from bci.sessions.electrodes import Electrode
 
-__all__ = ["Blank", "Screen", "Screens", "button", "class_word", "electrode_states", "hand_state", "stage"]
+__all__ = ["Screen", "Screens", "button", "class_word", "electrode_states", "hand_state", "stage"]
 
 Stop = Callable[[str], object]
 
@@ -39,19 +39,6 @@ class Screen(Protocol):
         """From now on STOP calls `stop` with its source at once (or reaches the monitor at `address`); None: it is the
         action "stop" again."""
         ...
-
-
-class Blank:
-    """Nobody watches."""
-
-    def show(self, **state: Any) -> None: ...
-
-    def signal(self, chunk: Chunk) -> None: ...
-
-    def actions(self) -> list[str]:
-        return []
-
-    def stops(self, stop: Stop | None, address: str) -> None: ...
 
 
 class Screens:

@@ -113,7 +113,7 @@ def test_figures_stand_in_the_report_as_the_visit_holds_them(written: tuple[Path
     for fact in (
         "u-7k3f9q", "left-handed, second week", "EEG board SIM-1 0.3", "simulated signal, of nobody", "bci-hand 1.0",
         "9f" * 32, "0.81", "95 % interval 0.71 to 0.89", "chance 0.50", "below 0.59", "40 × rest", "38 × right hand",
-        "2 trials were not used: 1 × artefact, 1 × samples lost; 1 was repeated at the end.",
+        "2 trials were not used: 1 × artefact (muscle), 1 × samples lost; 1 was repeated at the end.",
         "3 in 5.0 min without a task; 95 % interval 0.12 to 1.75 (Poisson)", "median 1.4 s, nine of ten within 2.3 s",
         "16 of 20", "STOP was pressed", "3:21.0", "an electrode is off; too many samples were lost",
         "19000 × hold, 31 × power grip, 30 × open", "The signal has moved away from the calibration since minute 5.",
@@ -137,8 +137,8 @@ def test_the_chinese_report_says_the_same_in_chinese(written: tuple[Path, Visit]
     folder, visit = written
     text = read(folder / "zh.html").text
     for words in (
-        "训练报告",
-        "平衡准确率",
+        "就诊报告",
+        "平衡正确率",
         "运动想象",
         "电极",
         "阻抗",
@@ -205,6 +205,13 @@ def test_free_control_has_no_hits_and_no_false_movements(tmp_path: Path) -> None
     assert "neither hits nor false movements can be counted" in read(tmp_path / "r.html").text
 
 
+def test_the_line_of_good_contact_is_the_one_that_electrodes_are_judged_by() -> None:
+    from bci.report.visit_pictures import GOOD_KOHM
+    from bci.sessions.electrodes import FAIR_KOHM
+
+    assert GOOD_KOHM == FAIR_KOHM
+
+
 def test_what_somebody_typed_is_no_markup(tmp_path: Path) -> None:
     visit = msgspec.structs.replace(bare(), who="<script>alert(1)</script>", notes=("a < b & c",))
     write_visit_report(tmp_path / "r.html", visit, tmp_path, language="en")
@@ -269,7 +276,7 @@ def test_the_command_writes_the_report_into_the_folder(
     write_visit(folder / "session.json", bare())
     assert main(["report", str(folder), "--lang", "zh"]) == 0
     assert capsys.readouterr().out == f"报告  {folder / 'report.html'}\n"
-    assert "训练报告" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "就诊报告" in (folder / "report.html").read_text(encoding="utf-8")
     assert read_visit(folder / "session.json") == bare()
 
 

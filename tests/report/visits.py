@@ -122,7 +122,7 @@ def full_visit(*, ready: bool = True) -> Visit:
             movement="intended",
             trials_kept={"rest": 40, "right": 38},
             dropped=(
-                DroppedTrial(1, 4, "right", "artefact", repeated=True),
+                DroppedTrial(1, 4, "right", "artefact (muscle C3)", repeated=True),
                 DroppedTrial(3, 9, "right", "lost"),
             ),
             seconds=812.0,

@@ -331,5 +331,6 @@ def _square(period: int, pole_hz: float, rate_hz: float) -> F64:
     k = np.arange(1, 8 * period, 2)
     f_hz = k * rate_hz / period
     line = 4 / np.pi / k * np.sinc(f_hz / rate_hz) ** 3 / (1.0 + 1j * f_hz / pole_hz)
-    turns = np.outer(np.arange(period) - TEST_DELAY, k) / period
-    return np.asarray((line * np.exp(2j * np.pi * turns)).imag.sum(axis=1))
+    folded = np.zeros(period, dtype=np.complex128)  # sampled, harmonics a period apart are the same
+    np.add.at(folded, k % period, line * np.exp(-2j * np.pi * k * TEST_DELAY / period))
+    return np.asarray(period * np.fft.ifft(folded).imag)
