@@ -15,6 +15,7 @@ GROUPS = {
     "decoding": "bci.selftest.decoding",
     "safety": "bci.selftest.safety",
     "cleaning": "bci.selftest.cleaning",
+    "firmware": "bci.selftest.firmware",
     "qualification": "bci.selftest.qualification",
 }
 

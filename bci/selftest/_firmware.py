@@ -56,6 +56,9 @@ class HostBoard:
 
     def __init__(self, program: Path, *, boot_id: int = 0xB0A2D001) -> None:
         self._process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests, self._answers = self._process.stdin, self._process.stdout
         self._now_us = 0
         self._tell(b"B", boot_id)
 
@@ -78,12 +81,11 @@ class HostBoard:
         us = round(seconds * 1e6)
         self._tell(b"T", us)
         self._now_us += us
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.flush()
-        prefix = self._process.stdout.read(4)
+        self._requests.flush()
+        prefix = self._answers.read(4)
         if len(prefix) < 4:
             raise BciError(f"{self._process.args!r} ended: see its standard error")
-        return self._process.stdout.read(int.from_bytes(prefix, "little"))
+        return self._answers.read(int.from_bytes(prefix, "little"))
 
     def stall(self, seconds: float) -> None:
         """Time passes and no instruction of the board runs."""
@@ -96,9 +98,8 @@ class HostBoard:
 
     def close(self) -> int:
         """End it; its exit status, which is not 0 if a sanitizer found something."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._requests.close()
+        self._answers.close()
         return self._process.wait(10.0)
 
     def __enter__(self) -> Self:
@@ -111,5 +112,4 @@ class HostBoard:
             raise BciError(f"{self._process.args!r} ended with status {self._process.returncode}")
 
     def _tell(self, letter: bytes, number: int, data: bytes = b"") -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(letter + struct.pack("<I", number) + data)
+        self._requests.write(letter + struct.pack("<I", number) + data)

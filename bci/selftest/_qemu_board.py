@@ -1,8 +1,8 @@
 """The example firmware on an emulated Cortex-M3: QEMU as a process, in real time or step by step.
 
-In real time QEMU's clock is the computer's: where the computer is busy an interrupt comes late, and the firmware counts
-the conversions that it missed. `SteppedBoard` moves the clock itself, 2 ms at a time, through QEMU's debugger port; time
-is counted in instructions then, and nothing on this computer can make an interrupt late.
+In real time QEMU's clock is the computer's: where the computer is busy an interrupt comes late, and the firmware
+counts the conversions that it missed. `SteppedBoard` moves the clock itself, 2 ms at a time, through QEMU's debugger
+port; time is counted in instructions then, and nothing on this computer can make an interrupt late.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,13 +24,14 @@ from typing import Any, Self
 
 from bci.errors import BciError
 
-__all__ = ["QemuBoard", "QemuError", "SteppedBoard"]
+__all__ = ["QemuBoard", "QemuError", "SteppedBoard", "symbol"]
 
 _START_S = 20.0
 _ANSWER_S = 20.0  # of QEMU itself, on a busy computer
 _KEPT = 0x2000_0000  # where the firmware finds its seed, and which electrodes are off (board_mps2.c)
 _COUNTER = 0x4002_8018  # microseconds
 _RUNS_EACH_TICK = "timer1_interrupt"
+_SP = 13  # number of the register
 
 
 class QemuError(BciError):
@@ -72,7 +74,8 @@ class QemuBoard:
         kept = (secrets.randbits(32) if seed is None else seed) | electrodes_off << 32
         uart = "pty,id=uart" if pty else "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"
         command = [
-            *("nice", "-n", "-10") * (os.name == "posix" and os.geteuid() == 0),
+            *(("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()),  # it ends with this program
+            *(("nice", "-n", "-10") if os.geteuid() == 0 else ()),
             *("qemu-system-arm", "-M", "mps2-an385", "-display", "none", "-monitor", "none"),
             *("-qmp", f"unix:{monitor},server=on,wait=off"),
             *("-chardev", uart, "-serial", "chardev:uart"),
@@ -81,10 +84,11 @@ class QemuBoard:
             *more,
             *("-kernel", str(firmware)),
         ]  # fmt: skip
-        self._said = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said, start_new_session=True
-        )
+        self._said = Path(self._folder.name, "said")
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )
         try:
             self._monitor = self._connect(monitor)
             self._message()  # its greeting
@@ -128,7 +132,6 @@ class QemuBoard:
         self._process.wait()
         with contextlib.suppress(AttributeError):
             self._monitor.close()
-        self._said.close()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -150,8 +153,7 @@ class QemuBoard:
             except OSError as err:
                 end.close()
                 if self._process.poll() is not None or time.monotonic() > end_s:
-                    self._said.seek(0)
-                    said = self._said.read().decode(errors="replace").strip()
+                    said = self._said.read_text(encoding="utf-8", errors="replace").strip()
                     raise QemuError(f"QEMU did not start: {said or err}") from err
                 time.sleep(0.02)
 
@@ -191,7 +193,7 @@ class SteppedBoard(QemuBoard):
         self._uart = socket.create_connection((host, int(port)))
         self._uart.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._uart.setblocking(False)
-        self._ask(f"Z0,{_symbol(firmware, _RUNS_EACH_TICK):x},2")
+        self._ask(f"Z0,{symbol(firmware, _RUNS_EACH_TICK):x},2")
         self._ask("c")
 
     def now_s(self) -> float:
@@ -222,6 +224,23 @@ class SteppedBoard(QemuBoard):
                 data += self._uart.recv(1 << 16)
         return bytes(data)
 
+    def peek(self, address: int, n: int) -> bytes:
+        """Memory of the board."""
+        parts = (
+            self._ask(f"m{at:x},{min(64, address + n - at):x}") for at in range(address, address + n, 64)
+        )
+        return b"".join(map(bytes.fromhex, parts))
+
+    def poke(self, address: int, data: bytes) -> None:
+        """Write memory of the board."""
+        for at in range(0, len(data), 64):
+            part = data[at : at + 64]
+            self._ask(f"M{address + at:x},{len(part):x}:{part.hex()}")
+
+    @property
+    def stack_pointer(self) -> int:
+        return int.from_bytes(bytes.fromhex(self._ask("g")[_SP * 8 : _SP * 8 + 8]), "little")
+
     def close(self) -> None:
         for end in (getattr(self, "_gdb", None), getattr(self, "_uart", None)):
             if end is not None:
@@ -231,8 +250,8 @@ class SteppedBoard(QemuBoard):
     def _step(self) -> None:
         self._ask("s")  # off the breakpoint
         self._ask("c")
-        told = bytes.fromhex(self._ask(f"m{_COUNTER:x},4"))
-        self._now_us += (int.from_bytes(told, "little") - self._now_us) & 0xFFFFFFFF
+        told = int.from_bytes(self.peek(_COUNTER, 4), "little")
+        self._now_us += (told - self._now_us) & 0xFFFFFFFF
 
     def _ask(self, text: str) -> str:
         """One exchange of the GDB remote protocol."""
@@ -251,7 +270,8 @@ class SteppedBoard(QemuBoard):
             self._heard += data
 
 
-def _symbol(firmware: Path, name: str) -> int:
+def symbol(firmware: Path, name: str) -> int:
+    """Address of a function or variable of the firmware."""
     told = subprocess.run(["arm-none-eabi-nm", str(firmware)], capture_output=True, text=True, check=True)
     for line in told.stdout.splitlines():
         if line.endswith(f" {name}"):

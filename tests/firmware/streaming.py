@@ -1,4 +1,4 @@
-"""Stream for a while and close the account: which conversions came, which the firmware says it dropped, which are lost."""
+"""Stream for a while and close the account: conversions that came, that the firmware dropped, that are lost."""
 
 from __future__ import annotations
 

