@@ -961,7 +961,9 @@ class TestSignalWeak(ReferenceDevice):
     def __init__(self, config: DeviceConfig) -> None:
         super().__init__(config)
         row = self._setup._test_row
-        self._setup._test_row = lambda index: [value // 2 for value in row(2 * index)]  # type: ignore[method-assign]
+        self._setup._test_row = lambda index, *beside: [  # type: ignore[method-assign]
+            value // 2 for value in row(2 * index, *beside)
+        ]
 
 
 class Resetting(Desk):

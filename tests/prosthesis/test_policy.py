@@ -157,6 +157,36 @@ def test_parameters_out_of_range_are_refused(values):
         PolicyParameters(**values)
 
 
+def test_certainty_counts_as_much_as_the_clip_allows_in_either_direction():
+    policy = IntentPolicy(PolicyParameters(smooth_s=0.0, threshold=3.0), fs_hz=FS)
+    policy.update(Prediction(0, TWO, (0.0, 1.0)))
+    assert policy.evidence == {"rest": -4.0, "grasp": 4.0}
+    policy.update(Prediction(STEP, TWO, (1.0, 0.0)))
+    assert policy.evidence == {"rest": 4.0, "grasp": -4.0}
+
+
+def test_evidence_at_the_threshold_fires_and_at_the_release_releases():
+    firing = Firing(PolicyParameters(threshold=1.0, release=0.5, dwell_s=0.0, refractory_s=0.0), fs_hz=FS)
+    assert firing.update(0, (0.0, math.nextafter(1.0, 0.0)), (1,)) == -1
+    assert firing.update(10, (0.0, 1.0), (1,)) == 1
+    assert firing.update(20, (0.0, math.nextafter(0.5, 1.0)), (1,)) == -1
+    assert firing.active == 1
+    assert firing.update(30, (0.0, 0.5), (1,)) == -1
+    assert firing.active == -1
+    assert firing.update(40, (0.0, 1.0), (1,)) == 1
+    assert firing.update(50, (0.0, 0.0), (1,)) == -1
+
+
+def test_nothing_fires_within_the_pause_whatever_the_first_sample_number_was():
+    firing = Firing(PolicyParameters(threshold=1.0, release=0.5, dwell_s=0.0), fs_hz=FS)
+    assert firing.update(-500, (0.0, 2.0), (1,)) == 1, "a stream may begin at any number"
+    firing.update(-490, (0.0, 0.0), (1,))
+    assert firing.update(-410, (0.0, 2.0), (1,)) == -1
+    assert firing.update(-400, (0.0, 2.0), (1,)) == 1
+    evidence = Evidence(PolicyParameters(smooth_s=0.0), fs_hz=FS)
+    assert evidence.update(Prediction(-500, TWO, (0.5, 0.5))) is not None
+
+
 def test_a_refused_parameter_is_named_with_what_was_expected():
     for values, told in (
         ({"threshold": 0.5, "release": 1.0}, "threshold 0.5 and release 1.0: expected release ≤ threshold"),
