@@ -18,7 +18,7 @@ __all__ = ["command"]
 def command(names: tuple[str, ...], nightly: bool, only_list: bool, as_json: bool) -> int:
     """Measure on this machine what the documentation promises.
 
-    Without names all groups run: protocol, acquisition, decoding, safety. Exit status: 0 all reached, 1 a figure was
+    Without names all groups run (--list names them). Exit status: 0 all reached, 1 a figure was
     missed, 2 could not run.
     """
     from bci.selftest import all_checks, groups
