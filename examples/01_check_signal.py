@@ -33,10 +33,7 @@ def look_once(port: str | None = None) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = sys.argv[1:] if argv is None else argv
-    if "--help" in options or "-h" in options:
-        print(__doc__)
-    return bci(["quality", *options])
+    return bci(["quality", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

@@ -20,10 +20,7 @@ from bci.cli import main as bci
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = sys.argv[1:] if argv is None else argv
-    if "--help" in options or "-h" in options:
-        print(__doc__)
-    return bci(["control", *options])
+    return bci(["control", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

@@ -65,3 +65,9 @@ def test_every_script_explains_itself(tmp_path: Path) -> None:
         done = run(script, "--help", folder=tmp_path)
         assert done.returncode == 0
         assert "--port" in done.stdout
+
+
+def test_the_clinics_scripts_explain_themselves_in_chinese_alone(tmp_path: Path) -> None:
+    for script in ("01_check_signal.py", "02_calibrate.py", "03_control_hand.py", "04_session_report.py"):
+        done = run(script, "--help", "--lang", "zh", folder=tmp_path)
+        assert done.stdout.startswith("用法")
