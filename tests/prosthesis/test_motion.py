@@ -27,8 +27,8 @@ def go(setpoint, target, actual=None, *, speed=0.0, contact=FREE, rate=1.0, slew
     )
 
 
-def test_reach_is_a_tenth_of_a_second_at_each_rate():
-    assert reach_of((0.5, 1.0, 2.0, 0.1, 0.0, 1.0)) == pytest.approx((0.05, 0.1, 0.2, 0.01, 0.0, 0.1))
+def test_reach_is_90_ms_at_each_rate():
+    assert reach_of((0.5, 1.0, 2.0, 0.1, 0.0, 1.0)) == pytest.approx((0.045, 0.09, 0.18, 0.009, 0.0, 0.09))
 
 
 @pytest.mark.parametrize(("target", "direction"), [(1.0, 1.0), (0.0, -1.0)])
@@ -64,7 +64,7 @@ def test_what_is_nearer_than_any_hand_can_tell_has_arrived():
     assert points == six(0.5)
 
 
-@pytest.mark.parametrize(("target", "actual", "stop"), [(1.0, 0.4, 0.5), (0.0, 0.6, 0.5)])
+@pytest.mark.parametrize(("target", "actual", "stop"), [(1.0, 0.41, 0.5), (0.0, 0.59, 0.5)])
 def test_a_set_point_waits_for_a_finger_that_lags(target, actual, stop):
     points, speeds, done = go(stop, target, actual)
     assert (points, speeds, done) == (six(stop), six(0.0), False)
@@ -76,9 +76,9 @@ def test_a_set_point_waits_for_a_finger_that_lags(target, actual, stop):
 
 
 def test_a_finger_in_contact_is_done_when_its_reach_is_used_up():
-    assert go(0.5, 1.0, 0.4, contact=(True,) * 6)[2]
-    assert not go(0.5, 1.0, 0.4, contact=(True, True, True, False, True, True))[2]
-    assert not go(0.49, 1.0, 0.4, contact=(True,) * 6)[2]
+    assert go(0.5, 1.0, 0.41, contact=(True,) * 6)[2]
+    assert not go(0.5, 1.0, 0.41, contact=(True, True, True, False, True, True))[2]
+    assert not go(0.49, 1.0, 0.41, contact=(True,) * 6)[2]
 
 
 def test_each_degree_of_freedom_has_its_own_numbers():

@@ -385,7 +385,7 @@ def test_a_finger_in_contact_arrives_with_a_bounded_squeeze():
         stuck = type(answer(ZERO))((0.0,) * 6, QUIET, ZERO, (True,) * 6, 30.0)
         state, _ = after(state, Replied(t, stuck), Heard(t, state.sample + 5, t))
     assert state.mode is Mode.ARMED
-    assert state.setpoint == pytest.approx((0.08,) * 6)
+    assert state.setpoint == pytest.approx((0.072,) * 6)
 
 
 def test_a_finger_that_does_not_follow_ends_at_the_time_limit():
@@ -532,13 +532,13 @@ def test_rate_and_slew_hold_for_each_degree_of_freedom():
     assert state.speed[:5] == pytest.approx(rates[:5])
 
 
-def test_each_finger_runs_ahead_by_a_tenth_of_a_second_of_its_own_rate():
+def test_each_finger_runs_ahead_by_90_ms_of_its_own_rate():
     rates = (0.2, 0.4, 0.6, 0.8, 1.0, 0.1)
     state = moving(Profile(limits=Limits(rate_per_s=rates)))
     for _ in range(100):
         t = state.t_us + TICK_US
         state, _ = after(state, Heard(t, state.sample + 5, t), Replied(t, answer(ZERO)), Tick(t))
-    assert state.setpoint[:5] == pytest.approx([rate * 0.1 for rate in rates[:5]])
+    assert state.setpoint[:5] == pytest.approx([rate * 0.09 for rate in rates[:5]])
 
 
 @pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1])
