@@ -23,14 +23,14 @@ from bci.acquisition._serial import list_port_entries
 from bci.acquisition.assembler import Assembler, Statistics
 from bci.acquisition.client import BoardClient, Settings
 from bci.acquisition.clock import SampleClock
+from bci.acquisition.device_source import DeviceSource
 from bci.acquisition.link import Link
 from bci.acquisition.pattern_check import check_pattern as check_pattern_of
 from bci.acquisition.receiver import DecodedLink, Received, Receiver, open_receiver
 from bci.acquisition.reconnect import PortFinder, PortLister
 from bci.acquisition.recorder import RecordingWriter
-from bci.acquisition.source import Source
 from bci.chunks import Chunk, Marker, SignalInfo
-from bci.errors import DeviceError, DeviceLostError, RecordingError
+from bci.errors import DeviceError, DeviceLostError
 from bci.language import _
 from firmware_protocol import Heartbeat, MarkerNote
 
@@ -56,7 +56,7 @@ class _Away:
     settings: Settings
 
 
-class BoardSource(Source):
+class BoardSource(DeviceSource):
     """A board on a port; parameters and errors are those of `open_source`.
 
     A board found streaming, left so by a program that died, is stopped first. The recording begins, and the stream
@@ -166,27 +166,9 @@ class BoardSource(Source):
         )
 
     @property
-    def last_byte_ns(self) -> int:
-        return self._last_byte_ns
-
-    @property
-    def ended(self) -> bool:
-        return self._closed
-
-    @property
     def connected(self) -> bool:
         """The board is there, as far as is known now."""
         return not self._closed and self._away is None
-
-    @property
-    def recording_error(self) -> RecordingError | None:
-        """Why the recording ended before its time, e.g. a full disk; the stream goes on."""
-        return None if self._recorder is None else self._recorder.error
-
-    @property
-    def recording_alarm(self) -> str:
-        """What will end the recording soon; empty as long as there is room."""
-        return "" if self._recorder is None else self._recorder.alarm
 
     def start(self, *, watchdog_ms: int = 5000) -> None:
         """Begin a run.

@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci._version import __version__
-from bci.acquisition import RecordingWriter, Source, Statistics
+from bci.acquisition import RecordingWriter, Statistics
+from bci.acquisition.device_source import DeviceSource
 from bci.chunks import Chunk, Marker, SignalInfo
-from bci.errors import DeviceLostError, DeviceNotFoundError, MontageMismatchError, RecordingError
+from bci.errors import DeviceLostError, DeviceNotFoundError, MontageMismatchError
 from bci.interop._lsl import Inlet, StreamFacts, look_for_streams
 from bci.interop._lsl_counting import SampleCounter
 from bci.interop._lsl_wire import StreamEncoder
@@ -45,7 +46,7 @@ MARKER_WAIT_S = 1.0
 MAX_CODE = 0xFFFF
 
 
-class LslSource(Source):
+class LslSource(DeviceSource):
     """A stream of another program; parameters and errors are those of `open_source`.
 
     Parameters
@@ -137,27 +138,9 @@ class LslSource(Source):
         return self._counter.fs_hz
 
     @property
-    def last_byte_ns(self) -> int:
-        return self._last_byte_ns
-
-    @property
-    def ended(self) -> bool:
-        return self._closed
-
-    @property
     def bytes_per_s(self) -> float:
         """What a recording grows by."""
         return self._info.fs_hz * (4 * self._info.n_channels + 8)
-
-    @property
-    def recording_error(self) -> RecordingError | None:
-        """Why the recording ended before its time, e.g. a full disk; the stream goes on."""
-        return None if self._recorder is None else self._recorder.error
-
-    @property
-    def recording_alarm(self) -> str:
-        """What will end the recording soon; empty as long as there is room."""
-        return "" if self._recorder is None else self._recorder.alarm
 
     # ---- the stream ----
 

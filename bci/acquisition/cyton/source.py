@@ -16,9 +16,9 @@ from bci.acquisition._account import Statistics
 from bci.acquisition.cyton.assembler import CytonAssembler
 from bci.acquisition.cyton.path import BEGIN, END, obey
 from bci.acquisition.cyton.wire import BAUD, CHANNEL_KEYS, FRAME_BYTES, GAINS, RATE_HZ
+from bci.acquisition.device_source import DeviceSource
 from bci.acquisition.link import Link, SerialLink
 from bci.acquisition.recorder import RecordingWriter
-from bci.acquisition.source import Source
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import (
     DeviceError,
@@ -26,7 +26,6 @@ from bci.errors import (
     DeviceRefusedError,
     DeviceTimeoutError,
     MontageMismatchError,
-    RecordingError,
 )
 from bci.language import _
 from firmware_protocol import Dialect, MarkerNote
@@ -44,7 +43,7 @@ NOTE_BYTES = 40  # of each frame that is read by itself: a RAW packet, its time 
 _FIRMWARE = re.compile(r"[Ff]irmware:?\s*(v[\d.]+)")
 
 
-class CytonSource(Source):
+class CytonSource(DeviceSource):
     """A Cyton on its dongle; parameters and errors are those of `open_source`.
 
     Commands take effect only while it does not stream: its replies are text between frames, and the firmware stops
@@ -141,27 +140,9 @@ class CytonSource(Source):
         return self._assembler.statistics
 
     @property
-    def last_byte_ns(self) -> int:
-        return self._last_byte_ns
-
-    @property
-    def ended(self) -> bool:
-        return self._closed
-
-    @property
     def bytes_per_s(self) -> float:
         """What a recording grows by, notes included."""
         return RATE_HZ * (FRAME_BYTES + NOTE_BYTES)
-
-    @property
-    def recording_error(self) -> RecordingError | None:
-        """Why the recording ended before its time, e.g. a full disk; the stream goes on."""
-        return None if self._recorder is None else self._recorder.error
-
-    @property
-    def recording_alarm(self) -> str:
-        """What will end the recording soon; empty as long as there is room."""
-        return "" if self._recorder is None else self._recorder.alarm
 
     # ---- the stream ----
 
