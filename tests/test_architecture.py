@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LEAVES = {f"bci.{leaf}" for leaf in ("chunks", "decisions", "errors", "files", "jit", "language", "_version")}
+LEAVES = {
+    f"bci.{leaf}"
+    for leaf in ("chunks", "decisions", "errors", "files", "jit", "language", "processes", "_version")
+}
 
 #: Each room and what it may import besides itself and the leaves; docs/dataflow.md draws the same.
 ARROWS: dict[str, set[str]] = {

@@ -22,6 +22,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from bci.processes import own_group
 from bci.prosthesis.hand_dialects import DIALECTS, Dialect
 from bci.prosthesis.priority import ask_for_priority
 
@@ -186,13 +187,8 @@ class HandSimulator:
             *(["--pty"] if terminal else []),
             *(["--port", port.rpartition(":")[2]] if port else []),
         ]
-        group: dict[str, Any] = {}
-        if sys.platform == "win32":
-            group["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
-        else:
-            group["start_new_session"] = True
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **group
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **own_group()
         )
         self.name = name
         self._by_frames = clock == "frames"

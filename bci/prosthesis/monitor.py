@@ -24,6 +24,7 @@ from typing import Any
 from bci.decisions import Intent
 from bci.errors import ArmingRefusedError, MonitorError, NotCertifiedError
 from bci.language import _
+from bci.processes import own_group
 from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.certificate import Certificate
 from bci.prosthesis.hand import Closures
@@ -384,13 +385,8 @@ class SafetyMonitor:
 def _spawn() -> subprocess.Popen[bytes]:
     """The process in a group of its own: Ctrl-C in the terminal is for us, and the hand is held meanwhile."""
     command = [sys.executable, "-m", "bci.prosthesis.monitor_process"]
-    group: dict[str, Any] = {}
-    if sys.platform == "win32":
-        group["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
-    else:
-        group["start_new_session"] = True
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **group)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **own_group())
     except OSError as err:
         raise MonitorError(
             _("the safety monitor's process cannot be started: {err}").format(err=err)

@@ -20,6 +20,7 @@ from typing import Any
 from bci.chunks import Chunk, SignalInfo
 from bci.errors import PageError
 from bci.language import _, language
+from bci.processes import own_group
 from bci.web._wire import pack_json, pack_signal
 
 __all__ = ["KEYS", "LivePage"]
@@ -324,12 +325,7 @@ class LivePage:
 def _spawn() -> subprocess.Popen[bytes]:
     """The process in a group of its own: Ctrl-C in the terminal is for the session, which then closes the page."""
     command = [sys.executable, "-m", "bci.web.process"]
-    group: dict[str, Any] = {}
-    if sys.platform == "win32":
-        group["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
-    else:
-        group["start_new_session"] = True
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **group)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **own_group())
     except OSError as err:
         raise PageError(_("The live page could not be started: {reason}").format(reason=err)) from err

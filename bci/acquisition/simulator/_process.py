@@ -26,6 +26,7 @@ import bci
 from bci import errors
 from bci.acquisition.simulator._config import Bench, BoardConfig, Played, Synthetic
 from bci.language import _
+from bci.processes import own_group
 
 __all__ = ["SimulatedBoard"]
 
@@ -265,16 +266,13 @@ _ERRORS: Mapping[str, type[Exception]] = {
 def _spawn() -> subprocess.Popen[str]:
     root = str(Path(bci.__file__).resolve().parents[1])  # so that it starts from a checkout and any directory
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "bci.acquisition.simulator"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
         env={**os.environ, "PYTHONPATH": path},
-        **apart,
+        **own_group(),
     )
 
 
