@@ -11,9 +11,21 @@ from __future__ import annotations
 import gettext
 import locale
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["LANGUAGES", "LOCALES", "N_", "_", "language", "ngettext", "preferred_language", "use_language"]
+__all__ = [
+    "LANGUAGES",
+    "LOCALES",
+    "N_",
+    "_",
+    "language",
+    "ngettext",
+    "preferred_language",
+    "speaking",
+    "use_language",
+]
 
 LOCALES = Path(__file__).with_name("locale")
 LANGUAGES = ("en", "zh")
@@ -44,6 +56,17 @@ def use_language(name: str) -> None:
 def language() -> str:
     """What is spoken now: "en" or "zh"."""
     return _spoken
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """Speak another language within a `with` statement."""
+    before = language()
+    use_language(name)
+    try:
+        yield
+    finally:
+        use_language(before)
 
 
 def preferred_language() -> str:

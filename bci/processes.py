@@ -1,4 +1,4 @@
-"""Processes that stand beside a session, each in a group of its own: Ctrl-C in the terminal is for the session alone."""
+"""Processes beside a session, each in a group of its own: Ctrl-C in the terminal is for the session alone."""
 
 from __future__ import annotations
 

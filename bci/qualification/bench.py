@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from bci.errors import BudgetError, DeviceRefusedError
-from bci.language import LANGUAGES, _, language, use_language
+from bci.language import LANGUAGES, _, language, speaking
 from bci.qualification.figures import sentences
 from bci.qualification.guide import (
     Abort,
@@ -43,7 +42,7 @@ from bci.qualification.rig import Rig, record
 from bci.qualification.store import Attempt, Batch, verdict_of
 from bci.qualification.taken import taken_from
 
-__all__ = ["Operator", "attempt_folder", "in_language", "qualify"]
+__all__ = ["Operator", "attempt_folder", "qualify"]
 
 MOST_SENTENCES = 3  # about one measurement; the sheet has them all
 
@@ -205,7 +204,7 @@ class _Bench:
         results = results_of()
         reasons = [{language(): result.reason} if result.reason else {} for result in results]
         for other in LANGUAGES if any(reasons) else ():
-            with in_language(other):
+            with speaking(other):
                 for told, result in zip(reasons, results_of(), strict=True):
                     if told:
                         told[other] = result.reason
@@ -228,17 +227,6 @@ class _Trial:
         self.files: list[Path] = []
         self.taken: list[Taken] = []
         self.refused = ""
-
-
-@contextmanager
-def in_language(name: str) -> Iterator[None]:
-    """Speak another language for a while."""
-    before = language()
-    use_language(name)
-    try:
-        yield
-    finally:
-        use_language(before)
 
 
 def _without(measurement: Measurement, why: str) -> Result:

@@ -7,7 +7,6 @@ what the rhythms did. What was not done is said.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from markupsafe import Markup
 from bci.acquisition import Recording
 from bci.errors import BciError
 from bci.files import write_private
-from bci.language import _, language, use_language
+from bci.language import _, speaking
 from bci.pipeline import load_model, split_runs
 from bci.report import visit_pictures
 from bci.report.fonts import pictures_speak
@@ -55,7 +54,7 @@ def write_visit_report(path: Path, visit: Visit, folder: Path, *, language: str)
     ValueError
         If there is no such language.
     """
-    with _speaking(language):
+    with speaking(language):
         title = _("Session report: {session}").format(session=f"{visit.user} {visit.session}")
         write_private(path, render("visit.html.j2", title=title, v=visit, sections=_sections(visit, folder)))
 
@@ -72,7 +71,7 @@ def write_mne_visit_report(path: Path, visit: Visit, folder: Path, *, language: 
     """
     from bci.report.with_mne import save_mne_report
 
-    with _speaking(language):
+    with speaking(language):
         sections = {section.title or _("Summary"): str(section.html) for section in _sections(visit, folder)}
         style = environment().get_template("_style.html.j2").render()
         style = style.removeprefix("<style>").removesuffix("</style>")
@@ -80,16 +79,6 @@ def write_mne_visit_report(path: Path, visit: Visit, folder: Path, *, language: 
         rules = [line for line in style.splitlines() if not line.lstrip().startswith(("@page", "body", "h1"))]
         title = _("Session report: {session}").format(session=f"{visit.user} {visit.session}")
         save_mne_report(path, title=title, sections=sections, style="\n".join(rules))
-
-
-@contextlib.contextmanager
-def _speaking(name: str) -> Iterator[None]:
-    before = language()
-    use_language(name)
-    try:
-        yield
-    finally:
-        use_language(before)
 
 
 def _sections(visit: Visit, folder: Path) -> list[Section]:
