@@ -75,9 +75,7 @@ class LinesView:
         self._say(f"  {text}")
 
     def _say(self, text: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-        self._stream.flush()
+        print(text, file=self._stream, flush=True)  # signs that a console lacks: `bci.cli._console`
 
 
 class TerminalView:
