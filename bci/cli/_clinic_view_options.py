@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bci.cli._lists import words
 from bci.language import N_, _
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bci.sessions.screen import Screen
     from bci.sessions.visiting import Clinic
 
-__all__ = ["clinic_options", "open_clinic", "split_names", "store_option"]
+__all__ = ["clinic_options", "open_clinic", "store_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,11 +75,6 @@ def clinic_options(command: F) -> F:
     return command
 
 
-def split_names(text: str) -> tuple[str, ...]:
-    """Names between commas or blanks."""
-    return tuple(word for word in text.replace(",", " ").split() if word)
-
-
 @contextmanager
 def open_clinic(
     title: str, *, part: int = 0, movement: str = "intended", quiet: bool = False, **options: Any
@@ -126,7 +122,7 @@ def open_clinic(
 
         if person and not options["no_page"]:
             _open_page(stack, screens, bench, title, options["lan"], say)
-        gate = Gate(override=split_names(options["override"]), by=options["by"])
+        gate = Gate(override=words(options["override"]), by=options["by"])
         clinic = Clinic(store, bench, Screens(*screens), user=user, person=person, gate=gate)
         if clinic.warning:
             say(clinic.warning)

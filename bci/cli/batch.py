@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bci.cli._lists import numbers, words
+
 if TYPE_CHECKING:
     from bci.batch.running import Progress
 
@@ -136,27 +138,15 @@ def _options(task: str, given: dict[str, Any]) -> dict[str, Any]:
         options["labels"] = parse_labels(given["labels"])
     for name in ("train", "test", "runs", "channels"):
         if given[name]:
-            options[name] = given[name].replace(",", " ").split()
-    for name, option, count in (("notch", "notch_hz", 0), ("window", "window_s", 2)):
+            options[name] = list(words(given[name]))
+    for name, option, count in (("notch", "notch_hz", None), ("window", "window_s", 2)):
         if given[name]:
-            options[option] = _numbers(given[name], f"--{name}", count)
+            options[option] = numbers(given[name], f"--{name}", count=count)
     if given["budget"]:
         options["budget_per_min"] = given["budget"]
     if given["cued_only"]:
         options["control"] = False
     return options
-
-
-def _numbers(text: str, option: str, count: int) -> list[float]:
-    try:
-        values = [float(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        values = []
-    if not values or (count and len(values) != count):
-        raise click.BadParameter(
-            f"expected {count or ''} numbers with commas, got {text!r}", param_hint=option
-        )
-    return values
 
 
 def _show(step: Progress) -> None:

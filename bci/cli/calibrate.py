@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from bci.cli._clinic_view_options import clinic_options, open_clinic, split_names
+from bci.cli._clinic_view_options import clinic_options, open_clinic
+from bci.cli._lists import words
 from bci.language import N_, _
 
 __all__ = ["command"]
@@ -112,9 +113,7 @@ def command(
     from bci.sessions.warm_up import Compiling
 
     timing = CueTiming(baseline_s=baseline, cue_s=cue, task_s=task, pause_s=pause, between_s=rest)
-    plan = CalibrationPlan(
-        classes=split_names(classes), blocks=blocks, trials_per_class=trials, timing=timing
-    )
+    plan = CalibrationPlan(classes=words(classes), blocks=blocks, trials_per_class=trials, timing=timing)
     if profile is not None:
         read_profile(profile)  # before anybody sits through a signal check for nothing
     with (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from bci.cli._lists import words
 from bci.errors import LabelError
 from bci.language import _
 
@@ -109,8 +110,8 @@ def command(
         subject=subject,
         labels=parse_labels(labels) if labels else None,
         unit=unit,
-        calibrate=_words(calibrate),
-        control=_words(control),
+        calibrate=words(calibrate),
+        control=words(control),
         port=port,
         port_labels=_codes(codes),
         baud=baud,
@@ -135,10 +136,6 @@ def command(
     else:
         print_summary(summary)
     return 0
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word for word in (text or "").replace(" ", ",").split(",") if word)
 
 
 def _codes(options: tuple[str, ...]) -> dict[int, str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bci.cli._lists import numbers, words
+
 if TYPE_CHECKING:
     from bci.pipeline import Evaluation
 
@@ -94,16 +96,16 @@ def command(
     from bci.interop import parse_labels
     from bci.sessions.evaluating import EvaluationRequest, evaluate_recordings
 
-    start, end = _numbers(window, "--window", count=2)
+    start, end = numbers(window, "--window", count=2)
     request = EvaluationRequest(
         path=path,
-        train=_words(train_runs),
-        test=_words(test_runs),
-        runs=_words(runs),
+        train=words(train_runs),
+        test=words(test_runs),
+        runs=words(runs),
         labels=parse_labels(labels) if labels else None,
         unit=unit,
-        channels=_words(channels),
-        notch_hz=tuple(_numbers(notch, "--notch")) if notch else (),
+        channels=words(channels),
+        notch_hz=tuple(numbers(notch, "--notch")) if notch else (),
         window_s=(start, end),
         task_s=task_s,
         budget_per_min=budget,
@@ -223,18 +225,3 @@ def _print_mean(results: list[Any]) -> None:
             f"  control: found {sum(rates) / len(rates):.2f}, false {sum(false) / len(false):.2f}/min "
             f"(means over {len(scores)} subjects)"
         )
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word for word in (text or "").replace(",", " ").split() if word)
-
-
-def _numbers(text: str, option: str, *, count: int | None = None) -> list[float]:
-    try:
-        values = [float(word) for word in _words(text)]
-    except ValueError:
-        values = []
-    if not values or (count is not None and len(values) != count):
-        wanted = "numbers" if count is None else f"{count} numbers"
-        raise click.BadParameter(f"expected {wanted} separated by commas, got {text!r}", param_hint=option)
-    return values

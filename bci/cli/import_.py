@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bci.cli._bar import progress_bar
+from bci.cli._lists import words
 from bci.cli.export import told
 
 __all__ = ["command"]
@@ -73,7 +74,7 @@ def command(
     target = output or file.with_suffix(".bfp")
     options = ImportOptions(
         unit=unit or "",
-        channels=tuple(word for word in channels.replace(",", " ").split() if word),
+        channels=words(channels),
         rate_hz=rate_hz or 0.0,
         aux=aux,
     )

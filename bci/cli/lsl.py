@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bci.cli._lists import numbers
+
 if TYPE_CHECKING:
     from bci.acquisition import Source
     from bci.chunks import Chunk
@@ -62,7 +64,8 @@ def command(
     from bci.acquisition import open_source
     from bci.interop.lsl import LslOutlets
 
-    low_high, lines = _numbers(band, "--filter", 2), _numbers(notch, "--notch", 0)
+    low_high = numbers(band, "--filter", count=2) if band else []
+    lines = numbers(notch, "--notch") if notch else []
     if lines and not low_high:
         raise click.UsageError("--notch belongs to --filter")
     options: dict[str, Any] = {"baud": baud} if record is None else {"baud": baud, "record_to": record}
@@ -139,17 +142,3 @@ class _Stages:
                 outlets.prediction(prediction)
                 if (intent := self._policy.update(prediction)) is not None:
                     outlets.command(intent)
-
-
-def _numbers(text: str | None, option: str, count: int) -> list[float]:
-    if not text:
-        return []
-    try:
-        values = [float(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        values = []
-    if not values or (count and len(values) != count):
-        raise click.BadParameter(
-            f"expected {count or ''} numbers with commas, got {text!r}", param_hint=option
-        )
-    return values

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bci.cli._language import language_option
+from bci.cli._lists import words
 from bci.language import _
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _qualify(
     if faults and not simulated:
         raise click.UsageError(_("--fault is for simulated boards."))
     limits = _limits(limits_file)
-    names = [name.strip() for name in (only or "").split(",") if name.strip()]
+    names = words(only)
     try:
         wanted = attempts.chosen(MEASUREMENTS, only=names, generator=generator == "yes")
     except ValueError as err:
