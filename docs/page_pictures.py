@@ -8,7 +8,6 @@ headless Chromium, in both languages, wide and narrow: signal check, calibration
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from _chromium import find_chromium
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from rich.console import Console
@@ -85,10 +85,7 @@ WORDS: dict[str, dict[str, Any]] = {
 
 
 def main(folder: Path) -> int:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("no chromium here; on Debian: apt-get install chromium fonts-noto-cjk", file=sys.stderr)
-        return 2
+    chromium = find_chromium()
     folder.mkdir(parents=True, exist_ok=True)
     info, chunks = _signal()
     with sync_playwright() as playwright:

@@ -6,27 +6,16 @@ Runs one demonstration, keeps the terminal view of the moment the hand moves, an
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from _chromium import IMAGES, find_chromium, photograph
 from rich.console import Console
 
 from bci.cli._view import TerminalView
 from bci.sessions.demo import DemoOptions, run_demo
 from bci.sessions.observer import ControlView, Silent
-
-IMAGES = Path(__file__).parent / "images"
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--hide-scrollbars",
-)
 
 
 class Photographer(Silent):
@@ -40,11 +29,7 @@ class Photographer(Silent):
 
 
 def main() -> int:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("Chromium is not installed (Debian: apt install chromium)", file=sys.stderr)
-        return 2
-    IMAGES.mkdir(exist_ok=True)
+    chromium = find_chromium()
     os.environ["COLUMNS"] = "104"  # the width of a terminal that shows signal, decision and hand side by side
     with tempfile.TemporaryDirectory() as folder:
         photographer = Photographer()
@@ -54,8 +39,8 @@ def main() -> int:
             return 1
         page = Path(folder) / "terminal.html"
         page.write_text(_terminal(photographer.moving), encoding="utf-8")
-        _photograph(chromium, page, IMAGES / "terminal.png", (980, 250), folder)
-        _photograph(chromium, Path(summary.files["report"]), IMAGES / "report.png", (840, 1250), folder)
+        photograph(chromium, page, IMAGES / "terminal.png", (980, 250))
+        photograph(chromium, Path(summary.files["report"]), IMAGES / "report.png", (840, 1250))
     return 0
 
 
@@ -67,11 +52,6 @@ def _terminal(view: ControlView) -> str:
     )
     html = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
     return f"<!doctype html><meta charset=utf-8><style>{style}</style>{html}"
-
-
-def _photograph(chromium: str, page: Path, image: Path, size: tuple[int, int], folder: str) -> None:
-    command = [chromium, *QUIET, f"--user-data-dir={folder}/chromium", f"--window-size={size[0]},{size[1]}"]
-    subprocess.run([*command, f"--screenshot={image}", page.as_uri()], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

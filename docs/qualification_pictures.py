@@ -7,12 +7,12 @@ and report are photographed as they print.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from _chromium import IMAGES, find_chromium, photograph
 from rich.console import Console
 
 from bci.acquisition.simulator import parse_bench_fault
@@ -25,8 +25,6 @@ from bci.qualification.limits import shipped_limits
 from bci.qualification.measurements import MEASUREMENTS
 from bci.qualification.store import Batch
 
-IMAGES = Path(__file__).parent / "images"
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
 A4 = (794, 1123)
 CUT_SHORT = 2
 PAPER = "body { padding: 9mm 11mm !important; box-sizing: border-box } .sheet { height: 297mm !important }"
@@ -41,24 +39,20 @@ FAULTS = {
 
 
 def main() -> int:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("Chromium is not installed (Debian: apt install chromium)", file=sys.stderr)
-        return 2
-    IMAGES.mkdir(exist_ok=True)
+    chromium = find_chromium()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         good = _qualified(folder, "SN-0001", "en", "--seed", "1")
         bad = _qualified(
             folder, "SN-0002", "zh", "--seed", "2", "--fault", "gain:ch3:+4%", "--fault", "noise:ch5:0.5uV"
         )
-        _photograph(chromium, _as_printed(good), IMAGES / "qualification-sheet-pass.png", A4)
-        _photograph(chromium, _as_printed(bad), IMAGES / "qualification-sheet-fail-zh.png", A4)
+        photograph(chromium, _as_printed(good), IMAGES / "qualification-sheet-pass.png", A4)
+        photograph(chromium, _as_printed(bad), IMAGES / "qualification-sheet-fail-zh.png", A4)
         report = _batch(folder / "pilot-line")
-        _photograph(chromium, _as_printed(report), IMAGES / "qualification-batch.png", (A4[0], 1560))
+        photograph(chromium, _as_printed(report), IMAGES / "qualification-batch.png", (A4[0], 1560))
         terminal = folder / "terminal.html"
         terminal.write_text(_terminal(), encoding="utf-8")
-        _photograph(chromium, terminal, IMAGES / "qualification-guide.png", (830, 320))
+        photograph(chromium, terminal, IMAGES / "qualification-guide.png", (830, 320))
     return 0
 
 
@@ -137,16 +131,6 @@ def _as_printed(page: Path) -> Path:
     copy = page.with_name(f"printed-{page.name}")
     copy.write_text(text, encoding="utf-8")
     return copy
-
-
-def _photograph(chromium: str, page: Path, image: Path, size: tuple[int, int]) -> None:
-    command = [
-        chromium,
-        *QUIET,
-        f"--user-data-dir={page.parent}/chromium",
-        f"--window-size={size[0]},{size[1]}",
-    ]
-    subprocess.run([*command, f"--screenshot={image}", page.as_uri()], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from _chromium import IMAGES, find_chromium, photograph
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-IMAGES = ROOT / "docs" / "images"
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
 WIDTH, HEIGHT = 840, 4200
 
 
 def main() -> int:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("Chromium is not installed (Debian: apt install chromium)", file=sys.stderr)
-        return 2
-    IMAGES.mkdir(exist_ok=True)
+    chromium = find_chromium()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         environment = {**os.environ, "BCI_SESSIONS": str(folder / "clinic"), "BCI_LANG": "en"}
@@ -38,18 +32,17 @@ def main() -> int:
             page = folder / f"{language}.html"
             report = [*bci, "report", "--lang", language, "--output", str(page)]
             subprocess.run(report, env=environment, check=True, cwd=ROOT)
-            photograph(chromium, page, IMAGES / f"clinic-report-{language}.png", folder)
+            whole_page(chromium, page, IMAGES / f"clinic-report-{language}.png", folder)
         (recording,) = (folder / "clinic").glob("users/*/visits/*/calibration.bfp")
         example("11_offline_with_mne").main([str(recording), "--output", str(folder / "erd.png")])
         small(Image.open(folder / "erd.png"), IMAGES / "example-erd.png")
     return 0
 
 
-def photograph(chromium: str, page: Path, image: Path, folder: Path) -> None:
+def whole_page(chromium: str, page: Path, image: Path, folder: Path) -> None:
     """The whole page from top to bottom; what is blank below it is cut off."""
     raw = folder / "raw.png"
-    command = [chromium, *QUIET, f"--user-data-dir={folder}/chromium", f"--window-size={WIDTH},{HEIGHT}"]
-    subprocess.run([*command, f"--screenshot={raw}", page.as_uri()], check=True, capture_output=True)
+    photograph(chromium, page, raw, (WIDTH, HEIGHT))
     picture = Image.open(raw).convert("L").point(lambda grey: 255 * (grey < 250))
     box = picture.getbbox() or (0, 0, WIDTH, HEIGHT)
     small(Image.open(raw).crop((0, 0, WIDTH, min(box[3] + 24, HEIGHT))), image)

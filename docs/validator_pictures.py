@@ -7,35 +7,30 @@ page are photographed.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from _chromium import IMAGES, find_chromium, photograph
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = ROOT / "docs" / "images"
-QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars")
 STYLE = "body{background:#14191f;color:#e6e6e6;margin:14px} pre{font:14px/1.35 'DejaVu Sans Mono',monospace;margin:0}"
 
 
 def main() -> int:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        print("Chromium is not installed (Debian: apt install chromium)", file=sys.stderr)
-        return 2
+    chromium = find_chromium()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _run(["-m", "tests.firmware_protocol.gallery", "--captures", str(folder)], ROOT)
         text = _check(folder, "--color", "always", "--per-rule", "1", "crc-byte-order.bin")
         (folder / "terminal.html").write_text(_as_page("crc-byte-order.bin", text), encoding="utf-8")
         _check(folder, "text-in-stream.bin", "--html", "report.html")
-        _photograph(chromium, folder / "terminal.html", IMAGES / "validator-terminal.png", (1050, 400))
-        _photograph(chromium, folder / "report.html", IMAGES / "validator-report.png", (900, 1180))
+        photograph(chromium, folder / "terminal.html", IMAGES / "validator-terminal.png", (1050, 400))
+        photograph(chromium, folder / "report.html", IMAGES / "validator-report.png", (900, 1180))
     return 0
 
 
@@ -55,16 +50,6 @@ def _as_page(file: str, text: str) -> str:
     console.print(Text.from_ansi(f"$ frame-validator check --per-rule 1 {file}\n{text}"))
     html = console.export_html(theme=MONOKAI, inline_styles=True, code_format="<pre>{code}</pre>")
     return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{html}"
-
-
-def _photograph(chromium: str, page: Path, image: Path, size: tuple[int, int]) -> None:
-    command = [
-        chromium,
-        *QUIET,
-        f"--user-data-dir={page.parent}/chromium",
-        f"--window-size={size[0]},{size[1]}",
-    ]
-    subprocess.run([*command, f"--screenshot={image}", page.as_uri()], check=True, capture_output=True)
 
 
 if __name__ == "__main__":
