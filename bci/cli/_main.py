@@ -14,6 +14,7 @@ from bci.cli._console import prepare_console
 from bci.cli._language import language_option, speak, spoken_help, spoken_in
 from bci.errors import BciError
 from bci.language import _
+from firmware_protocol.interrupts import forget_interrupt
 
 #: Subcommand -> what `bci --help` says of it. Its code is `bci.cli.<name>:command` (`import_` for import), loaded when
 #: it is called.
@@ -102,6 +103,8 @@ def run(argv: list[str] | None) -> int:
     except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
         sys.stderr.close()
         return 0
+    finally:
+        forget_interrupt()
 
 
 def _interrupted() -> int:

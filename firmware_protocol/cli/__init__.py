@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from firmware_protocol.errors import ProtocolError
+from firmware_protocol.interrupts import forget_interrupt
 
 __all__ = ["main"]
 
@@ -65,4 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as err:
         print(f"frame-validator: {err.filename or ''}: {err.strerror or err}", file=sys.stderr)
         return 2
+    finally:
+        forget_interrupt()
     return status
