@@ -25,7 +25,12 @@ class BuildError(BciError):
 
 def missing(*programs: str) -> str | None:
     """Why something cannot run here: the first of `programs` that this computer does not have."""
-    packages = {"arm-none-eabi-gcc": "gcc-arm-none-eabi", "qemu-system-arm": "qemu-system-arm", "cc": "gcc"}
+    packages = {
+        "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+        "qemu-system-arm": "qemu-system-arm",
+        "cc": "gcc",
+        "clang": "clang libclang-rt-dev",
+    }
     for program in programs:
         if shutil.which(program) is None:
             return f"no {program} here (Debian: {packages.get(program, program)})"

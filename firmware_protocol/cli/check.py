@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from firmware_protocol.validator.capture import CaptureCheck
 
     _find_file(args)
+    form_on_stdout(args)
     check = CaptureCheck(selection=selection_of(args), baud=args.baud)
     size = Path(args.file).stat().st_size if args.file != "-" and Path(args.file).is_file() else None
     note = ""
@@ -113,14 +114,22 @@ def selection_of(args: argparse.Namespace) -> Selection:
     return selection
 
 
+def form_on_stdout(args: argparse.Namespace) -> str | None:
+    """The form of report that standard output is kept free for: whatever else is told goes to standard error then.
+
+    Asked before anything is read: two of them are refused, and not behind ten minutes of a stream.
+    """
+    forms = [form for form in _FORMS if getattr(args, form) == _STDOUT]
+    if len(forms) > 1:
+        raise ProtocolError(f"--{' and --'.join(forms)} cannot share standard output; give them files")
+    return forms[0] if forms else None
+
+
 def give(report: Report, args: argparse.Namespace) -> int:
     """Print and write what was asked for; the exit status."""
     from firmware_protocol.validator import machine
     from firmware_protocol.validator.page import as_html
 
-    to_stdout = [form for form in _FORMS if getattr(args, form) == _STDOUT]
-    if len(to_stdout) > 1:
-        raise ProtocolError(f"--{' and --'.join(to_stdout)} cannot share standard output; give them files")
     makers = {
         "json": lambda: machine.as_json(report, strict=args.strict),
         "junit": lambda: machine.as_junit(report, strict=args.strict),
@@ -133,7 +142,7 @@ def give(report: Report, args: argparse.Namespace) -> int:
             sys.stdout.write(makers[form]())
         elif target is not None:
             _write(Path(target), makers[form]())
-    if not to_stdout:
+    if form_on_stdout(args) is None:
         _print_text(report, args)
     elif not report.frames:
         print(f"frame-validator: {report.name}: no frames found: {'; '.join(report.notes)}", file=sys.stderr)

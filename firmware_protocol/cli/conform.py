@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from firmware_protocol.cli.check import add_report_arguments, give, selection_of
+from firmware_protocol.cli.check import add_report_arguments, form_on_stdout, give, selection_of
 from firmware_protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -79,11 +79,9 @@ def run(args: argparse.Namespace) -> int:
         overload=not args.no_overload,
         selection=selection,
     )
-    # With a report on standard output the progress goes where a person sees it all the same.
-    out = sys.stderr if "-" in (args.json, args.junit, args.sarif, args.html) else sys.stdout
+    out = sys.stderr if form_on_stdout(args) else sys.stdout
     with open_port(args.port, baud=args.baud) as port:
-        progress = _Progress(Paint(colour=wants_colour(out, args.color)), live=out.isatty())
-        progress.out = out
+        progress = _Progress(out, Paint(colour=wants_colour(out, args.color)))
         result = conform(PortLine(port), plan, name=args.port, steps=steps, observe=progress)
     print(file=out)
     status = give(result.report, args)
@@ -96,10 +94,10 @@ def run(args: argparse.Namespace) -> int:
 class _Progress:
     """A line for each step: while it runs (in a terminal) and when it is over."""
 
-    def __init__(self, paint: Paint, *, live: bool) -> None:
-        self.out = sys.stdout
+    def __init__(self, out: TextIO, paint: Paint) -> None:
+        self._out = out
         self._paint = paint
-        self._live = live
+        self._live = out.isatty()
         self._shown_s = -1.0
 
     def __call__(self, step: Step, host: Host) -> None:
@@ -125,4 +123,4 @@ class _Progress:
         return f"{step.rule.id}  {self._paint(f'{step.rule.name:<26}', 'bold')}"
 
     def _print(self, text: str, *, end: str) -> None:
-        print(text, end=end, file=self.out, flush=True)
+        print(text, end=end, file=self._out, flush=True)

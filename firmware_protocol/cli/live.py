@@ -4,7 +4,8 @@ frame-validator live /dev/ttyUSB0 --baud 921600
 frame-validator live COM3 --baud 921600 --seconds 60 --save capture.bin
 frame-validator live socket://127.0.0.1:5555 --start
 
-Nothing is sent, unless --start asks for it. Ctrl-C ends it with the report.
+Nothing is sent, unless --start asks for it. Ctrl-C ends it with the report. Where that goes to standard output as
+--json, --junit, --sarif or --html, all else is told on standard error.
 Exit status: 0 clean, 1 findings, 2 could not run, 3 no frames found.
 """
 
@@ -18,9 +19,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO
 
-from firmware_protocol.cli.check import add_report_arguments, give, selection_of
+from firmware_protocol.cli.check import add_report_arguments, form_on_stdout, give, selection_of
 from firmware_protocol.errors import PortLostError
 
 if TYPE_CHECKING:
@@ -59,11 +60,12 @@ def run(args: argparse.Namespace) -> int:
     from firmware_protocol.validator.checker import Checker
 
     checker = Checker(selection=selection_of(args), baud=args.baud)
+    out = sys.stderr if form_on_stdout(args) else sys.stdout
     notes = []
     with ExitStack() as stack:
         port = stack.enter_context(open_port(args.port, baud=args.baud))
         save = stack.enter_context(Path(args.save).open("xb")) if args.save else None
-        show = _Screen(args) if sys.stdout.isatty() else _Lines()
+        show = _Screen(out, args) if out.isatty() else _Lines(out)
         try:
             watch(port, checker, show, seconds=args.seconds, start=args.start, save=save)
         except PortLostError as err:
@@ -160,9 +162,10 @@ class _Host:
 class _Lines:
     """For pipes: a line a second, and each finding as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO) -> None:
         from firmware_protocol.validator.paint import Paint
 
+        self._out = out
         self._paint = Paint(colour=False)
         self._next_s = _LINE_S
         self._told: set[tuple[str, int]] = set()
@@ -175,28 +178,30 @@ class _Lines:
         print(
             f"{seconds:6.0f} s  {checker.size} bytes  {checker.stream.by_type.total()} frames  "
             f"{checker.stream.faults_with_bytes} damaged  {figures.samples} conversions  "
-            f"{figures.conversions_missing} lost  {checker.errors} errors"
+            f"{figures.conversions_missing} lost  {checker.errors} errors",
+            file=self._out,
         )
         from firmware_protocol.validator.text import finding_lines
 
         for finding in checker.findings:
             if (finding.rule.id, finding.offset) not in self._told:
                 self._told.add((finding.rule.id, finding.offset))
-                print(next(iter(finding_lines(finding, self._paint))))
-        sys.stdout.flush()
+                print(next(iter(finding_lines(finding, self._paint))), file=self._out)
+        self._out.flush()
 
     def close(self) -> None:
-        print()
+        print(file=self._out)
 
 
 class _Screen:
     """For terminals: one picture that is drawn over itself."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, out: TextIO, args: argparse.Namespace) -> None:
         from firmware_protocol.validator.paint import Paint, wants_colour
 
+        self._out = out
         self._args = args
-        self._paint = Paint(colour=wants_colour(sys.stdout, args.color))
+        self._paint = Paint(colour=wants_colour(out, args.color))
         self._next_s = 0.0
         self._rows = 0
 
@@ -221,12 +226,12 @@ class _Screen:
         width, height = shutil.get_terminal_size()
         cut = [_fitted(line, width) for line in lines[: height - 1]]
         up = f"\x1b[{self._rows}A" if self._rows else ""
-        sys.stdout.write(f"\r{up}\x1b[J" + "\n".join(cut) + "\n")
-        sys.stdout.flush()
+        self._out.write(f"\r{up}\x1b[J" + "\n".join(cut) + "\n")
+        self._out.flush()
         self._rows = len(cut)
 
     def close(self) -> None:
-        print()
+        print(file=self._out)
 
 
 def _fitted(line: str, width: int) -> str:

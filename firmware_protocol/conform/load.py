@@ -11,7 +11,7 @@ from firmware_protocol.conform.host import TIMEOUT_S, Exchange, Host, NoAnswer, 
 from firmware_protocol.conform.settings import RATES
 from firmware_protocol.conform.steps import step
 from firmware_protocol.errors import FrameError
-from firmware_protocol.frames import Event, Frame, Heartbeat
+from firmware_protocol.frames import Event, Frame, Heartbeat, Response
 from firmware_protocol.limits import CACHE_SIZE, MAX_CODED, MAX_RESPONSE
 from firmware_protocol.validator.findings import Hit
 
@@ -272,7 +272,7 @@ def _overloaded(host: Host) -> Iterator[Hit]:
         stopped = yield from expect(host, Status.OK, Opcode.STOP)
         host.listen(
             5.0,
-            lambda frame: isinstance(frame, Heartbeat) and stopped_at(frame, stopped),
+            lambda frame: isinstance(frame, Heartbeat) and _is_behind_stop(frame, stopped),
             since=host.place(stopped),
         )
         host.listen(0.2)
@@ -288,9 +288,9 @@ def _overloaded(host: Host) -> Iterator[Hit]:
             yield host.hit(text, got, f"{made} together", frame=stopped, key="account")
 
 
-def stopped_at(beat: Heartbeat, response: object) -> bool:
-    """Whether a HEARTBEAT is the one behind STOP's last DATA."""
+def _is_behind_stop(beat: Heartbeat, stopped: Response) -> bool:
+    """Whether a HEARTBEAT counts all conversions that the answer to STOP told of."""
     try:
-        return beat.sample_index >= Heartbeat.from_counters(response).sample_index  # type: ignore[arg-type]
+        return beat.sample_index >= Heartbeat.from_counters(stopped).sample_index
     except FrameError:
         return True

@@ -8,6 +8,7 @@ from firmware_protocol.codes import Opcode, Status
 from firmware_protocol.conform.asking import about, status_hit
 from firmware_protocol.conform.host import Host, Skip
 from firmware_protocol.conform.steps import step
+from firmware_protocol.describe import name_of
 from firmware_protocol.frames import Response
 from firmware_protocol.layout import COMMANDS
 from firmware_protocol.limits import CACHE_MS, CACHE_SIZE
@@ -29,9 +30,8 @@ def _first(host: Host) -> Response:
     """A SET_CHANNEL that is done, to be repeated."""
     response = host.ask(Opcode.SET_CHANNEL, *_ARGUMENTS)
     if response.status != Status.OK:
-        raise Skip(
-            "SET_CHANNEL is not supported", see="set-channel" if response.status != Status.UNSUPPORTED else ""
-        )
+        see = "set-channel" if response.status != Status.UNSUPPORTED else ""
+        raise Skip(f"SET_CHANNEL is answered {name_of(Status, response.status)}", see=see)
     return response
 
 

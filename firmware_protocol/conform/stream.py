@@ -211,9 +211,11 @@ def _whole(host: Host, stream: Stream, damage: int) -> Iterator[Hit]:
 )
 def stop_account(host: Host) -> Iterator[Hit]:
     """STOP's counters are those after all DATA; a HEARTBEAT behind the last DATA says the same; then DATA is over."""
-    damage = host.damage
-    counters(host)
     for _ in range(3):
+        counters(
+            host
+        )  # `dropped` of this stream alone: one that drops does not spoil the account of the next
+        damage = host.damage
         with streaming(host) as stream:
             stream.listen_for(1, _FIRST_DATA_S)
             host.listen(0.2 + 0.1 * host.rng.random())
@@ -325,8 +327,10 @@ def heartbeat_account(host: Host) -> Iterator[Hit]:
             if isinstance(frame, Data):
                 received += frame.n_samples
                 last = frame
-            elif isinstance(frame, Heartbeat) and last is not None and host.damage == damage:
+            elif isinstance(frame, Heartbeat):
                 beats += 1
+                if last is None or host.damage != damage:
+                    continue
                 counted = frame.sample_index - frame.dropped - stream.first
                 if counted != received:
                     text = "HEARTBEAT does not count the conversions sent before it"

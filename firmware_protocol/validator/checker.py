@@ -45,7 +45,6 @@ __all__ = ["Checker"]
 
 _SOUND = frozenset({FaultKind.UNSUPPORTED, FaultKind.HOST_ON_WIRE, FaultKind.FIELD, FaultKind.LENGTH})
 _SOUND_KEPT = 256
-_CAUSE_BYTES_KEPT = 64
 
 
 class Checker:

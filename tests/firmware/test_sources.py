@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bci.selftest._firmware import EXAMPLE, make
-from tests.firmware.conftest import needs_arm, needs_cc, needs_qemu
+from bci.selftest._firmware import EXAMPLE, BuildError, make
+from tests.firmware.conftest import needs, needs_arm, needs_cc, needs_qemu
+from tests.fuzz.seeds import FOLDER
 
 pytestmark = pytest.mark.firmware
 
 SOURCES = sorted([*EXAMPLE.glob("*.[ch]"), *EXAMPLE.glob("host/*.[ch]")])
+SEEDS = FOLDER / "firmware"
 MAX_FLASH = 8 * 1024  # codec and command handling
 MAX_RAM = 4 * 1024  # all of it, stack and all
 MAX_INSTRUCTIONS = 30  # encoder, a byte of payload
@@ -53,6 +55,32 @@ def test_flash_and_ram_stay_below_their_limits(tmp_path: Path) -> None:
     assert 4000 < share <= MAX_FLASH
     assert 2000 < data + bss <= MAX_RAM
     assert share < text < 16 * 1024
+
+
+@needs_arm
+def test_a_board_in_a_folder_of_its_own_takes_the_place_of_the_example(tmp_path: Path) -> None:
+    board = tmp_path / "a board"  # make splits names at blanks
+    board.mkdir()
+    with pytest.raises(BuildError, match=r"a folder with one \*\.ld file"):
+        make(tmp_path, BOARD=board)
+    board = board.rename(tmp_path / "mine")
+    for name in ("board_mps2.c", "startup.c", "ads1299_model.c", "mps2.ld"):
+        shutil.copy(EXAMPLE / name, board)
+    (board / "vendor.s").write_text(".section .text.vendor\n.global vendor\nvendor: bx lr\n")
+    make(tmp_path, BOARD=board, CPU="cortex-m4")
+    assert {path.name for path in (tmp_path / "board").glob("*.o")} == {
+        "board_mps2.c.o",
+        "startup.c.o",
+        "ads1299_model.c.o",
+        "vendor.s.o",
+    }
+    assert not (tmp_path / "arm" / "board_mps2.o").exists()
+
+
+def test_the_page_counts_the_functions_of_a_board() -> None:
+    declared = re.findall(r"^\w+ (\w+)\(", code_of(EXAMPLE / "board.h"), re.MULTILINE)
+    page = (Path(__file__).parents[2] / "docs" / "firmware.md").read_text(encoding="utf-8")
+    assert f"asks of a board: {len(declared)} functions" in page
 
 
 @needs_arm
@@ -119,30 +147,78 @@ def test_instructions_of_the_encoder_counted_by_callgrind(tmp_path: Path) -> Non
     assert 5 < total / 1000 / 108 <= MAX_INSTRUCTIONS
 
 
-@needs_cc
-def test_hostile_bytes_never_crash_or_wedge_the_board(tmp_path: Path) -> None:
-    """A million of them, under sanitizers: behind each piece IDENTIFY is answered within 100 ms."""
-    make(tmp_path, f"{tmp_path}/fuzz")
-    done = subprocess.run(
-        [str(tmp_path / "fuzz"), "1000000"], capture_output=True, text=True, check=False, timeout=120
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fuzz target without libFuzzer, under sanitizers."""
+    build = tmp_path_factory.mktemp("hostile")
+    make(build, f"{build}/hostile")
+    return build / "hostile"
+
+
+def ran(*command: str | Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, command)], capture_output=True, text=True, check=False, timeout=timeout_s
     )
+
+
+@needs_cc
+def test_hostile_bytes_never_crash_or_wedge_the_board(hostile: Path) -> None:
+    """A million of them: behind each piece IDENTIFY is answered within 100 ms, and the loss account stays exact."""
+    done = ran(hostile, "1000000")
     assert done.returncode == 0, done.stderr
     assert re.match(r"100\d{4} hostile bytes in \d{3,} inputs", done.stdout)
 
 
 @needs_cc
-def test_a_board_that_wedges_would_be_found_by_the_fuzzer(tmp_path: Path) -> None:
-    """The same harness on a firmware whose decoder is not asked after an undelimited stretch."""
+def test_each_seed_of_the_fuzzer_leaves_the_board_whole(hostile: Path) -> None:
+    done = ran(hostile, *sorted(SEEDS.iterdir()))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "said"),
+    [
+        ("device.c", "while (bfp_next(&decoder, &found))", "if (bfp_next(&decoder, &found))", "not answered"),
+        ("outbox.c", "made.dropped += n;", "made.dropped += n - (n > 1u);", "neither sent nor dropped"),
+        ("device.c", "link_seq++;", "link_seq = link_seq != 300u ? link_seq + 1u : 302u;", "link_seq"),
+    ],
+    ids=["wedges", "miscounts", "skips a number"],
+)
+def test_a_board_that_is_wrong_would_be_found(
+    tmp_path: Path, file: str, right: str, wrong: str, said: str
+) -> None:
+    """The same harness on a firmware that differs in one place."""
     for path in EXAMPLE.parent.glob("bfp.[ch]"):
         shutil.copy(path, tmp_path)
     shutil.copytree(EXAMPLE, tmp_path / "example")
-    device = tmp_path / "example" / "device.c"
-    text = device.read_text(encoding="utf-8")
-    wrong = text.replace("while (bfp_next(&decoder, &found))", "if (bfp_next(&decoder, &found))")
-    assert wrong != text
-    device.write_text(wrong, encoding="utf-8")
-    command = ["make", "-C", str(tmp_path / "example"), f"BUILD={tmp_path}", f"{tmp_path}/fuzz"]
-    subprocess.run(command, capture_output=True, check=True, timeout=120)
-    done = subprocess.run([str(tmp_path / "fuzz"), "100000"], capture_output=True, text=True, check=False)
+    source = tmp_path / "example" / file
+    text = source.read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    source.write_text(text.replace(right, wrong), encoding="utf-8")
+    target = f"{tmp_path}/hostile"
+    build = ran("make", "-C", tmp_path / "example", f"BUILD={tmp_path}", target, "CFLAGS=-O0 -Wno-conversion")
+    assert build.returncode == 0, build.stderr
+    done = ran(target, "300000")
     assert done.returncode != 0
-    assert "IDENTIFY was not answered within 100 ms" in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.nightly
+@needs("make", "clang")
+@pytest.mark.timeout(1800)
+def test_libfuzzer_finds_nothing(tmp_path: Path) -> None:
+    """As `make fuzz`, for a number of inputs in place of ten minutes."""
+    try:
+        make(tmp_path, f"{tmp_path}/fuzz")
+    except BuildError as err:
+        if "libclang_rt.fuzzer" not in str(err):
+            raise
+        pytest.skip("clang has no libFuzzer here (Debian: libclang-rt-dev)")
+    found = tmp_path / "corpus"
+    found.mkdir()
+    options = "-runs=20000", "-seed=1", "-max_len=512", f"-artifact_prefix={tmp_path}/"
+    done = ran(tmp_path / "fuzz", *options, found, SEEDS, timeout_s=1500)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert re.search(r"Done 20\d{3} runs", done.stderr)
+    assert len([*found.iterdir()]) > 100

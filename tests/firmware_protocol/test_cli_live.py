@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,24 @@ def test_a_good_stream_is_clean_and_a_line_tells_so_each_second(monkeypatch: Pat
     assert " s  " in lines[0]
     assert lines[-1].startswith("clean")
     assert port.written == b""
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+def test_a_report_has_standard_output_for_itself(terminal: bool, monkeypatch: Patch, capsys: Printed) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    status, _ = watched(monkeypatch, noisy_line(BOARD), "--seconds", "4", "--json")
+    said = capsys.readouterr()
+    assert json.loads(said.out)["exit_status"] == status == 1
+    assert "conversions" in said.err
+    assert "FP102" in said.err
+
+
+def test_two_reports_on_standard_output_are_refused_before_a_byte_is_read(
+    monkeypatch: Patch, capsys: Printed
+) -> None:
+    status, port = watched(monkeypatch, good(BOARD), "--json", "--junit", "--seconds", "4")
+    assert (status, port.seconds) == (2, 0.0)
+    assert "--json and --junit cannot share standard output" in capsys.readouterr().err
 
 
 def test_findings_are_told_as_they_come(monkeypatch: Patch, capsys: Printed) -> None:

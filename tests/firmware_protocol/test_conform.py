@@ -23,6 +23,7 @@ from firmware_protocol.layout import COMMANDS
 from firmware_protocol.patterns import pattern_counts
 from firmware_protocol.validator import RULES, Selection
 from tests.firmware_protocol.bench import LABELS, Desk
+from tests.firmware_protocol.wrong_devices import WRONG
 
 QUICK = Plan(quick=True, soak_s=3, seed=1)
 #: What a device in memory cannot show, and --quick does not wait for.
@@ -84,6 +85,62 @@ class Bare(ReferenceDevice):
             return super()._execute(command)
         busy = self.streaming and not form.while_streaming
         return Outcome(Status.BUSY if busy else Status.UNSUPPORTED)
+
+
+class OddInOneStream(ReferenceDevice):
+    """Drops `dropped` conversions in stream `odd`, and at its STOP counts `uncounted` too few."""
+
+    def __init__(self, odd: int, *, dropped: int = 0, uncounted: int = 0) -> None:
+        super().__init__(DeviceConfig(labels=LABELS))
+        self._left, self._dropped, self._uncounted = odd, dropped, uncounted
+
+    def _start(self, watchdog_ms: int = 5000) -> Outcome:
+        outcome = super()._start(watchdog_ms)
+        self._left -= 1
+        if not self._left:
+            self.miss(self._dropped)
+        return outcome
+
+    def _stop(self) -> Outcome:
+        outcome = super()._stop()
+        told = self._heartbeat(self._outbox.final)
+        wrong = replace(told, sample_index=told.sample_index - self._uncounted)
+        return outcome if self._left else outcome._replace(results=wrong.counters())
+
+
+@pytest.mark.parametrize("odd", [1, 2, 3])
+def test_conversions_dropped_in_one_stream_are_no_fault_of_the_next(odd: int) -> None:
+    [step] = conform(Desk(OddInOneStream(odd, dropped=7)), QUICK, steps=("stop-account",)).steps
+    assert (step.verdict, step.findings) == (Verdict.PASSED, [])
+
+
+@pytest.mark.parametrize("odd", [1, 2, 3])
+def test_a_wrong_account_is_blamed_on_the_stream_it_is_of(odd: int) -> None:
+    """Though all others were right, and conversions were dropped."""
+    desk = Desk(OddInOneStream(odd, dropped=7, uncounted=4))
+    [step] = conform(desk, QUICK, steps=("stop-account",)).steps
+    assert [finding.key for finding in step.findings] == ["account", "beat differs"]
+    made, received = (int(text.split()[0]) for text in (step.findings[0].got, step.findings[0].expected))
+    assert received - made == 4
+
+
+def test_a_board_that_sends_no_data_is_not_said_to_send_no_heartbeat() -> None:
+    [step] = conform(WRONG["never-streams"].make(), QUICK, steps=("heartbeat-atomic",)).steps
+    assert (step.verdict, step.findings) == (Verdict.PASSED, [])
+
+
+class WithoutConverter(ReferenceDevice):
+    """Its converter does not answer on the bus."""
+
+    def _execute(self, command: Command) -> Outcome:
+        outcome = super()._execute(command)
+        return Outcome(Status.FAILED) if command.opcode == Opcode.SET_CHANNEL else outcome
+
+
+def test_a_step_that_needs_a_command_says_how_it_was_answered() -> None:
+    desk = Desk(WithoutConverter(DeviceConfig(labels=LABELS)))
+    [step] = conform(desk, QUICK, steps=("repeat-answered",)).steps
+    assert [finding.text for finding in step.findings] == ["SET_CHANNEL is answered FAILED"]
 
 
 def test_a_board_without_any_hardware_to_set_has_no_findings() -> None:

@@ -17,7 +17,7 @@ from tests.fuzz import targets
 from tests.fuzz.seeds import FOLDER, seeds
 from tests.fuzz.targets import TARGETS
 
-SEEDS = {name: [path.read_bytes() for path in sorted((FOLDER / name).iterdir())] for name in TARGETS}
+SEEDS = {folder.name: [path.read_bytes() for path in sorted(folder.iterdir())] for folder in FOLDER.iterdir()}
 
 
 def test_seed_corpus_is_the_one_that_the_golden_vectors_make() -> None:

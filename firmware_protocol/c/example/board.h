@@ -13,7 +13,7 @@
 #define N_SAMPLES 4u                           /* conversions in a full DATA packet */
 #define CONVERSION_BYTES (3u + 3u * N_CHANNELS) /* the converter's burst: status word, samples */
 
-void board_init(void);
+void board_init(void); /* with interrupts locked out until device_init() is done: nothing may wait for one here */
 void board_idle(void); /* nothing to do until the next interrupt */
 
 /* us since boot: never backwards, and the same clock for all that has a t_us. Interrupts ask, too. */

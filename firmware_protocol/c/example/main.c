@@ -5,8 +5,11 @@
 
 int main(void)
 {
+    uint32_t before = board_lock(); /* an interrupt that comes now waits: what it works on is not set up yet */
+
     board_init();
     device_init();
+    board_unlock(before);
     for (;;) {
         device_step();
         board_idle();

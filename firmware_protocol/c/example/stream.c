@@ -25,6 +25,14 @@ void stream_init(void)
     open = NULL;
 }
 
+/* The DATA being filled is sent as it is. */
+static void cut(void)
+{
+    if (open != NULL)
+        outbox_close(open);
+    open = NULL;
+}
+
 void stream_start(uint32_t rate_hz)
 {
     uint32_t before = board_lock();
@@ -44,7 +52,7 @@ void stream_stop(void)
     stream_data_ready(); /* one that waits behind the lock counts */
     converting = false;
     board_convert(0);
-    stream_cut();
+    cut();
     board_unlock(before);
 }
 
@@ -87,7 +95,7 @@ void stream_data_ready(void)
         return;
     seen = ready;
     if (n > 1u) { /* this interrupt came late: only the newest can still be read */
-        stream_cut();
+        cut();
         drop(n - 1u);
     }
     if (open == NULL)
@@ -101,19 +109,12 @@ void stream_data_ready(void)
     if (pattern != BFP_PATTERN_OFF)
         replace(burst, open->sample_index + open->n_samples);
     if (++open->n_samples == N_SAMPLES)
-        stream_cut();
-}
-
-void stream_cut(void)
-{
-    if (open != NULL)
-        outbox_close(open);
-    open = NULL;
+        cut();
 }
 
 void stream_change(uint8_t new_flags, uint8_t new_once)
 {
-    stream_cut();
+    cut();
     flags = new_flags;
     once |= new_once;
 }

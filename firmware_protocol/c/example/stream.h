@@ -13,7 +13,6 @@ void stream_data_ready(void);
 
 /* With interrupts locked out. The DATA being filled is sent as it is; `flags` are those of all DATA from now on, `once`
  * goes into the next. */
-void stream_cut(void);
 void stream_change(uint8_t flags, uint8_t once);
 
 void stream_new_config(void); /* the next config_id */

@@ -1,77 +1,164 @@
-/* Hostile bytes to the command port, under sanitizers: whatever came, an IDENTIFY behind it is answered within 100 ms.
+/* Hostile bytes to the command port, under sanitizers. Whatever came, the board answers an IDENTIFY behind it within
+ * 100 ms, numbers its packets without a gap, and has sent or counted as dropped every conversion it made.
  *
- *   fuzz [bytes [seed]]    so many made-up bytes, a million if nothing is said
- *   fuzz file ...          these files, one input each; afl-fuzz: `afl-fuzz -i seeds -o found -- ./fuzz @@`
- *   clang: -DLIBFUZZER -fsanitize=fuzzer */
+ *   fuzz [bytes [seed]]    so many made-up bytes, a million if nothing is said, to one board that lives on
+ *   fuzz file ...          these scripts, each to a board that was just switched on: what libFuzzer or AFL++ found
+ *   -DLIBFUZZER            for libFuzzer, which has a main() of its own */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "board_host.h"
+#include "outbox.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+#define BOOT_ID 0x600DB007u
+#define OUR_REQUESTS 0x8000u /* no hostile COMMAND has such a request_id: one may still wait for its delimiter, ours */
 
-static uint16_t request_id;
+int LLVMFuzzerTestOneInput(const uint8_t *script, size_t n);
+
+/* ---- what the board sent ------------------------------------------------------------------------------------- */
+
 static bfp_decoder from_board;
+static uint64_t packets, conversions; /* since boot */
+static uint16_t request_id;
+static bool identified; /* the right answer to `request_id` came */
 
-/* Whether a RESPONSE to `request_id` is among what the board sent. */
-static bool is_answered(void)
+static void must(bool holds, const char *what)
+{
+    if (!holds) {
+        (void)fprintf(stderr, "%s\n", what);
+        abort();
+    }
+}
+
+static void boot(void)
+{
+    host_boot(BOOT_ID);
+    bfp_decoder_init(&from_board);
+    packets = conversions = 0;
+    request_id = OUR_REQUESTS;
+}
+
+static void look_at(const bfp_found *found)
+{
+    bfp_data data;
+    bfp_response response;
+
+    if (found->fault == BFP_FAULT_UNDELIMITED)
+        return; /* INFO is longer than a board's decoder takes */
+    must(found->fault == BFP_FAULT_NONE, "the board sent a damaged packet");
+    must(bfp_get_u16(found->packet + 2) == (uint16_t)packets, "link_seq does not count the packets");
+    if (found->type == BFP_TYPE_DATA) {
+        bfp_read_data(found, &data);
+        conversions += data.n_samples;
+    } else if (found->type == BFP_TYPE_RESPONSE) {
+        bfp_read_response(found, &response);
+        identified |= response.request_id == request_id && response.opcode == BFP_OP_IDENTIFY &&
+                      response.status == BFP_STATUS_OK && response.length == BFP_IDENTIFY_RESULTS_SIZE &&
+                      bfp_get_u32(response.payload + BFP_IDENTIFY_RESULT_BOOT_ID) == BOOT_ID;
+    }
+}
+
+static void hear(void)
 {
     static uint8_t sent[1 << 16];
     size_t n, k;
     bfp_found found;
-    bfp_response response;
-    bool answered = false;
 
     while ((n = host_sent(sent, sizeof sent)) > 0u)
-        for (k = 0; k < n; k++)
+        for (k = 0; k < n; k++) {
             if (bfp_receive(&from_board, sent[k]))
-                while (bfp_next(&from_board, &found)) {
-                    if (found.fault != BFP_FAULT_NONE || found.type != BFP_TYPE_RESPONSE)
-                        continue; /* INFO is longer than a board's decoder takes */
-                    bfp_read_response(&found, &response);
-                    answered |= response.request_id == request_id && response.opcode == BFP_OP_IDENTIFY;
-                }
-    return answered;
+                while (bfp_next(&from_board, &found))
+                    look_at(&found);
+            packets += sent[k] == 0u;
+        }
 }
 
-/* Each input is cut where its own bytes say, with a pause of up to 4 ms behind each piece. */
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
-{
-    static bool booted;
-    uint8_t wire[1 + BFP_WIRE_SIZE(BFP_MAX_COMMAND)] = {0};
-    bfp_command identify = {.opcode = BFP_OP_IDENTIFY};
-    size_t at = 0;
+/* ---- what it must do ----------------------------------------------------------------------------------------- */
 
-    if (!booted) {
-        booted = true;
-        host_boot(0x600DB007u);
-        bfp_decoder_init(&from_board);
-    }
-    while (at < n) {
-        size_t piece = 1u + bytes[at];
-        if (piece > n - at)
-            piece = n - at;
-        host_receive(bytes + at, piece);
-        host_run(bytes[at] << 4 & 0xFFFu);
-        at += piece;
-    }
-    host_run((uint32_t)(n * 10000000u / BAUD) + 2000u); /* until the last of them came */
-    host_run(BFP_CACHE_MS * 1000u); /* and no request_id of theirs is remembered */
-    (void)is_answered();
-    identify.request_id = ++request_id;
-    n = bfp_write_command(&identify, wire + 1, sizeof wire - 1);
-    host_receive(wire, n + 1u);
+static void ask(uint8_t opcode)
+{
+    uint8_t wire[1 + BFP_WIRE_SIZE(BFP_MAX_COMMAND)] = {0}; /* a delimiter goes ahead of each COMMAND */
+    bfp_command command = {.opcode = opcode};
+
+    hear();
+    request_id = (uint16_t)((request_id + 1u) | OUR_REQUESTS);
+    command.request_id = request_id;
+    identified = false;
+    host_receive(wire, 1u + bfp_write_command(&command, wire + 1, sizeof wire - 1));
+}
+
+/* Behind `n` bytes, of which some may still be on their way. */
+static void must_answer(size_t n)
+{
+    host_run((uint32_t)(n * 10000000u / BAUD) + 2000u);
+    host_run(BFP_CACHE_MS * 1000u); /* now no request_id is remembered */
+    ask(BFP_OP_IDENTIFY);
     host_run(100000);
-    if (!is_answered()) {
-        fputs("IDENTIFY was not answered within 100 ms\n", stderr);
-        abort();
+    hear();
+    must(identified, "IDENTIFY was not answered within 100 ms");
+}
+
+static void must_account(void)
+{
+    account final;
+
+    ask(BFP_OP_STOP);
+    host_run(100000u + 10000000u / BAUD * 3000u); /* all that waits leaves */
+    hear();
+    final = outbox_final();
+    must(final.sample_index - final.dropped == conversions, "a conversion was neither sent nor dropped");
+}
+
+/* ---- scripts ------------------------------------------------------------------------------------------------- */
+
+/* A step: a byte that says what, the number of bytes that follow, and they. b0: they are opcode, request_id (1 byte)
+ * and arguments of a COMMAND, whose CRC and COBS are made here, as no chance finds them; else they go out as they are.
+ * b1-2: how much time passes then; b3: and no instruction of the board runs in it. Returns bytes sent. */
+static size_t play(uint8_t what, const uint8_t *bytes, size_t n)
+{
+    static const uint32_t pauses_us[4] = {0, 1000, 20000, 1100000}; /* the last: longer than a request is remembered */
+    uint8_t wire[1 + BFP_WIRE_SIZE(BFP_MAX_COMMAND)] = {0};
+    bfp_command command = {0};
+
+    if ((what & 1u) != 0u && n >= 2u && n <= 2u + BFP_MAX_COMMAND_PAYLOAD) {
+        command.opcode = bytes[0];
+        command.request_id = bytes[1];
+        command.length = (uint8_t)(n - 2u);
+        command.payload = bytes + 2;
+        n = 1u + bfp_write_command(&command, wire + 1, sizeof wire - 1);
+        bytes = wire;
     }
+    host_receive(bytes, n);
+    if ((what & 8u) != 0u)
+        host_stall(pauses_us[what >> 1 & 3u]);
+    else
+        host_run(pauses_us[what >> 1 & 3u]);
+    hear();
+    return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *script, size_t n)
+{
+    size_t at = 0, sent = 0;
+
+    boot();
+    while (n - at >= 2u) {
+        size_t length = script[at + 1];
+        if (length > n - at - 2u)
+            length = n - at - 2u;
+        sent += play(script[at], script + at + 2, length);
+        at += 2u + length;
+    }
+    must_answer(sent);
+    must_account();
     return 0;
 }
 
 #ifndef LIBFUZZER
+
+/* ---- made-up bytes ------------------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
 
@@ -91,7 +178,7 @@ static size_t make_command(uint8_t *wire)
     bfp_command command = {.payload = arguments};
 
     command.opcode = (uint8_t)(chance(16) != 0u ? chance(13) : chance(256));
-    command.request_id = (uint16_t)(chance(4) != 0u ? chance(65536) : chance(8));
+    command.request_id = (uint16_t)(chance(4) != 0u ? chance(OUR_REQUESTS) : chance(8));
     command.length = command.opcode < sizeof lengths ? lengths[command.opcode] : 0;
     if (chance(8) == 0u)
         command.length = (uint8_t)chance(BFP_MAX_COMMAND_PAYLOAD + 1u);
@@ -135,6 +222,25 @@ static size_t make_input(uint8_t *bytes, size_t room)
     return n;
 }
 
+/* Cut where the bytes themselves say, with a pause of up to 4 ms behind each piece; in some of them the board stands
+ * still. */
+static void send(const uint8_t *bytes, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n) {
+        size_t piece = 1u + bytes[at];
+        if (piece > n - at)
+            piece = n - at;
+        host_receive(bytes + at, piece);
+        if (bytes[at] % 8u == 7u)
+            host_stall((uint32_t)bytes[at] << 4);
+        else
+            host_run((uint32_t)bytes[at] << 4);
+        at += piece;
+    }
+}
+
 static int replay(const char *name)
 {
     static uint8_t bytes[1 << 16];
@@ -165,10 +271,14 @@ int main(int n_words, char **words)
                 return EXIT_FAILURE;
         return EXIT_SUCCESS;
     }
+    boot();
     random_state = 0x9E3779B97F4A7C15u ^ (n_words > 2 ? strtoul(words[2], NULL, 10) : 1u);
     while (tried < wanted) {
         size_t n = make_input(bytes, sizeof bytes);
-        LLVMFuzzerTestOneInput(bytes, n);
+        send(bytes, n);
+        must_answer(n);
+        if (inputs % 16u == 0u)
+            must_account(); /* streams go on through the inputs between */
         tried += n;
         inputs++;
     }
