@@ -1,5 +1,6 @@
 """Recordings to other formats and back: 64 channels at 1 kHz, against real time, and memory against length.
 
+First the encoder that imports take, many DATA packets at once, against the reference codec one by one: the same bytes.
 Each conversion runs in a process of its own; its processor time, start-up and compiling included, is set against the
 length of the recording, and its largest resident memory for a long recording against that for a short one. Counts are
 the ramp of SPEC 6.6, which uses all 24 bits. `--quick`: 1 and 4 minutes in place of 10 and 60.
@@ -16,15 +17,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from bci.selftest._wire_maker import WireMaker
-from benchmarks._measure import Row
-from firmware_protocol import HostWriter, MarkerNote, Start
+from benchmarks._measure import Row, compare, say
+from firmware_protocol import Data, HostWriter, MarkerNote, Start, encode
+from firmware_protocol.bulk_encoder import data_headers, encode_data, int24_bytes
 
 N_CHANNELS, RATE_HZ, SAMPLES = 64, 1000, 2  # samples in a packet
 TIMES_REAL_TIME = 20
 MEMORY = 1.15  # of the long recording over the short one
 FORMATS = ("bdf", "edf", "bids", "xdf", "fif", "csv")
-BACK = ("bdf", "edf", "fif", "csv")  # XDF is read by pyxdf, which holds all of the file
+BACK = ("bdf", "edf", "xdf", "fif", "csv")
+FASTER = 20  # than packet by packet
 
 _CHILD = """
 import json, resource, sys, time
@@ -43,7 +48,7 @@ print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * scale, time.pe
 
 def run(quick: bool) -> list[Row]:
     short, long = (1, 4) if quick else (10, 60)
-    rows = []
+    rows = [_encoder()]
     with tempfile.TemporaryDirectory() as folder:
         room = Path(folder)
         for minutes in (short, long):
@@ -63,8 +68,51 @@ def run(quick: bool) -> list[Row]:
     return rows
 
 
+def _encoder() -> Row:
+    """A second of 64 channels at 1 kHz, three samples a packet."""
+    n_packets, n_samples = 333, 3
+    counts = np.random.default_rng(0).integers(
+        -(1 << 23), 1 << 23, (n_packets * n_samples, N_CHANNELS), np.int32
+    )
+    first = np.arange(0, len(counts), n_samples)
+
+    def bulk() -> bytes:
+        headers = data_headers(n_packets, n_channels=N_CHANNELS)
+        headers["link_seq"], headers["sample_index"], headers["n_samples"] = (
+            first // n_samples,
+            first,
+            n_samples,
+        )
+        return encode_data(headers, int24_bytes(counts))[0].tobytes()
+
+    def one_by_one() -> bytes:
+        return b"".join(
+            encode(
+                Data(
+                    k, 0, n_samples * k, 0, N_CHANNELS, n_samples, 0,
+                    int24_bytes(counts[n_samples * k : n_samples * (k + 1)]).tobytes(),
+                )
+            )
+            for k in range(n_packets)
+        )  # fmt: skip
+
+    def same(a: bytes, b: bytes) -> None:
+        assert a == b
+
+    return compare(
+        "encode 333 DATA packets, 64 ch × 3",
+        bulk,
+        one_by_one,
+        rival_name="codec.encode",
+        target=FASTER,
+        equal=same,
+        note="random counts",
+    )
+
+
 def _record(path: Path, minutes: int) -> None:
     """A board's ramp, INFO and HEARTBEAT each second, a cue every ten."""
+    say(f"making a recording of {minutes} min")
     maker, notes = WireMaker(N_CHANNELS, RATE_HZ, SAMPLES), HostWriter(1)
     with path.open("wb") as file:
         file.write(notes.encode(Start({"software": "benchmark"})))
@@ -77,6 +125,7 @@ def _record(path: Path, minutes: int) -> None:
 
 def _run(what: str, source: Path, target: Path, name: str) -> tuple[float, float, float]:
     """Processor seconds, largest resident bytes, wall seconds."""
+    say(f"{what} of {name}, {source.name}")
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, what, str(source), str(target), name],

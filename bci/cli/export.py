@@ -122,7 +122,7 @@ def told(made: Converted, took_s: float, as_json: bool) -> None:
     if abs(made.measured_hz / made.rate_hz - 1) > 1e-6:
         rate += f" ({made.measured_hz:.4f} measured)"
     lost = (
-        f"{made.samples_lost:,} samples lost in {made.n_gaps} gaps, filled and marked"
+        f"{made.samples_lost:,} samples lost in {made.n_gaps} gap{'s' * (made.n_gaps > 1)}, filled and marked"
         if made.n_gaps
         else "no gaps"
     )

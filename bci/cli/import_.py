@@ -47,6 +47,11 @@ __all__ = ["command"]
     help="If the file does not say it.",
 )
 @click.option(
+    "--gain",
+    type=click.Choice(["1", "2", "4", "6", "8", "12", "24"]),
+    help="Of an SD card's log, which does not say it. Default: 24, with which a Cyton starts.",
+)
+@click.option(
     "--aux", is_flag=True, help="Also channels that measure no voltage: temperature, acceleration …"
 )
 @click.option("--keep-date", is_flag=True, help="Keep date and time of the original.")
@@ -59,6 +64,7 @@ def command(
     unit: str | None,
     channels: str,
     rate_hz: float | None,
+    gain: str | None,
     aux: bool,
     keep_date: bool,
     force: bool,
@@ -77,6 +83,7 @@ def command(
         channels=words(channels),
         rate_hz=rate_hz or 0.0,
         aux=aux,
+        gain=int(gain or 0),
     )
     began = time.monotonic()
     with progress_bar(f"{file.name} → {target.name}", hidden=as_json) as progress:

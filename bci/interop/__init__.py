@@ -24,10 +24,10 @@ from bci.interop._door import (
     SignalEvent,
     counts_from,
 )
-from bci.interop._files import SignalFile, read_recording
+from bci.interop._files import OWN, SignalFile, name_cues, read_recording
 from bci.interop._formats import READERS, WRITERS, reader_for, writer_for
 from bci.interop._play import write_play_file
-from bci.interop._runs import RunFile, find_runs
+from bci.interop._runs import RunFile, find_runs, numbered, recordings_below
 from bci.interop._vocabulary import parse_labels
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bci.interop._recorded import RecordedSignal
 
 __all__ = [
+    "OWN",
     "READERS",
     "WRITERS",
     "ArraySignal",
@@ -53,10 +54,13 @@ __all__ = [
     "find_runs",
     "from_mne",
     "import_file",
+    "name_cues",
+    "numbered",
     "parse_labels",
     "read_recording",
     "read_signal",
     "reader_for",
+    "recordings_below",
     "to_mne",
     "write_play_file",
     "writer_for",
@@ -155,3 +159,7 @@ def __getattr__(name: str) -> object:
 
         return RecordedSignal
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

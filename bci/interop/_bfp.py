@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci import __version__
 from bci.errors import RecordingError
 from bci.files import open_private
 from bci.interop._door import Counts, Description, Progress, Signal, SignalEvent
-from firmware_protocol import Arrivals, Data, Flag, Heartbeat, HostWriter, Info, MarkerNote, Start, encode
+from firmware_protocol import Arrivals, Flag, Heartbeat, HostWriter, Info, MarkerNote, Start, encode
+from firmware_protocol.bulk_encoder import data_headers, encode_data, int24_bytes
 from firmware_protocol.layout import DATA
 from firmware_protocol.limits import (
     CRC_SIZE,
@@ -35,6 +38,7 @@ from firmware_protocol.limits import (
 
 __all__ = ["write"]
 
+I64 = NDArray[np.int64]
 DEVICE_BYTES = 24
 ARRIVALS = 39  # that one packet of notes holds
 
@@ -115,33 +119,31 @@ class _Writer:
         self._n_channels = len(labels)
         room = (MAX_PACKET - DATA.size - CRC_SIZE) // (3 * self._n_channels)
         self._per_packet = min(MAX_SAMPLES, room)
+        self._pages = range(0, self._n_channels, MAX_PAGE_CHANNELS)
         self._notes = HostWriter(random.SystemRandom().getrandbits(64))
         self._seq = self._wire_bytes = 0
         self._dropped = self._next = 0
-        self._next_info = 0.0
+        self._second = -1  # of the last INFO
         self._pairs: list[tuple[int, int]] = []
-        self._edges = {event.sample for event in about.events if event.text == "EDGE boundary"} | {0}
+        self._edges = np.array(
+            sorted({0, *(event.sample for event in about.events if event.text == "EDGE boundary")})
+        )
         # gaps, restarts and full scale are seen in the packets themselves
         said = [e for e in about.events if e.text not in ("BAD_ACQ_SKIP", "EDGE boundary", "BAD_saturated")]
         self._events = sorted(said, key=lambda event: event.sample, reverse=True)
 
     def start(self, source: str, keep_date: bool) -> bytes:
         about = self._about
+        named = list(zip(self._labels, about.channels, strict=True))
         imported: dict[str, Any] = {
             "format": source,
             "value": "samples",
-            "kinds": {
-                n: c.kind for n, c in zip(self._labels, about.channels, strict=True) if c.kind != "eeg"
-            },
-            "units": {n: c.unit for n, c in zip(self._labels, about.channels, strict=True) if c.unit != "uV"},
+            "kinds": {name: c.kind for name, c in named if c.kind != "eeg"},
+            "units": {name: c.unit for name, c in named if c.unit != "uV"},
             "device": about.device,
             "reference": about.reference,
             "started": about.started if keep_date else "",
-            "impedance_kohm": {
-                n: c.impedance_kohm
-                for n, c in zip(self._labels, about.channels, strict=True)
-                if c.impedance_kohm is not None
-            },
+            "impedance_kohm": {name: c.impedance_kohm for name, c in named if c.impedance_kohm is not None},
         }
         facts = {
             "software": f"bci {__version__}",
@@ -153,45 +155,57 @@ class _Writer:
 
     def put(self, file: IO[bytes], counts: Counts, first: int) -> None:
         """Samples from `first` on; what lies between them and those before is lost."""
-        big = np.ascontiguousarray(counts.T).astype(">i4").view(np.uint8).reshape(counts.shape[1], -1, 4)
-        words = np.ascontiguousarray(big[:, :, 1:]).reshape(counts.shape[1], -1)
+        lost, n = first - self._next, counts.shape[1]
+        self._next, self._dropped = first + n, self._dropped + lost
+        at = first + np.arange(0, n, self._per_packet)
+        sizes = np.diff(at, append=first + n)
+        now_s = at / self._about.measured_hz
+        due = np.diff(np.floor(now_s), prepend=self._second) > 0  # INFO and HEARTBEAT, once a second
+        self._second = int(now_s[-1])
+        headers = data_headers(len(at), n_channels=self._n_channels)
+        headers["n_samples"], headers["sample_index"] = sizes, at & 0xFFFFFFFF
+        headers["t_us"] = np.rint(now_s * 1e6).astype(np.int64) & 0xFFFFFFFF
+        headers["flags"] = np.where(np.isin(at, self._edges), Flag.FIRST, 0)
+        headers["flags"][0] |= Flag.OVERRUN if lost else 0
+        seq = self._seq + np.arange(len(at)) + np.cumsum(due) * (len(self._pages) + 1)
+        headers["link_seq"] = seq & 0xFFFF
+        wire, ends = encode_data(headers, int24_bytes(counts.T))
+        end_ns = np.rint((at + sizes) / self._about.measured_hz * 1e9).astype(np.int64).tolist()
         out: list[bytes] = []
-        for begin in range(0, counts.shape[1], self._per_packet):
-            rows = words[begin : begin + self._per_packet]
-            out += self._packets(rows.tobytes(), len(rows), first + begin)
+        done = 0
+        for k, now in enumerate(stops := self._stops(at, due)):
+            stop = stops[k + 1] if k + 1 < len(stops) else len(at)
+            out += self._markers(int(at[now]))
+            if due[now]:
+                out += self._status(int(at[now]), float(now_s[now]))
+            begins = [done, *ends[now : stop - 1].tolist()]
+            self._pairs += zip((self._wire_bytes + b - done for b in begins), end_ns[now:stop], strict=True)
+            end = int(ends[stop - 1])
+            out.append(wire[done:end].tobytes())
+            self._seq += stop - now
+            self._wire_bytes += end - done
+            done = end
+            if len(self._pairs) >= ARRIVALS:
+                out.append(self._arrivals())
         file.write(b"".join(out))
 
-    def _packets(self, payload: bytes, n_samples: int, at: int) -> Iterator[bytes]:
-        lost = at - self._next
-        self._dropped += lost
-        now_s = at / self._about.measured_hz
-        yield from self._markers(at)
-        if now_s >= self._next_info:
-            self._next_info = float(np.floor(now_s)) + 1
-            yield from self._status(at, now_s)
-        flags = (Flag.OVERRUN if lost else 0) | (Flag.FIRST if at in self._edges else 0)
-        t_us = round(now_s * 1e6)
-        end_ns = round((at + n_samples) / self._about.measured_hz * 1e9)
-        self._pairs.append((self._wire_bytes, end_ns))
-        yield self._wire(
-            Data(
-                self._seq & 0xFFFF, int(flags), at & 0xFFFFFFFF, t_us & 0xFFFFFFFF, self._n_channels, n_samples, 0,
-                payload,
-            )
-        )  # fmt: skip
-        self._next = at + n_samples
-        if len(self._pairs) >= ARRIVALS:
-            yield self._arrivals()
+    def _stops(self, at: I64, due: NDArray[np.bool_]) -> list[int]:
+        """The packets before which something else stands: status, a marker, arrivals. The first is one of them."""
+        until = int(at[-1])
+        marked = [event.sample for event in takewhile(lambda e: e.sample < until, reversed(self._events))]
+        arrivals = range(ARRIVALS - len(self._pairs), len(at), ARRIVALS)
+        return sorted(
+            {0, *np.flatnonzero(due).tolist(), *np.searchsorted(at, marked, "right").tolist(), *arrivals}
+        )
 
     def _status(self, at: int, now_s: float) -> Iterator[bytes]:
         about = self._about
-        starts = range(0, self._n_channels, MAX_PAGE_CHANNELS)
         device = _cut(about.device, DEVICE_BYTES)
-        for page, first in enumerate(starts):
+        for page, first in enumerate(self._pages):
             here = slice(first, min(first + MAX_PAGE_CHANNELS, self._n_channels))
             yield self._wire(
                 Info(
-                    self._seq & 0xFFFF, 0, page, len(starts), first, device, "", 1, 1,
+                    self._seq & 0xFFFF, 0, page, len(self._pages), first, device, "", 1, 1,
                     about.rate.numerator, about.rate.denominator, 0, self._n_channels, self._per_packet,
                     self._labels[here], tuple(channel.step for channel in about.channels[here]),
                 )
@@ -209,7 +223,7 @@ class _Writer:
         pairs, self._pairs = tuple(self._pairs), []
         return self._notes.encode(Arrivals(pairs)) if pairs else b""
 
-    def _wire(self, frame: Data | Info | Heartbeat) -> bytes:
+    def _wire(self, frame: Info | Heartbeat) -> bytes:
         packet = encode(frame)
         self._seq += 1
         self._wire_bytes += len(packet)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bci.errors import ExportError
+from bci.errors import ExportError, RecordingError
 from bci.interop._door import ExportOptions, ImportOptions, Progress, Signal
 from bci.interop._files import implausible_change
 from bci.interop._formats import reader_for, writer_for
@@ -88,10 +88,16 @@ def read_signal(
     Raises
     ------
     RecordingError
-        If it is missing, of no known format, damaged or cut; the message says what to do.
+        If it is missing, of no known format, damaged or cut, or if it was told what such a file says itself; the
+        message says what to do.
     """
-    path = Path(path)
-    return reader_for(path, source).load()(path, options or ImportOptions())
+    path, options = Path(path), options or ImportOptions()
+    reader = reader_for(path, source)
+    if options.gain and not reader.needs_gain:
+        raise RecordingError(
+            f"{path} is {reader.what}, which says itself what its numbers are; leave --gain out", path=path
+        )
+    return reader.load()(path, options)
 
 
 def import_file(
@@ -126,11 +132,19 @@ def write_bfp(
     def make(new: Path) -> tuple[str, ...]:
         return _bfp.write(signal, new, source=source, keep_date=keep_date, progress=progress or _quiet)
 
-    losses = _made(make, target, force=force, merge=False) + _doubts(signal)
-    left_out = signal.description.notes.get("left_out", ())
-    if left_out:
-        losses += (f"left out: {', '.join(left_out)}",)
-    return _told(signal, target, "bfp", losses)
+    losses = _made(make, target, force=force, merge=False)
+    return _told(signal, target, "bfp", (*losses, *_remarks(signal)))
+
+
+def _remarks(signal: Signal) -> Iterator[str]:
+    """What its reader left out, assumed or could not read, and what cannot be right."""
+    notes = signal.description.notes
+    if damaged := notes.get("lines_damaged"):
+        yield f"lines that could not be read: {damaged}; their samples are lost"
+    if left_out := notes.get("left_out"):
+        yield f"left out: {', '.join(left_out)}"
+    yield from notes.get("assumed", ())
+    yield from _doubts(signal)
 
 
 def _doubts(signal: Signal) -> tuple[str, ...]:

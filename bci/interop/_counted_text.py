@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from bci.interop._door import (
     SignalEvent,
     in_order,
 )
+from bci.interop._gaps import with_gaps
 from bci.interop._names import UV_PER_UNIT
 
 __all__ = ["BLOCK_LINES", "RAIL_UV", "Block", "CountedText", "Layout"]
@@ -58,7 +60,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a file says of itself. `step_uv`: of one count where the board is known, else 0; `kinds` as of `Channel`."""
+    """What a file says of itself. `step_uv`: of one count where the board is known, else 0; `kinds` as of `Channel`;
+    `notes` as of `Description`.
+    """
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -67,6 +71,7 @@ class Layout:
     step_uv: float = 0.0
     rail_uv: float = 0.0
     started: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class CountedText:
@@ -116,47 +121,19 @@ class CountedText:
             tuple(scan.gaps),
             device=layout.device,
             started=layout.started,
-            notes={"lines_damaged": scan.damaged} if scan.damaged else {},
+            notes={**layout.notes, **({"lines_damaged": scan.damaged} if scan.damaged else {})},
         )
 
     def pieces(self) -> Iterator[Counts]:
         """All samples; lost ones hold the value before them."""
+        return with_gaps(self._present(), self._gaps)
+
+    def _present(self) -> Iterator[Counts]:
         steps = self.description.steps
-        place = _Places(float(self.description.rate), self._gaps)
-        last: NDArray[np.int32] | None = None
         for block in self._blocks():
-            if not len(block.numbers):
-                continue
-            x = (block.values[:, self._columns] * self._factors).T
-            counts = np.rint(x / steps).astype(np.int32)
-            for begin, end, lost in place.cut(len(block.numbers)):
-                if lost:
-                    before = counts[:, :1] if last is None else last
-                    for at in range(0, lost, 1 << 14):
-                        yield np.asfortranarray(np.repeat(before, min(lost - at, 1 << 14), axis=1))
-                yield np.asfortranarray(counts[:, begin:end])
-                last = counts[:, end - 1 : end]
-
-
-class _Places:
-    """Where in a block of lines the gaps lie that the first reading found."""
-
-    def __init__(self, fs_hz: float, gaps: Sequence[tuple[int, int]]) -> None:
-        self._gaps = list(reversed(gaps))
-        self._at = 0  # sample that the next line has
-
-    def cut(self, n: int) -> Iterator[tuple[int, int, int]]:
-        begin = 0
-        while begin < n:
-            lost = 0
-            if self._gaps and self._gaps[-1][0] == self._at:
-                _, lost = self._gaps.pop()
-                self._at += lost
-            until = self._gaps[-1][0] - self._at if self._gaps else n
-            end = min(n, begin + until)
-            yield begin, end, lost
-            self._at += end - begin
-            begin = end
+            if len(block.numbers):
+                x = (block.values[:, self._columns] * self._factors).T
+                yield np.rint(x / steps).astype(np.int32)
 
 
 class _Scan:

@@ -25,6 +25,7 @@ from bci.errors import RecordingError, ShapeError
 __all__ = [
     "MAX_COUNT",
     "MIN_COUNT",
+    "PIECE",
     "ArraySignal",
     "Channel",
     "Counts",
@@ -35,6 +36,7 @@ __all__ = [
     "Signal",
     "SignalEvent",
     "counts_from",
+    "filled",
     "in_order",
 ]
 
@@ -119,7 +121,8 @@ class Description:
     started : str
         Wall clock of the first sample, ISO 8601; "" where unknown.
     notes : mapping
-        What was noted when it was made; JSON values.
+        What was noted when it was made; JSON values. Of an import, "left_out" and "assumed" are lists of sentences, and
+        "lines_damaged" is a number.
     """
 
     channels: tuple[Channel, ...]
@@ -195,12 +198,15 @@ class ImportOptions:
         For text files that do not say it; 0: as the file says.
     aux : bool
         Also channels that measure no voltage.
+    gain : int
+        Of the converter, for logs of an SD card, which hold its numbers alone; 0: as the board starts.
     """
 
     unit: str = ""
     channels: tuple[str, ...] = ()
     rate_hz: float = 0.0
     aux: bool = False
+    gain: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,7 +251,7 @@ def counts_from(
     RecordingError
         If a value is infinite, or does not fit into 24 bits of the given step.
     """
-    x = _filled(np.asarray(values, dtype=np.float64))
+    x = filled(np.asarray(values, dtype=np.float64))
     if not np.isfinite(x).all():
         raise RecordingError("the signal holds infinite samples; they are no measurement")
     if step is None:
@@ -262,7 +268,7 @@ def counts_from(
     return np.asfortranarray(counts.astype(np.int32)), tuple(steps.tolist())
 
 
-def _filled(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def filled(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """NaN hold the value before them; at the beginning the first one, and 0 where there is none."""
     lost = np.isnan(x)
     if not lost.any():

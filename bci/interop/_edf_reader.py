@@ -27,10 +27,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import MontageMismatchError, RecordingError
-from bci.interop._door import MAX_COUNT, Channel, Counts, Description, ImportOptions, SignalEvent, in_order
+from bci.interop._door import (
+    MAX_COUNT,
+    MIN_COUNT,
+    Channel,
+    Counts,
+    Description,
+    ImportOptions,
+    SignalEvent,
+    in_order,
+)
 from bci.interop._edf_header import EdfSignal, read_edf_file
 from bci.interop._facts import MARK, facts_of
-from bci.interop._names import UV_PER_UNIT, canonical_unit, channel_kind, electrode_name, is_trigger, unalike
+from bci.interop._names import (
+    UV_PER_UNIT,
+    canonical_unit,
+    channel_kind,
+    electrode_name,
+    is_trigger,
+    no_voltage,
+    unalike,
+)
 from bci.interop._recorded import GAP
 
 __all__ = ["EdfRecording", "read"]
@@ -126,9 +143,7 @@ class EdfRecording:
                 )
             wanted = [by_name[name] for name in options.channels]
         if not wanted:
-            raise RecordingError(
-                f"{self.path} holds no channel that measures a voltage; take all with --aux", path=self.path
-            )
+            raise no_voltage(self.path, (channel.unit for _, channel in rows))
         steps = own.get("uv_per_count")
         channels = []
         for signal, channel in wanted:
@@ -357,5 +372,6 @@ def _counts(codes: Counts, digits: tuple[float, float]) -> Counts:
     factor, offset = digits
     if factor == 1.0 and offset == 0.0:
         return codes
-    counts: Counts = np.rint(codes * factor + offset).astype(np.int32)
+    # the coarse steps of 16 bits may end one count beyond the converter's range
+    counts: Counts = np.clip(np.rint(codes * factor + offset), MIN_COUNT, MAX_COUNT).astype(np.int32)
     return counts

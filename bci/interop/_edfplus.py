@@ -48,7 +48,6 @@ from bci.interop._names import ascii_only
 __all__ = ["write_bdf", "write_edf"]
 
 N_RECORDS_AT = 236  # 8 characters of the header
-EDF_RECORD_BYTES = 61_440  # that a data record should not exceed, by the standard
 FIELD_LIMIT = 9_999_999.0  # largest magnitude with a sign in the 8 characters of a physical range
 PREFIXES = {"eog": "EOG ", "emg": "EMG ", "ecg": "ECG "}
 

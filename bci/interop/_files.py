@@ -1,7 +1,8 @@
 """`read_recording`: a file of another system as plain values in µV, or a reason why not.
 
 The library that knows the format reads the samples; what libraries take on trust is checked here: the unit,
-the length, gaps, and that the asked-for labels exist.
+the length, gaps, and that the asked-for labels exist. A recording of this project (`.bfp`) is one of the formats where
+it is one run without a gap; `bci.sessions.offline` reads any.
 """
 
 from __future__ import annotations
@@ -20,10 +21,20 @@ from bci.errors import LabelError, MontageMismatchError, RecordingError
 from bci.interop._bids_events import markers_beside
 from bci.interop._names import UV_PER_UNIT, canonical_unit
 from bci.interop._vocabulary import Vocabulary, recognise
+from bci.language import _
 
-__all__ = ["SUFFIXES", "RawRecording", "SignalFile", "implausible_change", "read_recording"]
+__all__ = [
+    "OWN",
+    "SUFFIXES",
+    "RawRecording",
+    "SignalFile",
+    "implausible_change",
+    "name_cues",
+    "read_recording",
+]
 
-SUFFIXES = (".bdf", ".edf", ".fif", ".gdf", ".vhdr", ".xdf")
+OWN = ".bfp"
+SUFFIXES = (".bdf", ".bfp", ".edf", ".fif", ".gdf", ".vhdr", ".xdf")
 _TEXT_SUFFIXES = (".csv", ".txt")  # one file by its name; a folder has other texts, too
 
 #: Scalp EEG changes by 1 to 100 µV within a twentieth of a second; a wrong unit is off by a factor of 1000 or
@@ -87,7 +98,7 @@ def read_recording(
     unit: str | None = None,
     channels: Sequence[str] | None = None,
 ) -> SignalFile:
-    """Read an EDF, BDF, GDF, FIF, BrainVision (.vhdr) or XDF file.
+    """Read an EDF, BDF, GDF, FIF, BrainVision (.vhdr), XDF or `.bfp` file.
 
     Parameters
     ----------
@@ -134,6 +145,33 @@ def read_recording(
     )
 
 
+def name_cues(
+    path: Path, said: Sequence[tuple[int, str]], labels: Mapping[str, str] | None = None
+) -> tuple[list[Marker], tuple[str, ...]]:
+    """Cues among what was marked.
+
+    Parameters
+    ----------
+    path : Path
+        Of the recording: some sets' markers mean something else in each run, told by its name.
+    said : sequence of (sample, text)
+    labels
+        As of `read_recording`.
+
+    Returns
+    -------
+    markers : list of Marker
+    classes : tuple of str
+
+    Raises
+    ------
+    LabelError
+        If the labels are not among the texts; the message lists what is.
+    """
+    texts = Counter(text for _, text in said)
+    return _label(said, labels, recognise(path, texts), texts, path)
+
+
 def _load(path: Path) -> RawRecording:
     if path.is_dir():
         raise RecordingError(
@@ -151,6 +189,8 @@ def _load(path: Path) -> RawRecording:
         raise RecordingError(f"{path} is empty; copy it again", path=path)
     if suffix in _TEXT_SUFFIXES:
         raw = _load_text(path)
+    elif suffix == OWN:
+        raw = _load_own(path)
     elif suffix == ".xdf":
         from bci.interop._xdf import load_xdf
 
@@ -181,6 +221,27 @@ def _load_text(path: Path) -> RawRecording:
     counts = np.concatenate(list(signal.pieces()), axis=1)
     said = tuple((event.sample, event.text) for event in about.events if not event.is_finding)
     return RawRecording(about.names, about.rate, counts * about.steps, ("uV",) * len(about.names), said)
+
+
+def _load_own(path: Path) -> RawRecording:
+    """One run of a board, without a gap."""
+    from bci.interop._recorded import EDGE, RecordedSignal
+
+    signal = RecordedSignal(path)
+    about = signal.description
+    runs = 1 + sum(event.text == EDGE for event in about.events)
+    if runs > 1 or about.gaps:
+        what = f"{runs} runs" if runs > 1 else f"{len(about.gaps)} gaps"
+        raise RecordingError(
+            f"{path} holds {what}, and here one run without a gap is needed; `bci evaluate` takes it as it is, "
+            "`bci export --start … --end …` a part of it",
+            path=path,
+        )
+    rows = [row for row, channel in enumerate(about.channels) if channel.kind == "eeg"]
+    counts = np.concatenate(list(signal.pieces()), axis=1)
+    said = tuple((event.sample, event.text) for event in about.events if not event.is_finding)
+    names = tuple(about.names[row] for row in rows)
+    return RawRecording(names, about.rate, (counts * about.steps)[rows], ("uV",) * len(rows), said)
 
 
 def _in_microvolts(raw: RawRecording, unit: str | None, path: Path) -> tuple[F64, str]:
@@ -259,12 +320,16 @@ def _label(
     there = ", ".join(shown[:20] + ["…"] * (len(shown) > 20)) or "none at all"
     if labels is None and known is None:
         raise LabelError(
-            f"{path} has markers that are not known here: {there}. Say what they mean: labels right=… rest=…",
+            _(
+                "{path} has markers that are not known here: {there}. Say what they mean: labels right=… rest=…"
+            ).format(path=path, there=there),
             found=tuple(texts),
         )
     if missing := [f"{name}={text}" for name, text in wanted.items() if text not in texts]:
         raise LabelError(
-            f"{path} has no marker for {', '.join(missing)}; its markers are {there}",
+            _("{path} has no marker for {missing}; its markers are {there}").format(
+                path=path, missing=_(", ").join(missing), there=there
+            ),
             found=tuple(texts),
             expected=tuple(wanted.values()),
         )

@@ -49,7 +49,10 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A format that can be read: files with one of `suffixes` whose first 4 KiB match `head`."""
+    """A format that can be read: files with one of `suffixes` whose first 4 KiB match `head`.
+
+    `needs_gain`: they hold numbers of a converter and say nothing of its gain.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -57,6 +60,7 @@ class Reader:
     module: str
     head: bytes = b""
     function: str = "read"
+    needs_gain: bool = False
 
     def takes(self, path: Path, head: bytes) -> bool:
         return path.suffix.lower() in self.suffixes and re.search(self.head, head, re.DOTALL) is not None
@@ -88,7 +92,7 @@ READERS = {
         Reader("mne", (".fif", ".gdf", ".vhdr", ".set", ".cnt"), "FIF, GDF, BrainVision, EEGLAB, Neuroscan", "_mne"),
         Reader("csv", (".csv",), "text that `bci export --to csv` wrote", "_csv_text", rb"\A# bci-csv "),
         Reader("openbci", (".txt", ".csv"), "text of the OpenBCI GUI", "_openbci", rb"\A\s*%OpenBCI Raw E[XE]G Data"),
-        Reader("openbci-sd", (".txt", ".csv"), "log of an OpenBCI Cyton's SD card", "_openbci", CARD, "read_card"),
+        Reader("openbci-sd", (".txt", ".csv"), "log of a Cyton's SD card", "_openbci", CARD, "read_card", True),
         Reader("brainflow", (".csv", ".txt"), "columns of numbers that BrainFlow wrote", "_brainflow", BRAINFLOW),
     )
 }  # fmt: skip

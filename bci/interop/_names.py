@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from bci.errors import RecordingError
 
 __all__ = [
     "UV_PER_UNIT",
@@ -12,6 +16,7 @@ __all__ = [
     "channel_kind",
     "electrode_name",
     "is_trigger",
+    "no_voltage",
     "unalike",
 ]
 
@@ -67,6 +72,16 @@ def electrode_name(name: str) -> str:
 def is_trigger(name: str) -> bool:
     """A channel that carries codes, no signal: Status, Trigger, STI 014 …"""
     return _TRIGGER.fullmatch(name.strip()) is not None
+
+
+def no_voltage(path: Path, units: Iterable[str]) -> RecordingError:
+    """What to raise where no channel of a file measures a voltage."""
+    there = ", ".join(sorted({repr(unit) for unit in units})) or "none"
+    return RecordingError(
+        f"{path} holds no channel that measures a voltage; its units are {there}. If they err, give the right one with "
+        "--unit; take all channels as they are with --aux",
+        path=path,
+    )
 
 
 def ascii_only(text: str) -> str:

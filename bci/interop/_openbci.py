@@ -1,8 +1,8 @@
 """Text of the OpenBCI GUI (all versions), and the hexadecimal log that a Cyton writes to its SD card.
 
 The GUI's values are µV already, by the gain that was set. The card holds the converter's own numbers and says nothing
-of a gain: they are taken at 24, which the board starts with [1]_. With a Daisy the card has all 250 samples a second, a
-stream half of them.
+of a gain: where nobody tells it, it is taken to be 24, which the board starts with [1]_, and the import says so. With a
+Daisy the card has all 250 samples a second, a stream half of them.
 
 References
 ----------
@@ -24,7 +24,14 @@ from bci.errors import RecordingError
 from bci.interop._counted_text import BLOCK_LINES, CYTON_UV, RAIL_UV, Block, CountedText, Layout
 from bci.interop._door import ImportOptions
 
-__all__ = ["read", "read_card"]
+__all__ = ["GAINS", "read", "read_card"]
+
+GAINS = (1, 2, 4, 6, 8, 12, 24)  # ADS1299 data sheet, SBAS499C, CHnSET
+BOARD_GAIN = 24
+ASSUMED = (
+    f"the file does not say the gain; {BOARD_GAIN} was taken, with which a Cyton starts. If it was set to another one, "
+    "import it again with --gain"
+)
 
 GANGLION_UV = 1.2e6 / (8388607.0 * 1.5 * 51.0)  # OpenBCI, Ganglion data format
 _AUX = re.compile(r"accel", re.IGNORECASE)
@@ -145,8 +152,15 @@ def read_card(path: Path, options: ImportOptions) -> CountedText:
     Raises
     ------
     RecordingError
-        If it has no line of 8 or 16 samples.
+        If it has no line of 8 or 16 samples, or was told a gain that the converter does not have.
     """
+    if options.gain not in (0, *GAINS):
+        raise RecordingError(
+            f"no amplifier of a Cyton has the gain {options.gain}; it is one of {', '.join(map(str, GAINS))}",
+            path=path,
+        )
+    gain = options.gain or BOARD_GAIN
+    scale = BOARD_GAIN / gain
     n_channels = 0
     with path.open("rb") as file:
         for line in islice(file, 64):
@@ -161,13 +175,14 @@ def read_card(path: Path, options: ImportOptions) -> CountedText:
         ("eeg",) * n_channels,
         Fraction(250),
         "OpenBCI Cyton" + (" with Daisy" if n_channels == 16 else ""),
-        CYTON_UV,
-        RAIL_UV,
+        scale * CYTON_UV,
+        scale * RAIL_UV,
+        notes={"gain": gain} if options.gain else {"gain": gain, "assumed": [ASSUMED]},
     )
-    return CountedText(path, layout, lambda: _card_blocks(path, n_channels), options)
+    return CountedText(path, layout, lambda: _card_blocks(path, n_channels, layout.step_uv), options)
 
 
-def _card_blocks(path: Path, n_channels: int) -> Iterator[Block]:
+def _card_blocks(path: Path, n_channels: int, step_uv: float) -> Iterator[Block]:
     whole = re.compile(rb"[0-9A-Fa-f]{2}(?:,[0-9A-Fa-f]{6}){%d}(?:,[0-9A-Fa-f]{1,4})*" % n_channels)
     begun = False
     with path.open("rb") as file:
@@ -185,6 +200,6 @@ def _card_blocks(path: Path, n_channels: int) -> Iterator[Block]:
                 elif begun and b"," in line:  # all else are the firmware's words and block counts
                     damaged += 1
             counts = np.array(rows, dtype=np.int64).reshape(-1, n_channels)
-            values = (counts - ((counts >> 23) << 24)).astype(np.float64) * CYTON_UV
+            values = (counts - ((counts >> 23) << 24)).astype(np.float64) * step_uv
             no_time, no_marker = np.full(len(numbers), np.nan), np.zeros(len(numbers))
             yield Block(np.array(numbers, dtype=np.int64), no_time, values, no_marker, damaged)

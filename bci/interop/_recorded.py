@@ -233,7 +233,8 @@ class RecordedSignal:
         n_samples = 0
         last: Chunk | None = None  # one sample
         for part in self._parts(rate):
-            n_samples = max(n_samples, part.end)
+            if part.n_samples:
+                n_samples = max(n_samples, part.end)
             if (chunk := part.chunk) is None:
                 gaps.append((part.at, part.n_samples))
                 if last is not None:
@@ -280,7 +281,8 @@ class _Part:
         """What of it lies in `[begin, end)`, on an axis that begins there; markers go with what is left."""
         first, stop = max(self.at, begin), min(self.end, end)
         a, b = max(first - self.at, 0), max(stop - self.at, 0)
-        if self.chunk is None or (a == 0 and b == self.n_samples):
+        marks = self.chunk is not None and not self.n_samples  # of samples elsewhere, so looked at one by one
+        if self.chunk is None or (a == 0 and b == self.n_samples and not marks):
             return _Part(first - begin, max(b - a, 0) if self.chunk is None else b, self.chunk)
         offset = self.chunk.first_sample - self.at
         markers = tuple(m for m in self.chunk.markers if begin <= m.sample_index - offset < end)

@@ -2,22 +2,23 @@
 
 Names carry it: `S02_R1.edf` (subject S02, run 1), `S001R04.edf`, `subT_003.xdf`,
 `sub-01_task-grasp_run-2_eeg.bdf`; files named otherwise belong to the folder they lie in, in the order of
-their names.
+their names. No two runs have the same number: what is counted per run must not meet one of them twice.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bci.errors import RecordingError
-from bci.interop._files import SUFFIXES
+from bci.interop._files import OWN, SUFFIXES
 from bci.interop._vocabulary import movement_of
+from bci.language import _
 
-__all__ = ["RunFile", "find_runs"]
+__all__ = ["RunFile", "find_runs", "numbered", "recordings_below"]
 
 _NAMES = (
     re.compile(r"(?P<subject>sub-[A-Za-z0-9]+)(?:_.*)?_run-(?P<run>\d+)(?:_.*)?"),
@@ -42,6 +43,8 @@ def find_runs(
 ) -> tuple[RunFile, ...]:
     """The runs of one subject below a folder, or the one file that `path` is, in the order of their numbers.
 
+    Of a recording that lies there in several formats (same folder, same name) the `.bfp` is taken alone.
+
     Parameters
     ----------
     path : path
@@ -61,29 +64,60 @@ def find_runs(
     if path.is_file():
         return (_describe(path),)
     if not path.is_dir():
-        raise RecordingError(f"{path} does not exist; name a recording or a folder of recordings", path=path)
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.stem.endswith("-eve"))
+        raise RecordingError(
+            _("{path} does not exist; name a recording or a folder of recordings").format(path=path),
+            path=path,
+        )
+    files = recordings_below(path)
     if not files:
         raise RecordingError(
-            f"no recordings in {path}: expected files ending in {', '.join(SUFFIXES)}", path=path
+            _("no recordings in {path}: expected files ending in {suffixes}").format(
+                path=path, suffixes=_(", ").join(SUFFIXES)
+            ),
+            path=path,
         )
     runs = [_describe(file) for file in files]
     subjects = sorted({run.subject for run in runs})
     if subject is None and len(subjects) > 1:
         raise RecordingError(
-            f"{path} holds {_listed(subjects)}; say which one (subject, --subject)", path=path
+            _("{path} holds {subjects}; say which one (subject, --subject)").format(
+                path=path, subjects=_listed(subjects)
+            ),
+            path=path,
         )
     wanted = subjects[0] if subject is None else subject
     chosen = sorted(run for run in runs if run.subject.lower() == wanted.lower())
     if not chosen:
-        raise RecordingError(f"no subject {wanted!r} in {path}; there is {_listed(subjects)}", path=path)
+        raise RecordingError(
+            _("no subject {wanted!r} in {path}; there is {subjects}").format(
+                wanted=wanted, path=path, subjects=_listed(subjects)
+            ),
+            path=path,
+        )
     fitting = tuple(run for run in chosen if movement is None or run.movement in ("", movement))
     if not fitting:
         kinds = ", ".join(sorted({run.movement for run in chosen}))
         raise RecordingError(
             f"{wanted} in {path} has runs of {kinds} movement, none of {movement}", path=path
         )
-    return fitting
+    return numbered(fitting)
+
+
+def numbered(runs: Iterable[RunFile]) -> tuple[RunFile, ...]:
+    """In the order of their numbers; counted from 1 by their paths where names do not tell them apart."""
+    runs = sorted(runs, key=lambda run: run.path)
+    if len({run.run for run in runs}) < len(runs):
+        return tuple(replace(run, run=number) for number, run in enumerate(runs, start=1))
+    return tuple(sorted(runs, key=lambda run: run.run))
+
+
+def recordings_below(folder: Path) -> list[Path]:
+    """All recordings, by their paths; of one that lies beside its copy in another format the `.bfp` alone."""
+    files = sorted(
+        p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.stem.endswith("-eve")
+    )
+    own = {file.with_suffix("") for file in files if file.suffix.lower() == OWN}
+    return [file for file in files if file.suffix.lower() == OWN or file.with_suffix("") not in own]
 
 
 def _describe(path: Path) -> RunFile:
@@ -91,9 +125,15 @@ def _describe(path: Path) -> RunFile:
     for pattern in _NAMES:
         if match := pattern.fullmatch(stem):
             return RunFile(match["subject"], int(match["run"]), path, movement_of(path))
-    return RunFile(path.parent.name, 0, path)
+    visit = path.parent
+    subject = (
+        visit.parents[1].name if visit.parent.name == "visits" else visit.name
+    )  # as `bci sessions` keeps them
+    return RunFile(subject, 0, path)
 
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
-    return f"{len(names)} subjects ({shown})" if len(names) > 1 else f"only {shown}"
+    if len(names) > 1:
+        return _("{n} subjects ({names})").format(n=len(names), names=shown)
+    return _("only {name}").format(name=shown)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bci.errors import LabelError
+from bci.language import _
 
 __all__ = ["Vocabulary", "movement_of", "parse_labels", "recognise"]
 
@@ -37,6 +38,11 @@ _PHYSIONET_HANDS = r"S\d{3}R(03|04|07|08|11|12)"
 _PHYSIONET_FEET = r"S\d{3}R(05|06|09|10|13|14)"
 
 _KNOWN = (
+    # The project's own cues, in recordings and in what was exported of them
+    Vocabulary({"rest": "rest", "left": "left", "right": "right"}),
+    Vocabulary({"rest": "rest", "right": "right"}),
+    Vocabulary({"rest": "rest", "left": "left"}),
+    Vocabulary({"left": "left", "right": "right"}),
     # PhysioNet EEG Motor Movement/Imagery: the meaning of T1 and T2 changes with the run
     Vocabulary({"left": "T1", "right": "T2"}, stem=_PHYSIONET_HANDS),
     Vocabulary({"fists": "T1", "feet": "T2"}, stem=_PHYSIONET_FEET),
@@ -94,7 +100,9 @@ def parse_labels(options: Sequence[str]) -> dict[str, str]:
         name, sign, text = option.partition("=")
         if not (name and sign and text) or name in labels:
             raise LabelError(
-                f"labels are given as NAME=MARKER, each name once (right=T2 left=T1); got {option!r}"
+                _(
+                    "labels are given as NAME=MARKER, each name once (right=T2 left=T1); got {option!r}"
+                ).format(option=option)
             )
         labels[name] = text
     return labels

@@ -1,200 +1,232 @@
-"""XDF, the container of Lab Streaming Layer. The one file that imports pyxdf."""
+"""XDF, the container of Lab Streaming Layer, as a `Signal`: of any size, a few megabytes in memory.
+
+Rules
+-----
+- The file must hold one stream of type EEG, whole. What other streams of text say are markers.
+- A marker belongs to the sample whose time is nearest, both by the clock of the computer that recorded.
+- Whole numbers of up to 24 bits stay what they are; others get the finest step with which the largest one fits.
+"""
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyxdf
 from numpy.typing import NDArray
 
+from bci.chunks import F64
 from bci.errors import RecordingError
 from bci.interop._door import (
-    ArraySignal,
+    MAX_COUNT,
     Channel,
+    Counts,
     Description,
     ImportOptions,
     SignalEvent,
-    counts_from,
+    filled,
     in_order,
 )
 from bci.interop._facts import facts_of
 from bci.interop._files import RawRecording
-from bci.interop._names import UV_PER_UNIT, canonical_unit, channel_kind, is_trigger, unalike
+from bci.interop._gaps import with_gaps
+from bci.interop._names import UV_PER_UNIT, canonical_unit, channel_kind, is_trigger, no_voltage, unalike
 from bci.interop._recorded import GAP
+from bci.interop._xdf_chunks import XdfFile, XdfStream
+from bci.interop._xdf_clock import ClockMap, Lines, Stretch
 from bci.interop._xdf_writer import ANNOTATIONS
 
-__all__ = ["load_xdf", "read"]
+__all__ = ["XdfSignal", "load_xdf", "read"]
+
+I64 = NDArray[np.int64]
+MOST_LOST = 100  # times as much as there is: then its times are wrong
+
+
+def read(path: Path, options: ImportOptions) -> XdfSignal:
+    return XdfSignal(path, options)
 
 
 def load_xdf(path: Path) -> RawRecording:
-    """The one EEG stream of a file and the markers of all its text streams, on the EEG's samples.
-
-    A marker belongs to the sample whose corrected time stamp is nearest.
+    """The one EEG stream of a file, in memory, and the markers of all its text streams, on the EEG's samples.
 
     Raises
     ------
     RecordingError
-        If the file is no XDF, has no or several EEG streams, was cut, or its EEG has a gap.
+        As of `XdfSignal`, and if its EEG has a gap.
     """
-    streams = _streams(path)
-    stream = _eeg_stream(path, streams)
-    numbers = np.asarray(stream["time_series"], dtype=np.float64).T
-    stamps = np.asarray(stream["time_stamps"])
-    _check_whole(path, stream)
+    file = XdfFile(path)
+    stream = _eeg_stream(file)
+    lines = Lines(stream.period_s)
+    values = list(_timed(file, stream, lines))
+    axis = _Axis.of(path, lines.finish())
+    if axis.gaps:
+        raise RecordingError(
+            f"{path} has {len(axis.gaps)} gaps in its EEG, the first after sample {axis.gaps[0][0] - 1}; "
+            "`bci import` makes a recording of it in which they are marked",
+            path=path,
+        )
     names, units = _montage(stream)
+    said = (
+        (int(at), _plain(words[0]))
+        for text in _text_streams(file)
+        for at, words in zip(axis.samples(_stamps(text)), text.texts, strict=True)
+    )
     return RawRecording(
         channels=names,
-        rate=Fraction(_text(stream, "nominal_srate")).limit_denominator(100_000),
-        numbers=numbers,
+        rate=_nominal(stream),
+        numbers=np.concatenate(values).T.astype(np.float64),
         units=units,
-        markers=tuple(sorted(_markers(streams, stamps))),
+        markers=tuple(sorted(said)),
     )
 
 
-def _streams(path: Path) -> list[dict[str, Any]]:
-    logging.getLogger("pyxdf").setLevel(logging.ERROR)  # what it would warn of is checked below
-    try:
-        streams, _ = pyxdf.load_xdf(path)
-    except Exception as err:  # damaged chunks surface as whatever their parser met
+class XdfSignal:
+    """The EEG stream of an XDF file, gaps filled, with the markers of all its text streams.
+
+    Raises
+    ------
+    RecordingError
+        If the file is no XDF, has no or several EEG streams, was cut, or its times cannot be.
+    """
+
+    def __init__(self, path: Path, options: ImportOptions) -> None:
+        self.path = path
+        self._file = XdfFile(path)
+        self._stream = _eeg_stream(self._file)
+        facts = facts_of(self._stream.text("desc/facts"))
+        lines = Lines(self._stream.period_s)
+        largest = np.zeros(self._stream.n_channels)
+        for values in _timed(self._file, self._stream, lines):
+            largest = np.fmax(largest, np.fmax.reduce(np.abs(values.astype(np.float64)), axis=0))
+        axis = _Axis.of(path, lines.finish())
+        self._missing = axis.gaps  # files of our own hold what they fill gaps with
+        names, units = _montage(self._stream)
+        left_out: list[str] = []
+        if facts:
+            self._rows, units = list(range(len(names))), tuple(map(canonical_unit, units))
+            self._factors = np.ones(len(names))
+            steps = np.broadcast_to(np.asarray(facts["uv_per_count"], dtype=np.float64), len(names))
+        else:
+            self._rows, taken, units, left_out = _chosen(path, names, units, options)
+            self._factors = np.array([UV_PER_UNIT.get(unit, 1.0) for unit in units])
+            steps = self._steps(largest[self._rows])
+            names = taken
+        self.description = self._described(axis, facts, names, units, steps, left_out)
+
+    def pieces(self) -> Iterator[Counts]:
+        return with_gaps(self._present(), self._missing)
+
+    def _present(self) -> Iterator[Counts]:
+        steps = self.description.steps
+        last = np.full((len(self._rows), 1), np.nan)
+        for _, values in self._file.numbers(self._stream):
+            x = values[:, self._rows].T * self._factors[:, None]
+            if np.isnan(x).any():
+                x = filled(np.concatenate((last, x), axis=1))[:, 1:]
+            last = x[:, -1:]
+            yield np.asfortranarray(np.rint(x / steps).astype(np.int32))
+
+    def _steps(self, largest: F64) -> F64:
+        """Of one count, in µV, by the largest number stored in each channel."""
+        if np.isinf(largest).any():
+            raise RecordingError(
+                f"{self.path} holds infinite samples; they are no measurement", path=self.path
+            )
+        whole = self._stream.text("channel_format").startswith("int") & (largest <= MAX_COUNT)
+        finest = np.where(largest > 0, largest / MAX_COUNT, 1.0)
+        return np.where(whole, 1.0, finest) * self._factors
+
+    def _described(
+        self,
+        axis: _Axis,
+        facts: Any,
+        names: tuple[str, ...],
+        units: tuple[str, ...],
+        steps: F64,
+        left_out: list[str],
+    ) -> Description:
+        rate = Fraction(facts["rate"]) if "rate" in facts else _nominal(self._stream)
+        kinds, stated, ohms = (facts.get(key, {}) for key in ("kinds", "units", "impedance_kohm"))
+        channels = tuple(
+            Channel(
+                name,
+                step,
+                kinds.get(name) or channel_kind(name, unit),
+                stated.get(name) or ("uV" if unit in UV_PER_UNIT else unit),
+                ohms.get(name),
+            )
+            for name, step, unit in zip(unalike(names), steps.tolist(), units, strict=True)
+        )
+        events = list(_events(self._file, axis, float(rate), facts.get("codes", {})))
+        known = {(event.sample, event.n_samples) for event in events if event.text == GAP}
+        events += [SignalEvent(at, GAP, n, source="quality") for at, n in axis.gaps if (at, n) not in known]
+        return Description(
+            channels=channels,
+            rate=rate,
+            measured_hz=float(facts.get("measured_hz", axis.fs_hz)),
+            n_samples=axis.n_samples,
+            events=in_order(events),
+            gaps=tuple(sorted(known | set(axis.gaps))),
+            device=str(facts.get("device", "")),
+            reference=str(facts.get("reference", "")),
+            notes={"left_out": left_out} if left_out else {},
+        )
+
+
+# ---- streams ----
+
+
+def _eeg_stream(file: XdfFile) -> XdfStream:
+    """The one of type EEG that holds samples, if the file is whole."""
+    path, streams = file.path, list(file.streams.values())
+    if file.broken_at >= 0:
         raise RecordingError(
-            f"{path} cannot be read as XDF, it is damaged or cut: {err!r}", path=path
-        ) from err
-    return list(streams)
-
-
-def _eeg_stream(path: Path, streams: list[dict[str, Any]]) -> dict[str, Any]:
-    eeg = [s for s in streams if _text(s, "type").upper() == "EEG" and len(s["time_stamps"])]
+            f"{path} was cut, or is damaged, at byte {file.broken_at}; copy it again", path=path
+        )
+    eeg = [s for s in streams if s.text("type").upper() == "EEG" and s.n_samples and not s.is_text]
     if len(eeg) != 1:
-        there = ", ".join(f"{_text(s, 'name')} ({_text(s, 'type')})" for s in streams) or "none"
+        there = ", ".join(f"{s.text('name')} ({s.text('type')})" for s in streams) or "none"
         raise RecordingError(
             f"{path} holds {len(eeg)} streams of type EEG, one is needed; streams: {there}", path=path
         )
-    return eeg[0]
-
-
-def _check_whole(path: Path, stream: dict[str, Any]) -> None:
-    _check_end(path, stream)
-    if len(segments := stream["info"]["segments"]) > 1:
-        raise RecordingError(
-            f"{path} has {len(segments) - 1} gaps in its EEG, the first after sample {segments[0][1]}; "
-            "export each stretch as its own file",
-            path=path,
-        )
-
-
-def _check_end(path: Path, stream: dict[str, Any]) -> None:
-    footer = stream.get("footer")
-    if footer is None:
+    stream = eeg[0]
+    if stream.footer is None:
         raise RecordingError(f"{path} was cut: its EEG stream has no end; copy it again", path=path)
-    stated = int((footer["info"].get("sample_count") or ["-1"])[0])
+    if not stream.rate_hz:
+        raise RecordingError(f"{path}: its EEG stream states no rate; it is no regular signal", path=path)
     # LabRecorder's count is one short of what it wrote
-    if stated >= 0 and abs(stated - len(stream["time_stamps"])) > 1:
+    if stream.stated >= 0 and abs(stream.stated - stream.n_samples) > 1:
         raise RecordingError(
-            f"{path} is damaged: {stated} samples were recorded, {len(stream['time_stamps'])} can be read",
+            f"{path} is damaged: {stream.stated} samples were recorded, {stream.n_samples} can be read",
             path=path,
         )
+    return stream
 
 
-def _montage(stream: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _nominal(stream: XdfStream) -> Fraction:
+    return Fraction(stream.text("nominal_srate")).limit_denominator(100_000)
+
+
+def _montage(stream: XdfStream) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and units from the stream's description; blank where there is none."""
-    n = int(_text(stream, "channel_count"))
-    description = (stream["info"].get("desc") or [None])[0] or {}
-    channels = ((description.get("channels") or [None])[0] or {}).get("channel") or []
-    if len(channels) != n:
-        return ("",) * n, ("",) * n
+    channels = stream.info.findall("desc/channels/channel")
+    if len(channels) != stream.n_channels:
+        return ("",) * stream.n_channels, ("",) * stream.n_channels
     return (
-        tuple((c.get("label") or [""])[0] or "" for c in channels),
-        tuple((c.get("unit") or [""])[0] or "" for c in channels),
+        tuple(channel.findtext("label") or "" for channel in channels),
+        tuple(channel.findtext("unit") or "" for channel in channels),
     )
 
 
-def _markers(streams: list[dict[str, Any]], stamps: np.ndarray) -> list[tuple[int, str]]:
-    middles = (stamps[1:] + stamps[:-1]) / 2
-    return [
-        (int(np.searchsorted(middles, stamp)), _plain(str(row[0])))
-        for stream in streams
-        if _text(stream, "channel_format") == "string"
-        for stamp, row in zip(stream["time_stamps"], stream["time_series"], strict=True)
-    ]
-
-
-def _plain(text: str) -> str:
-    """ "2.000000000000000" → "2": some programs send their codes as printed floating-point numbers."""
-    head, point, tail = text.partition(".")
-    return head if point and head.lstrip("-").isdigit() and not tail.strip("0") else text
-
-
-def _text(stream: dict[str, Any], key: str) -> str:
-    return str((stream["info"].get(key) or [""])[0] or "")
-
-
-def read(path: Path, options: ImportOptions) -> ArraySignal:
-    """The EEG stream of an XDF file, gaps filled, with the markers of all its text streams.
-
-    pyxdf puts all of the file into memory.
-    """
-    streams = _streams(path)
-    stream = _eeg_stream(path, streams)
-    _check_end(path, stream)
-    stamps = np.asarray(stream["time_stamps"], dtype=np.float64)
-    names, units = _montage(stream)
-    facts = facts_of(_first(stream["info"].get("desc"), "facts"))
-    nominal = Fraction(facts.get("rate", _text(stream, "nominal_srate"))).limit_denominator(100_000)
-    if not nominal:
-        raise RecordingError(f"{path}: its EEG stream states no rate; it is no regular signal", path=path)
-    measured = float(stream["info"].get("effective_srate") or nominal)
-    places, gaps = _places(path, stream, stamps, measured)
-    values = np.asarray(stream["time_series"], dtype=np.float64).T
-    if facts:
-        rows, units = list(range(len(values))), tuple(map(canonical_unit, units))
-        counts = np.rint(values / _column(facts["uv_per_count"], len(values))).astype(np.int32)
-        steps = _column(facts["uv_per_count"], len(values)).ravel().tolist()
-    else:
-        rows, names, units = _rows(path, names, units, options)
-        factors = np.array([UV_PER_UNIT.get(unit, 1.0) for unit in units])[:, None]
-        counts, found = counts_from(values[rows] * factors)
-        steps = list(found)
-    n_samples = places[-1] + 1
-    filled = np.empty((len(rows), n_samples), np.int32, order="F")
-    source = np.zeros(n_samples, np.int64)
-    source[places] = np.arange(len(places))
-    filled[:] = counts[:, np.maximum.accumulate(source)]
-    kinds, stated, ohms = (facts.get(key, {}) for key in ("kinds", "units", "impedance_kohm"))
-    channels = tuple(
-        Channel(
-            name,
-            step,
-            kinds.get(name) or channel_kind(name, unit),
-            stated.get(name) or ("uV" if unit in UV_PER_UNIT else unit),
-            ohms.get(name),
-        )
-        for name, step, unit in zip(unalike(tuple(names)), steps, units, strict=True)
-    )
-    events = list(_events(streams, stamps, places, float(nominal), facts.get("codes", {})))
-    known = {(event.sample, event.n_samples) for event in events if event.text == GAP}
-    events += [SignalEvent(at, GAP, n, source="quality") for at, n in gaps if (at, n) not in known]
-    description = Description(
-        channels=channels,
-        rate=nominal,
-        measured_hz=float(facts.get("measured_hz", measured)),
-        n_samples=n_samples,
-        events=in_order(events),
-        gaps=tuple(sorted(known | set(gaps))),
-        device=str(facts.get("device", "")),
-        reference=str(facts.get("reference", "")),
-    )
-    return ArraySignal(path, description, filled)
-
-
-def _rows(
+def _chosen(
     path: Path, names: tuple[str, ...], units: tuple[str, ...], options: ImportOptions
-) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
-    """Which channels, what they are called, and in which unit."""
+) -> tuple[list[int], tuple[str, ...], tuple[str, ...], list[str]]:
+    """Which channels, what they are called, in which unit; and those that are left out, in words."""
     units = tuple(canonical_unit(options.unit or unit or "uV") for unit in units)
     if not any(names):
         given = options.channels or tuple(f"Ch{k + 1}" for k in range(len(units)))
@@ -202,85 +234,121 @@ def _rows(
             raise RecordingError(
                 f"{path} has {len(units)} channels, {len(given)} names were given", path=path
             )
-        return list(range(len(given))), given, units[: len(given)]
+        return list(range(len(given))), given, units[: len(given)], []
     if missing := [name for name in options.channels if name not in names]:
         raise RecordingError(
             f"{path} has no channel {', '.join(missing)}; it has {', '.join(names)}", path=path
         )
-    rows = [
-        k
-        for k, (name, unit) in enumerate(zip(names, units, strict=True))
-        if not is_trigger(name) and (options.aux or unit in UV_PER_UNIT)
-    ]
     if options.channels:
-        rows = [names.index(name) for name in options.channels]
+        rows, left_out = [names.index(name) for name in options.channels], []
+    else:
+        rows = [
+            k
+            for k, (name, unit) in enumerate(zip(names, units, strict=True))
+            if not is_trigger(name) and (options.aux or unit in UV_PER_UNIT)
+        ]
+        left_out = [f"{names[k]} ({units[k]})" for k in range(len(names)) if k not in rows]
     if not rows:
-        raise RecordingError(
-            f"{path} holds no channel that measures a voltage; take all with --aux", path=path
-        )
-    return rows, tuple(names[k] for k in rows), tuple(units[k] for k in rows)
+        raise no_voltage(path, units)
+    return rows, tuple(names[k] for k in rows), tuple(units[k] for k in rows), left_out
 
 
-def _places(
-    path: Path, stream: dict[str, Any], stamps: NDArray[np.float64], fs_hz: float
-) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
-    """The sample number of each sample, and the gaps between the segments that pyxdf found."""
-    places = np.arange(len(stamps), dtype=np.int64)
-    gaps = []
-    for (_, end), (begin, _) in zip(
-        stream["info"]["segments"][:-1], stream["info"]["segments"][1:], strict=True
-    ):
-        lost = round((stamps[begin] - stamps[end]) * fs_hz) - 1
-        if lost < 0:
-            raise RecordingError(
-                f"{path}: the clock of its EEG stream was set back at sample {begin}; export each stretch as its own "
-                "file",
-                path=path,
-            )
-        if lost:
-            gaps.append((int(places[end]) + 1, lost))
-            places[begin:] += lost
-    if len(places) and places[-1] > 100 * len(places):
-        raise RecordingError(
-            f"{path} is damaged: its times say that nearly all of its samples are missing", path=path
-        )
-    return places, gaps
+# ---- time ----
 
 
-def _events(
-    streams: list[dict[str, Any]],
-    stamps: NDArray[np.float64],
-    places: NDArray[np.int64],
-    fs_hz: float,
-    codes: dict[str, int],
-) -> Iterator[SignalEvent]:
-    middles = (stamps[1:] + stamps[:-1]) / 2
-    own = any(_text(stream, "name") == ANNOTATIONS for stream in streams)
-    period_s = (stamps[-1] - stamps[0]) / max(len(stamps) - 1, 1)
-    for stream in streams:
-        if _text(stream, "channel_format") != "string" or (own and _text(stream, "name") != ANNOTATIONS):
-            continue
-        for stamp, row in zip(stream["time_stamps"], stream["time_series"], strict=True):
-            at = int(places[np.searchsorted(middles, stamp)])
-            if stamp > stamps[-1] + period_s / 2:  # behind the last sample, as the end of a run is
-                at += round((stamp - stamps[-1]) / period_s)
-            text = _plain(str(row[0]))
-            if own:
-                length, code, channels = (
-                    round(float(row[1]) * fs_hz),
-                    int(row[2]),
-                    tuple(filter(None, str(row[3]).split("@@"))),
+def _timed(file: XdfFile, stream: XdfStream, lines: Lines) -> Iterator[NDArray[Any]]:
+    """The stream's values, block by block, while `lines` hears of their times."""
+    clock = ClockMap(stream.clock)
+    for stamps, values in file.numbers(stream):
+        lines.take(clock.apply(stamps))
+        yield values
+
+
+def _stamps(stream: XdfStream) -> F64:
+    """Of a text stream, by the clock of the computer that recorded."""
+    stamps = ClockMap(stream.clock).apply(np.array(stream.stamps))
+    if not stream.rate_hz or not len(stamps):
+        return stamps
+    lines = Lines(stream.period_s)
+    lines.take(stamps)
+    return np.concatenate([stretch.stamps() for stretch in lines.finish()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Sample numbers of a regular stream, lost ones included, and its time."""
+
+    stretches: list[Stretch]
+    places: list[int]  # of the first sample of each stretch
+    gaps: list[tuple[int, int]]
+    fs_hz: float
+
+    @classmethod
+    def of(cls, path: Path, stretches: list[Stretch]) -> _Axis:
+        if any(stretch.period_s <= 0 for stretch in stretches):
+            raise RecordingError(f"{path} is damaged: the time in its EEG stream runs backwards", path=path)
+        steps = sum(stretch.n_samples - 1 for stretch in stretches)
+        seconds = sum(stretch.end_s - stretch.start_s for stretch in stretches)
+        fs_hz = steps / seconds if steps else 1 / stretches[0].period_s
+        places, gaps = [0], []
+        for before, after in pairwise(stretches):
+            at = places[-1] + before.n_samples
+            lost = round((after.start_s - before.end_s) * fs_hz) - 1
+            if lost < 0:
+                raise RecordingError(
+                    f"{path}: the clock of its EEG stream was set back at sample {after.first}; export each stretch "
+                    "as its own file",
+                    path=path,
                 )
+            if lost:
+                gaps.append((at, lost))
+            places.append(at + lost)
+        n_present = sum(stretch.n_samples for stretch in stretches)
+        if sum(n for _, n in gaps) > MOST_LOST * n_present:
+            raise RecordingError(
+                f"{path} is damaged: its times say that nearly all of its samples are missing", path=path
+            )
+        return cls(stretches, places, gaps, fs_hz)
+
+    @property
+    def n_samples(self) -> int:
+        return self.places[-1] + self.stretches[-1].n_samples
+
+    def samples(self, stamps: F64) -> I64:
+        """The nearest ones that are there; behind the last one those that would follow, as the end of a run does."""
+        out = np.empty(len(stamps), np.int64)
+        which = np.searchsorted([(a.end_s + b.start_s) / 2 for a, b in pairwise(self.stretches)], stamps)
+        for k, (stretch, place) in enumerate(zip(self.stretches, self.places, strict=True)):
+            here = which == k
+            number = np.ceil((stamps[here] - stretch.start_s) / stretch.period_s - 0.5)
+            most = stretch.n_samples - 1 if k + 1 < len(self.stretches) else math.inf
+            out[here] = place + np.clip(number, 0, most)
+        return out
+
+
+# ---- what is said ----
+
+
+def _text_streams(file: XdfFile) -> list[XdfStream]:
+    return [stream for stream in file.streams.values() if stream.is_text]
+
+
+def _events(file: XdfFile, axis: _Axis, fs_hz: float, codes: dict[str, int]) -> Iterator[SignalEvent]:
+    own = [stream for stream in _text_streams(file) if stream.text("name") == ANNOTATIONS]
+    for stream in own or _text_streams(file):
+        for sample, words in zip(axis.samples(_stamps(stream)).tolist(), stream.texts, strict=True):
+            text = _plain(words[0])
+            if own:
+                length, code = round(float(words[1]) * fs_hz), int(words[2])
+                channels = tuple(filter(None, words[3].split("@@")))
                 source = "quality" if text.startswith(("BAD_", "EDGE ")) else "file"
-                yield SignalEvent(at, text, length, code, 0, source, channels)
+                yield SignalEvent(sample, text, length, code, 0, source, channels)
             else:
                 code = int(text) if text.isdigit() and int(text) < 1 << 16 else int(codes.get(text, 0))
-                yield SignalEvent(at, text, 0, code, 0, "file")
+                yield SignalEvent(sample, text, 0, code, 0, "file")
 
 
-def _first(description: Any, key: str) -> str:
-    return str(((description or [None])[0] or {}).get(key, [""])[0] or "")
-
-
-def _column(steps: Any, n: int) -> NDArray[np.float64]:
-    return np.broadcast_to(np.asarray(steps, dtype=np.float64), n)[:, None]
+def _plain(text: str) -> str:
+    """ "2.000000000000000" → "2": some programs send their codes as printed floating-point numbers."""
+    head, point, tail = text.partition(".")
+    return head if point and head.lstrip("-").isdigit() and not tail.strip("0") else text

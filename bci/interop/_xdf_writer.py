@@ -28,11 +28,19 @@ import numpy as np
 from bci.files import open_private
 from bci.interop._door import Counts, Description, ExportOptions, Progress, Signal, SignalEvent
 from bci.interop._facts import facts_text
+from bci.interop._xdf_chunks import (
+    BOUNDARY,
+    CLOCK_OFFSET,
+    FILE_HEADER,
+    MAGIC,
+    SAMPLES,
+    STREAM_FOOTER,
+    STREAM_HEADER,
+)
 
 __all__ = ["ANNOTATIONS", "write"]
 
 ANNOTATIONS = "bci-hand annotations"
-FILE_HEADER, STREAM_HEADER, SAMPLES, CLOCK_OFFSET, BOUNDARY, STREAM_FOOTER = range(1, 7)
 SIGNAL, MARKERS, ALL_EVENTS = 1, 2, 3  # stream ids
 BOUNDARY_UUID = bytes.fromhex("43A546DCCBF5410FB30ED5467383CBE4")
 OFFSET_S = 5.0
@@ -57,7 +65,7 @@ class _Writer:
 
     def write(self, signal: Signal, progress: Progress) -> None:
         about = self._about
-        self._file.write(b"XDF:")
+        self._file.write(MAGIC)
         self._chunk(FILE_HEADER, _xml("info", [_element("version", "1.0"), self._date()]))
         self._chunk(STREAM_HEADER, self._signal_header(), stream=SIGNAL)
         self._chunk(STREAM_HEADER, _text_header("bci-hand markers", "Markers", ["label"]), stream=MARKERS)

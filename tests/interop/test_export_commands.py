@@ -24,7 +24,7 @@ def test_a_recording_is_exported_beside_itself_and_imported_again(
     assert run(["export", str(recording), "--to", "bdf"]) == 0
     out = capsys.readouterr().out
     assert "8 channels" in out
-    assert "samples lost in 1 gaps, filled and marked" in out
+    assert "samples lost in 1 gap, filled and marked" in out
     bdf = recording.with_suffix(".bdf")
     assert run(["import", str(bdf), "-o", str(recording.with_name("back.bfp"))]) == 0
     np.testing.assert_array_equal(

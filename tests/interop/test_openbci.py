@@ -105,6 +105,51 @@ def test_a_real_log_of_the_card_becomes_a_recording_of_the_same_counts(
     assert -8500 < data[2].min() < data[2].max() < -6600
 
 
+def card_text(counts: np.ndarray) -> str:
+    lines = [
+        f"{k % 256:02X}," + ",".join(f"{int(c) & 0xFFFFFF:06X}" for c in row) for k, row in enumerate(counts)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def test_the_gain_of_a_card_is_told_by_its_user_or_assumed_and_said(tmp_path: Path) -> None:
+    counts, *_ = made(500)
+    path = tmp_path / "OBCI_07.TXT"
+    path.write_text(card_text(counts))
+    assumed = import_file(path, tmp_path / "x.bfp")
+    assert [loss for loss in assumed.losses if "24 was taken" in loss and "--gain" in loss]
+    for gain in (1, 12, 24):
+        target = tmp_path / f"{gain}.bfp"
+        done = import_file(path, target, options=ImportOptions(gain=gain))
+        assert not [loss for loss in done.losses if "--gain" in loss]
+        recording = Recording(target)
+        assert recording.info.uv_per_count == pytest.approx((STEP_UV * 24 / gain,) * 8, rel=1e-12)
+        data = np.concatenate([chunk.data_uv for chunk in recording], axis=1)
+        np.testing.assert_array_equal(np.rint(data / STEP_UV * gain / 24), counts.T)
+        assert recording.notes["gain"] == gain
+
+
+def test_the_end_of_the_range_follows_the_gain(tmp_path: Path) -> None:
+    counts, *_ = made(600)
+    counts[100:200, 3] = (1 << 23) - 1
+    path = tmp_path / "OBCI_07.TXT"
+    path.write_text(card_text(counts))
+    for gain in (0, 1, 8):
+        about = read_signal(path, options=ImportOptions(gain=gain)).description
+        assert [(e.sample, e.n_samples, e.channels) for e in about.events] == [(100, 100, ("EXG4",))]
+
+
+def test_a_gain_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    counts, numbers, times = made(300)
+    card, text = tmp_path / "OBCI_07.TXT", tmp_path / "gui.txt"
+    card.write_text(card_text(counts))
+    text.write_text(gui_text(numbers % 256, counts * STEP_UV, times, numbers * 0))
+    with pytest.raises(RecordingError, match=r"gain 10; it is one of 1, 2, 4, 6, 8, 12, 24"):
+        read_signal(card, options=ImportOptions(gain=10))
+    with pytest.raises(RecordingError, match=r"OpenBCI GUI, which says itself.*leave --gain out"):
+        read_signal(text, options=ImportOptions(gain=12))
+
+
 # ---- what goes wrong in them ----
 
 
@@ -179,7 +224,8 @@ def test_damaged_lines_of_a_log_are_lost_samples_and_a_cut_end_is_none(tmp_path:
     signal = read_signal(path)
     about = signal.description
     assert (about.gaps, about.n_samples) == (((700, 1),), 1999)
-    assert about.notes == {"lines_damaged": 2}
+    assert about.notes["lines_damaged"] == 2
+    assert "could not be read: 2" in import_file(path, tmp_path / "x.bfp").losses[0]
     np.testing.assert_array_equal(
         np.delete(counts_of(signal), 700, axis=1), np.delete(counts[:1999], 700, axis=0).T
     )

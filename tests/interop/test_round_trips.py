@@ -20,7 +20,9 @@ from bci.interop import (
     read_signal,
 )
 from bci.interop._door import in_order
+from firmware_protocol.cli import main as frame_validator
 from tests.interop.signals import (
+    GAP,
     all_counts,
     counts_of,
     device_recording,
@@ -40,6 +42,14 @@ def test_a_recording_of_a_foreign_signal_holds_all_of_it(tmp_path: Path) -> None
     np.testing.assert_array_equal(all_counts(signal), counts_of())
     saturated = [e for e in signal.description.events if e.text == "BAD_saturated"]
     assert {(e.sample, e.n_samples, e.channels) for e in saturated} >= {(300, 10, ("C3",)), (300, 5, ("Cz",))}
+
+
+def test_the_frame_validator_finds_no_error_in_an_imported_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known_recording(tmp_path / "x.bfp")  # a gap, a restart, markers in packets and between them
+    assert frame_validator(["check", str(tmp_path / "x.bfp")]) == 0
+    assert "1,970 received, 130 lost" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -69,6 +79,15 @@ def test_an_imported_file_is_a_recording_like_the_first(tmp_path: Path, name: st
         assert Recording(b.path).statistics.samples_lost == first.statistics.samples_lost > 0
     assert (b.description.rate, b.description.gaps) == (a.description.rate, a.description.gaps)
     assert b.description.names == a.description.names
+
+
+def test_16_bits_do_not_turn_the_end_of_the_range_over(tmp_path: Path) -> None:
+    signal = known()
+    signal.counts[:] = np.linspace(-(1 << 23), 8_387_977, signal.counts.shape[1], dtype=np.int32)
+    signal.counts[:, GAP[0] : sum(GAP)] = signal.counts[:, GAP[0] - 1 : GAP[0]]
+    export_signal(signal, tmp_path / "y.edf", to="edf")
+    import_file(tmp_path / "y.edf", tmp_path / "z.bfp")
+    assert np.abs(all_counts(RecordedSignal(tmp_path / "z.bfp")) - signal.counts).max() <= 129
 
 
 def test_a_quiet_signal_keeps_its_counts_in_16_bits(tmp_path: Path) -> None:
