@@ -54,7 +54,7 @@ def faults_table() -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for number, fault in enumerate(KNOWN_FAULTS):
-        trial = try_fault(fault.shown, SEED + number)
+        trial = try_fault(fault.shown, SEED + number, fault.sizing)
         found = trial.found
         if found is None or not trial.named or trial.others:
             raise SystemExit(f"{fault.shown} is not named alone: {trial}")
@@ -92,7 +92,11 @@ def measurements_table() -> str:
         few = takes[:2] if measurement.until_failure else takes
         tests = dict.fromkeys(r.test for r in measurement.evaluate([desk.take(take) for take in few], limits))
         seconds = measurement.seconds(8)
-        length = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h, to the first failure"
+        length = (
+            f"{seconds / 3600:.1f} h, to the first failure"
+            if measurement.until_failure
+            else f"{seconds:.0f} s"
+        )
         name = f"`{measurement.name}`" + (" (on demand)" if measurement.optional else "")
         figures = ", ".join(f"`{test}`" for test in shortened(list(tests)))
         rows.append(f"| {name} | {brought[measurement.needs]} | {length} | {figures} |")
@@ -110,10 +114,13 @@ def shortened(tests: list[str]) -> list[str]:
 
 
 def limits_table() -> str:
-    rows = ["| figure | unit | low | high | where it comes from |", "| --- | --- | --- | --- | --- |"]
+    rows = [
+        "| figure | unit | low | high | basis | where it comes from |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for name, limit in shipped_limits().limits.items():
         low, high = ("" if bound is None else f"{bound:g}" for bound in (limit.low, limit.high))
-        rows.append(f"| `{name}` | {limit.unit} | {low} | {high} | {limit.source} |")
+        rows.append(f"| `{name}` | {limit.unit} | {low} | {high} | {limit.basis} | {limit.source} |")
     return "\n".join(rows)
 
 

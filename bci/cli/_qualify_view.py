@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci.cli._keys import Keys
-from bci.language import _
+from bci.language import _, ngettext
 from bci.qualification.drawings import drawing_text
 from bci.qualification.guide import Abort, Again, Event, Go, Guide, Outcome, Skip, Stage
 from bci.qualification.guide_page import write_guide_page
@@ -29,6 +29,8 @@ from bci.qualification.guide_page import write_guide_page
 __all__ = ["BenchKeys", "JsonView", "LinesView", "Person", "TerminalView", "left"]
 
 POLL_S = 0.05
+LONG_S = 600.0  # of signal: a measurement that takes longer tells how far it is
+TOLD = 20  # so many times, where there is no panel to be looked at
 SIGNS = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "not measured": ("–", "yellow")}
 WORDS = {"\n": "go", "": "go", "g": "go", "s": "skip", "q": "stop", "\x1b": "stop"}
 
@@ -107,6 +109,7 @@ class LinesView:
         self._stream = stream
         self._outcomes = 0
         self._asked: tuple[object, ...] = ()
+        self._far = (-1, 0)
 
     def __enter__(self) -> LinesView:
         return self
@@ -117,20 +120,27 @@ class LinesView:
         for outcome in guide.outcomes[self._outcomes :]:
             sign, _colour = SIGNS[outcome.verdict]
             why = f" – {outcome.sentence}" if outcome.sentence else ""
-            self._say(f"{sign} {outcome.title}{why}")
+            self.say(f"{sign} {outcome.title}{why}")
         self._outcomes = len(guide.outcomes)
         asked = (guide.stage, guide.at, guide.take)
         if guide.stage in (Stage.INSTRUCT, Stage.ASK) and asked != self._asked:
             take = guide.present
             if guide.stage == Stage.INSTRUCT and take is not None:
-                self._say(drawing_text(dict(take.connect)))
-                self._say(f"→ {take.instruction}")
+                self.say(drawing_text(dict(take.connect)))
+                self.say(f"→ {take.instruction}")
             else:
-                self._say(f"! {guide.sentence}")
-            self._say(f"  {_keys_line(guide)}")
+                self.say(f"! {guide.sentence}")
+            self.say(f"  {_keys_line(guide)}")
         self._asked = asked
+        if guide.stage == Stage.MEASURE and guide.now is not None and guide.now.seconds >= LONG_S:
+            done, whole = guide.done_s, guide.now.seconds
+            reached = guide.at, int(TOLD * done / whole)
+            if reached > self._far and reached[1]:
+                self.say(f"  {guide.now.title}: {far(done, whole)}, {left(guide)}")
+            self._far = max(self._far, reached)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line that stays."""
         print(text, file=self._stream, flush=True)  # signs that a console lacks: `bci.cli._console`
 
 
@@ -154,6 +164,10 @@ class TerminalView:
     ) -> None:
         self._guide = None
         self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A line that stays above the moving part. Past it, click would write UTF-8 whatever the console speaks."""
+        self._live.console.print(Text(text))
 
     def show(self, guide: Guide) -> None:
         for outcome in guide.outcomes[self._outcomes :]:
@@ -179,9 +193,7 @@ class TerminalView:
         elif guide.stage == Stage.MEASURE and take is not None:
             done, whole = guide.done_s, guide.now.seconds
             row = Table.grid(padding=(0, 1))
-            row.add_row(
-                ProgressBar(total=max(whole, 1e-9), completed=done, width=40), f"{done:.0f} / {whole:.0f} s"
-            )
+            row.add_row(ProgressBar(total=max(whole, 1e-9), completed=done, width=40), far(done, whole))
             parts += [Text(take.name, style="dim"), row]
         else:
             parts.append(Text(_("Computing …"), style="dim"))
@@ -209,7 +221,15 @@ def left(guide: Guide) -> str:
     """How long it will take."""
     if guide.left_s >= 90:
         return _("about {n} minutes left").format(n=round(guide.left_s / 60))
-    return _("{n} seconds left").format(n=round(guide.left_s))
+    n = round(guide.left_s)
+    return ngettext("{n} second left", "{n} seconds left", n).format(n=n)
+
+
+def far(done_s: float, whole_s: float) -> str:
+    """How much of a measurement is there: seconds, of a long one minutes."""
+    if whole_s < LONG_S:
+        return f"{done_s:.0f} / {whole_s:.0f} s"
+    return f"{done_s / 60:.0f} / {whole_s / 60:.0f} min"
 
 
 class Person:
@@ -236,7 +256,7 @@ class Person:
         self._view, self._keys, self._yes, self._page = view, keys, yes, page
 
     def show(self, guide: Guide) -> None:
-        if not (self._yes and guide.stage == Stage.INSTRUCT):  # nobody has to be told
+        if not (self._yes and guide.stage in (Stage.INSTRUCT, Stage.ASK)):  # nobody has to be told
             self._view.show(guide)
         if self._page is not None and (guide.over or guide.stage in (Stage.INSTRUCT, Stage.ASK)):
             write_guide_page(self._page, guide)

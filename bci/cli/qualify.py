@@ -66,6 +66,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON objects
 @batch_option
 @click.option("--only", metavar="NAMES", help="Only these measurements, e.g. noise,gain.")
 @click.option(
+    "--hours",
+    type=click.FloatRange(0.05, 168.0),
+    metavar="H",
+    help="Endurance for so many hours, after the others or with --only endurance; the first failure ends it.",
+)
+@click.option(
     "--generator",
     type=click.Choice(["yes", "no"]),
     default="yes",
@@ -102,6 +108,7 @@ def _qualify(
     limits_file: Path | None,
     folder: Path,
     only: str | None,
+    hours: float | None,
     generator: str,
     operator: str,
     repeat: bool,
@@ -121,7 +128,7 @@ def _qualify(
     limits = _limits(limits_file)
     names = words(only)
     try:
-        wanted = attempts.chosen(MEASUREMENTS, only=names, generator=generator == "yes")
+        wanted = attempts.chosen(MEASUREMENTS, only=names, generator=generator == "yes", hours=hours)
     except ValueError as err:
         raise click.BadParameter(str(err)) from err
     with store.Batch(folder, create=True) as batch, _rig(port, baud, seed, faults) as rig:
@@ -255,7 +262,7 @@ def _announce(view: Any, opened: Any, limits: Limits) -> None:
             limits_sha256=limits.sha256,
         )
     else:
-        click.echo(said, err=True)
+        view.say(said)
 
 
 def _conclude(batch: Batch, attempt: Attempt, written: Path | None, *, as_json: bool) -> int:

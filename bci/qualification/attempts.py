@@ -9,6 +9,7 @@ from bci._version import __version__
 from bci.errors import SerialNumberError
 from bci.language import _
 from bci.qualification.limits import Limits
+from bci.qualification.measurements.endurance import endurance
 from bci.qualification.result import Measurement
 from bci.qualification.store import Attempt, Batch, Board
 
@@ -25,7 +26,11 @@ class Opened:
 
 
 def chosen(
-    measurements: Sequence[Measurement], *, only: Sequence[str] = (), generator: bool = True
+    measurements: Sequence[Measurement],
+    *,
+    only: Sequence[str] = (),
+    generator: bool = True,
+    hours: float | None = None,
 ) -> list[Measurement]:
     """What a board goes through, in the bench's order, by which an operator connects each thing once.
 
@@ -35,6 +40,8 @@ def chosen(
         Names; without them all that are not optional.
     generator : bool
         Whether the bench has one.
+    hours : float, optional
+        Endurance for so long, with the others or alone.
 
     Raises
     ------
@@ -49,6 +56,10 @@ def chosen(
             )
         )
     wanted = set(only) or {m.name for m in measurements if not m.optional}
+    if hours is not None:
+        known["endurance"] = endurance(hours)
+        wanted.add("endurance")
+        measurements = list(known.values())
     return [m for m in measurements if m.name in wanted and (generator or m.needs != "generator")]
 
 

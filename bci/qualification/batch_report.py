@@ -250,7 +250,7 @@ def _spread(values: Sequence[Value], low: float | None, high: float | None) -> s
 def _reach(x: Sequence[float], low: float | None, high: float | None) -> tuple[float, float]:
     """What is drawn: all figures, and limits that are not ten times further away than they spread."""
     first, last = float(min(x)), float(max(x))
-    spread = max(last - first, abs(last) * 1e-3, 1e-12)
+    spread = max(last - first, abs(last) * 1e-3) or 1.0
     near = [
         limit
         for limit in (low, high)

@@ -42,6 +42,7 @@ D2 = 1.128  # mean moving range of two, in standard deviations
 MOVING_FREEDOM = 0.62  # of each moving range: neighbours share a board
 #: Above this p the interaction of board and operator counts as none and is pooled with repeatability.
 NO_INTERACTION = 0.05
+ROUNDING = 1e-12  # of the largest value: what differs by less is the same
 DISTINCT = 1.41  # √2: parts are told apart at 97 % (AIAG's number of distinct categories)
 
 
@@ -99,6 +100,8 @@ def capability(values: Sequence[float], *, low: float | None, high: float | None
         return Capability(n, float(x.mean()) if n else math.nan, math.nan, math.nan, None, None, None, None)
     mean, overall = float(x.mean()), float(x.std(ddof=1))
     within = float(np.abs(np.diff(x)).mean() / D2)
+    if np.ptp(x) <= ROUNDING * np.abs(x).max():
+        overall = within = 0.0
     cpk, ppk = (_index(mean, sd, low, high) for sd in (within, overall))
     return Capability(
         n,

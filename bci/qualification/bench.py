@@ -5,7 +5,7 @@ Rules
 - Every take is a recording of its own below `boards/<serial>/<attempt>/`; verdicts rest on that file and nothing else.
 - A measurement is stored when it is judged, whole. What was being recorded when the board was pulled out, the program
   killed or Esc pressed is left out; everything before stays. An attempt that lost its board stays open and goes on at
-  the measurement where it stopped.
+  the measurement where it stopped; a measurement of hours goes on at its take (`Course`).
 - Sentences are kept in every language, so that a sheet can be printed for whoever reads it.
 - Who answers and what connects things is given (`Operator`, `Rig`), and so are the clocks.
 """
@@ -20,8 +20,9 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from bci.errors import BudgetError, DeviceRefusedError
+from bci.errors import BudgetError, DeviceRefusedError, RecordingError
 from bci.language import LANGUAGES, _, language, speaking
+from bci.qualification.course import Course
 from bci.qualification.figures import sentences
 from bci.qualification.guide import (
     Abort,
@@ -29,6 +30,7 @@ from bci.qualification.guide import (
     Guide,
     Judged,
     Progress,
+    Resumed,
     Stage,
     TakeDone,
     begin,
@@ -133,6 +135,8 @@ class _Bench:
     def run(self, measurement: Measurement, guide: Guide) -> Guide:
         """One measurement, as often as the operator wants it; returns the guide at the next one, or over."""
         trial = _Trial(self._clock_s())
+        if measurement.until_failure:
+            guide = self._resumed(measurement, guide, trial)
         at = guide.at
         while not guide.over and guide.at == at:
             self._operator.show(guide)
@@ -182,12 +186,35 @@ class _Bench:
             return step(watched, TakeDone(last=True))
         if not whole:
             return step(watched, Abort())
-        trial.files.append(path)
-        trial.taken.append(taken_from(path, take))
-        failed = measurement.until_failure and (
-            verdict_of(measurement.evaluate(trial.taken, self._limits)) == "fail"
-        )
-        return step(watched, TakeDone(last=failed))
+        taken = taken_from(path, take)
+        if not measurement.until_failure:
+            trial.files.append(path)
+            trial.taken.append(taken)
+            return step(watched, TakeDone())
+        trial.taken = [*trial.taken[:1], taken]
+        results = measurement.evaluate(trial.taken, self._limits)
+        course = Course(self._folder, measurement.name)
+        course.add(take, path, results)
+        trial.files = course.files
+        return step(watched, TakeDone(last=verdict_of(results) == "fail"))
+
+    def _resumed(self, measurement: Measurement, guide: Guide, trial: _Trial) -> Guide:
+        """Behind the last take that was written down before the program was interrupted."""
+        course = Course(self._folder, measurement.name)
+        takes = measurement.takes(self._n_channels)[: len(course)]
+        if not takes:
+            return guide
+        try:
+            trial.taken = [taken_from(course.files[0], takes[0])]
+            if len(takes) > 1:
+                trial.taken.append(taken_from(course.files[-1], takes[-1]))
+        except RecordingError:  # somebody took them away: nothing to compare with
+            course.begin_anew()
+            trial.taken = []
+            return guide
+        trial.files = course.files
+        failed = verdict_of(measurement.evaluate(trial.taken, self._limits)) == "fail"
+        return step(guide, Resumed(len(takes), last=failed))
 
     def _judge(self, measurement: Measurement, trial: _Trial) -> list[Result]:
         """Results of what was taken, stored."""

@@ -136,7 +136,8 @@ class Desk:
             takens: list[Taken] = []
             found: list[Result] = []
             for take in measurement.takes(self.n_channels):
-                takens.append(self.take(take))
+                taken = self.take(take)
+                takens = [*takens[:1], taken] if measurement.until_failure else [*takens, taken]
                 if measurement.until_failure:
                     found = measurement.evaluate(takens, judge_by)
                     if any(result.verdict == "fail" for result in found):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bci.language import _, padded
+
 __all__ = ["KINDS", "drawing_svg", "drawing_text"]
 
 Connect = Mapping[str, float | str]
@@ -36,14 +38,21 @@ def drawing_text(connect: Connect) -> str:
     kind = str(connect.get("kind"))
     if kind == "generator" and connect.get("mode") == "common":
         kind = "generator-common"
-    facts = {
+    facts = {  # words as wide as the English ones, so that the lines around them stay where they are
+        "free": padded(_("(inputs stay free)"), 18),
+        "strap": padded(_("one strap"), 9),
+        "shake": padded(_("shake"), 5),
+        "gently": padded(_("gently"), 6),
+        "air": padded(_("warm air"), 8),
+        "supply": padded(_("supply"), 6),
+        "chip": padded(_("chip"), 4),
         "kohm": f"{connect.get('kohm', 5.1):g} kOhm",
         "hertz": f"{_number(connect, 'frequency_hz'):g} Hz",
         "level": _volts(_number(connect, "amplitude_uv")),
     }
     lines = _TEXT.get(kind, _TEXT["nothing"]).split("\n")[1:]
     left = [line.format(**facts) for line in (lines + [""] * 8)[:8]]
-    return "\n".join(f"{a:<34}{b}" for a, b in zip(left, _TEXT_BOARD, strict=True))
+    return "\n".join(padded(a, 34) + b.format(**facts) for a, b in zip(left, _TEXT_BOARD, strict=True))
 
 
 def _board() -> str:
@@ -175,7 +184,7 @@ _TEXT_BOARD = (
     "+------------------+",
     "o 1                |",
     "o 2     +------+   |",
-    "o ..    | chip |   +== USB",
+    "o ..    | {chip} |   +== USB",
     "o 8     +------+   |",
     "o R                |",
     "o B                |",
@@ -186,13 +195,13 @@ _TEXT = {
     "nothing": """
 
 
-      (inputs stay free)
+      {free}
 """,
     "shorted": """
 
                           +-------
                           +-------
-           one strap      +-------
+           {strap}      +-------
                           +-------
                           +-------
                           +-------
@@ -217,19 +226,19 @@ _TEXT = {
 """,
     "resistors": """
 
-            +----[{kohm}]----
-            +----[{kohm}]----
-            +----[  ...   ]----
-            +----[{kohm}]----
-            +------------------
-            +------------------
+            +----[{kohm}]-------
+            +----[{kohm}]-------
+            +----[  ...   ]-------
+            +----[{kohm}]-------
+            +---------------------
+            +---------------------
 """,
     "vibration": """
 
                           +-------
-    <==== shake ====>     +-------
+    <==== {shake} ====>     +-------
                           +-------
-    <==== gently ===>     +-------
+    <==== {gently} ===>     +-------
                           +-------
                           +-------
 """,
@@ -237,14 +246,14 @@ _TEXT = {
       _
      | |                  +-------
      |#|                  +-------
-     |#|  warm air  ~~>   +-------
+     |#|  {air}  ~~>   +-------
      |#|            ~~>   +-------
      (#)                  +-------
                           +-------
 """,
     "supply": """
  +----------+
- |  supply  |             +-------
+ |  {supply}  |             +-------
  |  -    +  |             +-------
  +--+----+--+             +-------
     |    |                +-------

@@ -28,6 +28,7 @@ __all__ = [
     "Planned",
     "PlannedTake",
     "Progress",
+    "Resumed",
     "Skip",
     "Stage",
     "TakeDone",
@@ -116,6 +117,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """So many takes were there before the program was interrupted. `last`: no further one is wanted."""
+
+    n_takes: int
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TakeDone:
     """A take is complete. `last`: no further one is wanted, e.g. because it has failed already."""
 
@@ -130,7 +139,7 @@ class Judged:
     sentence: str = ""
 
 
-Event: TypeAlias = Go | Skip | Again | Abort | Progress | TakeDone | Judged
+Event: TypeAlias = Go | Skip | Again | Abort | Progress | Resumed | TakeDone | Judged
 
 
 # ---- the state -----------------------------------------------------------------------------------------------
@@ -223,6 +232,10 @@ def step(guide: Guide, event: Event) -> Guide:
             return _next(guide, Outcome(*_named(guide), "not measured"))
         case Stage.MEASURE, Progress(signal_s, passed_s):
             return replace(guide, signal_s=signal_s, _passed_s=passed_s)
+        case Stage.MEASURE, Resumed(n_takes, last):
+            assert guide.now is not None
+            guide = replace(guide, take=min(n_takes, len(guide.now.takes)))
+            return replace(guide, stage=Stage.JUDGE) if last else _arrived(guide)
         case Stage.MEASURE, TakeDone(last):
             return _taken(guide, last=last)
         case Stage.JUDGE, Judged(verdict, sentence):

@@ -25,11 +25,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from bci.errors import LimitsError
-from bci.language import _
+from bci.language import _, library_reason, system_reason
 from bci.qualification.result import Facts, Result, Verdict
 
 __all__ = ["SHIPPED", "Limit", "Limits", "judged", "not_measured", "read_limits", "shipped_limits"]
@@ -42,7 +43,8 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Bounds of one figure. At least one of `low` and `high` is there; `source` says where they come from.
 
     `tolerance` is what uncertainty is held against; by default half the width, or the limit's own size where there is
-    only one (3 dB where that is dB: twice the limit is 6 dB).
+    only one (3 dB where that is dB: twice the limit is 6 dB). `basis` is how much of the figure the source says: all of
+    it ("stated"), what it was computed from ("derived"), or nothing ("own": the judgement of whoever wrote the file).
     """
 
     unit: str
@@ -50,6 +52,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     low: float | None = None
     high: float | None = None
     tolerance: float | None = None
+    basis: Literal["stated", "derived", "own"] = "own"
 
     @property
     def room(self) -> float:
@@ -119,11 +122,11 @@ def read_limits(path: str | Path) -> Limits:
     try:
         raw = path.read_bytes()
     except OSError as err:
-        raise _wrong(path, _("it cannot be read: {reason}").format(reason=err.strerror or err)) from err
+        raise _wrong(path, _("it cannot be read: {reason}").format(reason=system_reason(err))) from err
     try:
         schema = msgspec.toml.decode(raw, type=dict).get("schema")
     except (msgspec.MsgspecError, UnicodeDecodeError) as err:
-        raise _wrong(path, _("it is no TOML: {reason}").format(reason=err)) from err
+        raise _wrong(path, _("it is no TOML: {reason}").format(reason=library_reason(err))) from err
     digest = hashlib.sha256(raw)
     try:
         if schema == WHOLE:
@@ -169,7 +172,7 @@ def judged(
     verdict: Verdict = "pass"
     reason = ""
     beyond = _beyond(value, limit)
-    if not math.isfinite(value):
+    if not (math.isfinite(value) and math.isfinite(uncertainty)):
         verdict, reason = "not measured", _("The figure could not be computed.")
     elif abs(beyond) <= uncertainty and uncertainty > limit.room / 2:
         verdict = "not measured"
@@ -262,7 +265,7 @@ def _tightened(path: Path, base: Limits, tighter: Mapping[str, _Tighter]) -> Map
         if low is not None and high is not None and low >= high:
             raise _wrong(path, _("of {name} low is not below high").format(name=name))
         limits[name] = msgspec.structs.replace(
-            old, low=low, high=high, source=f"{path.name}, tighter than: {old.source}"
+            old, low=low, high=high, basis="own", source=f"{path.name}, tighter than: {old.source}"
         )
     return limits
 

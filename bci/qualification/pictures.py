@@ -14,23 +14,30 @@ from typing import TYPE_CHECKING
 
 from bci.files import write_private
 from bci.language import language
+from bci.qualification.course import Course
 from bci.qualification.result import Measurement, Result, Taken
 from bci.qualification.taken import taken_from
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 __all__ = ["as_svg", "data_address", "keep_picture", "kept_picture"]
 
 FONTS = ["Noto Sans", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "DejaVu Sans"]
 LEGEND_SIZE = 10
 FONT_SIZE = 15  # a sheet shows them at a third of their size
+WIDE = 0x2E80  # Chinese letters and signs begin here
+EDGE_IN = 0.1  # round everything: a Chinese letter is higher than a W
+FULL = 0.95  # of the room to the nearer edge, for one line of letters
 
 
 def keep_picture(
     folder: Path, measurement: Measurement, taken: Sequence[Taken], results: Sequence[Result]
 ) -> None:
     """Draw a measurement in the language spoken, and keep it in an attempt's folder."""
+    if measurement.until_failure:
+        results = [*Course(folder, measurement.name).results(), *results]
     write_private(_path(folder, measurement.name), as_svg(measurement, taken, results))
 
 
@@ -45,6 +52,8 @@ def kept_picture(
         return ""
     n_channels = taken_from(recordings[0], measurement.takes(8)[0]).info.n_channels
     takes = measurement.takes(n_channels)
+    if measurement.until_failure:
+        recordings = recordings[:1]
     taken = [taken_from(recording, take) for recording, take in zip(recordings, takes, strict=False)]
     keep_picture(folder, measurement, taken, results)
     return path.read_text(encoding="utf-8")
@@ -73,10 +82,48 @@ def _saved(figure: Figure) -> str:
         if (legend := axes.get_legend()) is not None:
             for name in legend.get_texts():
                 name.set_fontsize(LEGEND_SIZE)
+    _lay_out(figure)
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place everything as the reader's fonts will need it, whatever fonts are here, and let no letter leave the edge.
+
+    A bench without Chinese fonts would measure narrow boxes in place of letters. A W is about as wide as it is high, as
+    Chinese letters are: so the layout is made with Ws, kept, and then the letters are put back.
+    """
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    letters = [text.get_text() for text in texts]
+    for text, own in zip(texts, letters, strict=True):
+        text.set_text("".join("W" if ord(letter) >= WIDE else letter for letter in own))
+    figure.set_layout_engine("constrained", w_pad=EDGE_IN, h_pad=EDGE_IN)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+            _shrink(text, figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for text, own in zip(texts, letters, strict=True):
+        text.set_text(own)
+
+
+def _shrink(text: Text, figure: Figure) -> None:
+    """A text that would leave the picture becomes smaller; its middle stays where it is."""
+    box, whole = text.get_window_extent(), figure.bbox
+    share = max(_share(box.x0, box.x1, whole.width), _share(box.y0, box.y1, whole.height))
+    if share > FULL:
+        text.set_fontsize(float(text.get_fontsize()) * FULL / share)
+
+
+def _share(start: float, end: float, whole: float) -> float:
+    """Of the room that a text has on both sides of its middle."""
+    middle = (start + end) / 2
+    return (end - middle) / max(min(middle, whole - middle), 1e-9)
 
 
 def data_address(svg: str) -> str:

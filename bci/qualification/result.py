@@ -127,6 +127,8 @@ class Take:
     instruction : str
         What the operator is told before it, a whole sentence; empty where there is nothing to do.
     settle_s : float
+    after_s : float
+        Seconds of signal before it, in a measurement that lasts for hours.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Take:
     connect: Mapping[str, float | str] = field(default_factory=lambda: {"kind": "nothing"})
     instruction: str = ""
     settle_s: float = 0.2
+    after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,8 @@ class Measurement:
     picture : callable
         The same takes and their results -> a matplotlib figure.
     until_failure : bool
-        `evaluate` is asked after each take, and the first failed result ends the measurement (endurance).
+        It lasts for hours (endurance). `evaluate` is asked after each take, with the first take and that one, and the
+        first failed result ends the measurement. `picture` gets both and, before the last results, those of all takes.
     optional : bool
         Not part of a run unless it is asked for by name.
     real_time : bool

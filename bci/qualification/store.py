@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 from bci.errors import BenchRecordError, SerialNumberError
 from bci.files import open_private
-from bci.language import _, language
+from bci.language import _, language, library_reason, system_reason
 from bci.qualification._tables import APPLICATION_ID, SCHEMA, TABLES
 from bci.qualification.result import Result, Verdict
 
@@ -419,7 +419,7 @@ def _create(path: Path) -> None:
     except OSError as err:
         raise BenchRecordError(
             _("no batch can be kept in {folder}: {why}. Choose a folder that you may write to").format(
-                folder=path.parent, why=err.strerror or err
+                folder=path.parent, why=system_reason(err)
             ),
             path=path,
         ) from err
@@ -466,14 +466,14 @@ def _said(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as err:
         raise BenchRecordError(
             _("the batch {path} cannot be used now: {why}. What was stored before is safe").format(
-                path=path, why=err
+                path=path, why=library_reason(err)
             ),
             path=path,
         ) from err
     except sqlite3.DatabaseError as err:
         raise BenchRecordError(
             _("{path} is damaged or no database: {why}. Restore it from its backup").format(
-                path=path, why=err
+                path=path, why=library_reason(err)
             ),
             path=path,
         ) from err

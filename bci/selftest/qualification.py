@@ -58,15 +58,15 @@ def _sizes(nightly: bool) -> Result:
     wrong, worst, tried = [], 0.0, 0
     for fault in KNOWN_FAULTS if nightly else KNOWN_FAULTS[::4]:
         for k in range(each):
-            trial = try_fault(fault.shown, SHOWN_SEED + k)
+            trial = try_fault(fault.shown, SHOWN_SEED + k, fault.sizing)
             tried += 1
             off = deviation(trial)
             if not trial.named or trial.others:
                 found = trial.found.sentence if trial.found else "nothing"
                 wrong.append(f"{fault.shown}: {found} {[o.sentence for o in trial.others]}")
-            elif fault.sized and off > NEAR:
+            elif off > NEAR:
                 wrong.append(f"{fault.shown}: {100 * off:.1f} % from the truth")
-            if fault.sized and trial.found is not None:
+            if trial.found is not None:
                 worst = max(worst, off)
     measured = f"{tried} faults, the largest size {100 * worst:.1f} % from the truth" + (
         f"; {wrong[0]}" if wrong else ""

@@ -36,7 +36,10 @@ def uv(front_end: FrontEnd, setup: Any, n: int = 2048, first: int = 0) -> np.nda
     return front_end.convert(first, n, setup) * scale[:, None]
 
 
-@pytest.mark.parametrize(("gain", "noise_uv"), [(1, 1.08), (2, 0.57), (24, 0.14)])
+@pytest.mark.parametrize(
+    ("gain", "noise_uv"),
+    [(1, 1.08), (2, 0.57), (4, 0.31), (6, 0.23), (8, 0.20), (12, 0.16), (24, 0.14)],
+)
 def test_noise_at_shorted_inputs_is_what_the_data_sheet_says(gain: int, noise_uv: float) -> None:
     x = uv(FrontEnd(CHANNELS, seed=2), setup_of(channel(gain, 1)), 20_000)
     assert np.median(x.std(axis=1)) == pytest.approx(noise_uv, rel=0.06)
@@ -45,12 +48,11 @@ def test_noise_at_shorted_inputs_is_what_the_data_sheet_says(gain: int, noise_uv
 def test_the_test_signal_has_the_stated_height_and_period() -> None:
     front_end = FrontEnd(CHANNELS, seed=2)
     x = uv(front_end, setup_of(channel(24, 5), (Opcode.TEST_SIGNAL, (TestSignal.SLOW, 1))), 1024)
-    assert (x.max(axis=1) - x.min(axis=1)) / 2 == pytest.approx(
-        1875.0, rel=0.012
-    )  # the source is good to 1 %
+    # the source is good to 2 %
+    assert (x.max(axis=1) - x.min(axis=1)) / 2 == pytest.approx(1875.0, rel=0.023)
     assert np.abs(x[:, :256] - x[:, 256:512]).max() < 2.0  # fCLK / 2**21 is 256 samples at 250 Hz
     twice = uv(front_end, setup_of(channel(24, 5), (Opcode.TEST_SIGNAL, (TestSignal.FAST, 2))), 1024, 1024)
-    assert (twice.max(axis=1) - twice.min(axis=1)) / 2 == pytest.approx(3750.0, rel=0.012)
+    assert (twice.max(axis=1) - twice.min(axis=1)) / 2 == pytest.approx(3750.0, rel=0.023)
     assert np.abs(twice[:, :128] - twice[:, 128:256]).max() < 2.0
 
 

@@ -157,6 +157,8 @@ def test_everything_the_bench_asks_for_has_a_drawing_and_an_instruction() -> Non
             assert drawing_svg(connect).startswith("<svg")
             lines = drawing_text(connect).split("\n")
             assert len(lines) == 8
+            if connect["kind"] == "resistors":
+                assert {line[33:35] for line in lines[1:7]} == {"-o"}  # wires meet the board
             assert len({len(line.rstrip()) for line in lines if line.rstrip().endswith(("+", "|"))}) == 1, (
                 lines
             )

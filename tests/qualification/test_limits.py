@@ -41,7 +41,7 @@ def test_a_bench_tightens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("[limits.offset]\nhigh = 200.0\n", "may only tighten"),
+        ("[limits.offset]\nhigh = 301.0\n", "may only tighten"),
         ("[limits.bandwidth]\nlow = 20.0\n", "may only tighten"),
         ("[limits.humour]\nhigh = 1.0\n", "nothing measures"),
         ("[limits.offset]\nhigh = 100.0\nunit = 'mV'\n", "unit"),
@@ -62,10 +62,10 @@ def test_what_would_loosen_or_is_foreign_is_refused(tmp_path: Path, body: str, s
         ("schema = 'bci-limits/9'\n", "schema is 'bci-limits/9'"),
         ("no toml at all [", "no TOML"),
         (WHOLE.replace("[limits.offset]", "[limits.offsett]"), "missing: offset"),
-        (WHOLE.replace("high = 180.0", "hihg = 180.0"), "hihg"),
-        (WHOLE.replace('unit = "µV"\nlow = -180.0\nhigh = 180.0', 'unit = "µV"'), "neither low nor high"),
-        (WHOLE.replace("low = -180.0\nhigh = 180.0", "low = 180.0\nhigh = 180.0"), "not below"),
-        (WHOLE.replace('"DS 7.5: input-referred offset 60 µV typical; three times that"', '" "'), "no source"),
+        (WHOLE.replace("high = 300.0", "hihg = 300.0"), "hihg"),
+        (WHOLE.replace('unit = "µV"\nlow = -300.0\nhigh = 300.0', 'unit = "µV"'), "neither low nor high"),
+        (WHOLE.replace("low = -300.0\nhigh = 300.0", "low = 300.0\nhigh = 300.0"), "not below"),
+        (WHOLE.replace('"DS 7.5: offset error 60 µV typical, no maximum; five times that"', '" "'), "no source"),
     ],
 )  # fmt: skip
 def test_a_damaged_or_foreign_file_says_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
@@ -84,7 +84,7 @@ def test_a_missing_file_and_a_missing_base_are_said(tmp_path: Path) -> None:
 
 def test_a_whole_file_may_be_looser(tmp_path: Path) -> None:
     path = tmp_path / "loose.toml"
-    path.write_text(WHOLE.replace("high = 180.0", "high = 900.0"))
+    path.write_text(WHOLE.replace("high = 300.0", "high = 900.0"))
     assert read_limits(path)["offset"].high == 900.0
 
 
@@ -92,12 +92,12 @@ def test_a_whole_file_may_be_looser(tmp_path: Path) -> None:
     ("value", "uncertainty", "verdict"),
     [
         (0.0, 10.0, "pass"),
-        (179.9, 10.0, "pass"),  # simple acceptance: inside is inside
-        (180.1, 10.0, "fail"),
-        (-200.0, 10.0, "fail"),
-        (100.0, 79.0, "pass"),  # inside by more than its uncertainty
-        (170.0, 95.0, "not measured"),  # could be either, and too uncertain to say
-        (300.0, 95.0, "fail"),  # outside, whatever the uncertainty
+        (299.9, 10.0, "pass"),  # simple acceptance: inside is inside
+        (300.1, 10.0, "fail"),
+        (-320.0, 10.0, "fail"),
+        (180.0, 119.0, "pass"),  # inside by more than its uncertainty
+        (290.0, 151.0, "not measured"),  # could be either, and too uncertain to say
+        (470.0, 151.0, "fail"),  # outside, whatever the uncertainty
         (math.nan, 1.0, "not measured"),
         (0.0, math.inf, "not measured"),
     ],
@@ -117,8 +117,8 @@ def test_a_fault_of_twice_the_limit_is_missed_once_in_thirty_thousand_at_the_wor
 ):
     """The claim of the rule, by drawing: true value twice the limit, uncertainty as large as the rule takes."""
     limits, rng = shipped_limits(), np.random.default_rng(1)
-    drawn = rng.normal(360.0, 45.0, 20_000)  # limit 180, so half of it is U = 90, k = 2
-    verdicts = [judged(limits, "offset", None, float(x), 90.0).verdict for x in drawn]
+    drawn = rng.normal(600.0, 75.0, 20_000)  # limit 300, so half of it is U = 150, k = 2
+    verdicts = [judged(limits, "offset", None, float(x), 150.0).verdict for x in drawn]
     assert verdicts.count("pass") <= 3
     assert verdicts.count("not measured") == 0
 

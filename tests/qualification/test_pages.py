@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,12 +23,14 @@ from bci.qualification.guide import Go, begin, plan, step
 from bci.qualification.guide_page import write_guide_page
 from bci.qualification.limits import shipped_limits
 from bci.qualification.measurements import MEASUREMENTS
+from bci.qualification.measurements._common import panel
+from bci.qualification.pictures import as_svg
 from bci.qualification.result import Result
 from bci.qualification.sheet import write_sheet
 from bci.qualification.store import Batch
 from bci.qualification.svg import Plot
 from bci.qualification.words import TITLES, UNITS, family, figure_title
-from tests.qualification.made_up import NAN, result
+from tests.qualification.made_up import NAN, measurement, result
 from tests.qualification.test_store import FACTS
 
 FOREIGN = re.compile(
@@ -236,6 +239,27 @@ def test_the_guide_page_shows_the_present_instruction_and_its_drawing(tmp_path: 
     assert 'http-equiv="refresh"' in page
     write_guide_page(tmp_path / "guide.html", step(guide, Go()))
     assert [path.name for path in tmp_path.iterdir()] == ["guide.html"]
+
+
+def test_no_letter_of_a_picture_leaves_its_edge() -> None:
+    """A Chinese letter is as wide as its font is high, whatever fonts are here: counted in the SVG itself."""
+    title = "相对其他通道的增益与信号发生器测得的增益之差及其扩展不确定度"
+    figure = panel(lambda axes: axes.plot([0, 1]), x="频率（Hz）", y="输入通道", title=title)
+    svg = as_svg(replace(measurement("m"), picture=lambda takens, results: figure), [], [])
+    width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    found = {}
+    for size, x, angle, text in re.findall(
+        r'font-size: ([\d.]+)px[^>]* x="([\d.]+)"[^>]*rotate\((-\d+)[^>]*>([^<]+)</text>', svg
+    ):
+        if any(ord(letter) > 0x2E80 for letter in text):
+            found[text] = (float(size), float(x), angle)
+    assert set(found) == {title, "频率（Hz）", "输入通道"}
+    size, x, angle = found["输入通道"]
+    assert angle == "-90"
+    assert x - 0.9 * size > 0  # ink above the baseline
+    size, x, _angle = found[title]
+    assert x - size * len(title) / 2 > 0
+    assert x + size * len(title) / 2 < width
 
 
 def test_a_plot_keeps_spikes_gaps_and_foreign_letters() -> None:

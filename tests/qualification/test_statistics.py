@@ -134,6 +134,11 @@ def test_capability_says_when_it_rests_on_too_few_boards_or_on_nothing() -> None
     assert capability([1.0, math.nan, 2.0], low=0.0, high=3.0).n == 2
 
 
+def test_boards_that_differ_by_rounding_alone_have_no_capability() -> None:
+    found = capability([0.1 + 0.2, 0.3, 0.3], low=0.0, high=1.0)
+    assert (found.cpk, found.ppk, found.sd_overall) == (None, None, 0.0)
+
+
 def test_first_pass_yield_and_pareto_count_what_they_are_given() -> None:
     found = first_pass_yield([True] * 9 + [False])
     assert (found.passed, found.n, found.share) == (9, 10, 0.9)

@@ -15,7 +15,7 @@ from bci.qualification.measurements.gain import GAIN
 from bci.qualification.measurements.leads import LEADS
 from bci.qualification.measurements.linearity import LINEARITY
 from bci.qualification.measurements.link import LINK
-from bci.qualification.measurements.noise import INPUT_NOISE, NOISE
+from bci.qualification.measurements.noise import FLICKER, INPUT_NOISE, NOISE
 from bci.qualification.measurements.offset import OFFSET
 from bci.qualification.measurements.response import RESPONSE, SWEEP
 from bci.qualification.result import Measurement
@@ -38,5 +38,6 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     SUPPLY,
     WARMTH,
     SWEEP,
+    FLICKER,
     ENDURANCE,
 )

@@ -31,9 +31,10 @@ __all__ = [
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8c6d1f", "#7f7f7f")
 FLOOR = 1e-12
-#: Standard uncertainty of a channel's scale as a share: gain error 0.1 % and reference 0.2 %, half of each (DS 7.5).
-SCALE_U = 0.0011
-CHANNEL_U = 0.0005  # of one channel's gain against the others': half of the typical 0.1 %
+#: Standard uncertainty of a channel's scale as a share: its gain, and a reference anywhere within ±0.2 % (DS 7.5).
+SCALE_U = 0.0014
+#: Of one channel's gain against the others': eight channels are then 0.2 % apart, which is typical (DS 7.5).
+CHANNEL_U = 0.0007
 
 
 def channels_of(taken: Taken) -> Iterator[tuple[int, str, F64]]:
@@ -96,7 +97,8 @@ def panel(
     axes.set_ylabel(y)
     if title:
         axes.set_title(title, fontsize=10)
-    axes.grid(alpha=0.3)
+    if not axes.images:
+        axes.grid(alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     if axes.get_legend_handles_labels()[1]:

@@ -72,7 +72,14 @@ def _picture(takens: Sequence[Taken], results: Sequence[Result]) -> Figure:
             at = drop_outs(taken.data_uv[k], fs_hz=taken.fs_hz) / taken.fs_hz
             axes.plot(at, np.full(len(at), k), "|", color="#D55E00", markersize=12)
             axes.axhline(k, color="#cccccc", linewidth=0.6)
-            axes.text(-0.01 * SECONDS, k, label, ha="right", va="center", fontsize=7)
+            axes.text(
+                -0.01 * SECONDS,
+                k,
+                label,
+                ha="right",
+                va="center",
+                fontsize=10 if takens[0].info.n_channels <= 8 else 6,
+            )
         axes.set_yticks([])
         axes.set_xlim(0, taken.n_samples / taken.fs_hz)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CROSSTALK", "coupling"]
 
 TEST_MUX, SHORT_MUX = 5, 1
-CHANNEL_U = 0.001  # standard uncertainty of the ratio of two channels' gains (DS 7.5: 0.1 % typical)
+RATIO_U = 0.001  # standard uncertainty of the ratio of two channels' gains, √2 times that of one
 CARRIES = 0.3  # of the nominal step: a channel that shows this much carries the signal
 TESTS = ("crosstalk", "order")
 
@@ -121,7 +121,7 @@ def _couplings(
         share, u, source = worst[label]
         value = decibels(max(share, 2 * u))
         # A figure far below its limit says how sure it is at the limit: a bound has no uncertainty of its own.
-        u_db = 20.0 * float(np.log10(1.0 + np.hypot(2 * u / max(share, bound), 2 * CHANNEL_U)))
+        u_db = 20.0 * float(np.log10(1.0 + np.hypot(2 * u / max(share, bound), 2 * RATIO_U)))
         reason = _("{source} gets across to {channel} at {db} dB.").format(
             source=source, channel=label, db=f"{value:.1f}"
         )
@@ -143,9 +143,10 @@ def _picture(takens: Sequence[Taken], results: Sequence[Result]) -> Figure:
             ]
 
     def draw(axes: Any) -> None:
-        image = axes.imshow(matrix, vmin=-125, vmax=0, cmap="cividis")
-        axes.set_xticks(range(len(channels)), channels, fontsize=7)
-        axes.set_yticks(range(len(channels)), channels, fontsize=7)
+        image = axes.imshow(matrix, vmin=-125, vmax=0, cmap="cividis", aspect="auto")
+        small = 10 if len(channels) <= 8 else 6
+        axes.set_xticks(range(len(channels)), channels, fontsize=small)
+        axes.set_yticks(range(len(channels)), channels, fontsize=small)
         axes.figure.colorbar(image, label="dB")
 
     return panel(draw, x=_("seen in"), y=_("put into"), title=_("Crosstalk"), size=(5.0, 4.0))

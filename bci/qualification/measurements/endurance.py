@@ -1,6 +1,7 @@
 """Hours with the test signal on: does anything change, is anything lost? It ends with the first failure.
 
-Every minute of signal is judged against the first one, so a board that fails after ten minutes costs ten minutes.
+Every minute of signal is judged against the first one, so a board that fails after ten minutes costs ten minutes. As
+the first failure ends it, first minute and present one are all that has to be at hand, whatever the hours.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _levels(taken: Taken) -> list[tuple[float, float, float]]:
 def _evaluate(takens: Sequence[Taken], limits: Limits) -> list[Result]:
     """Of the last take against the first; losses of all."""
     first, last = takens[0], takens[-1]
-    minutes = sum(taken.n_samples / taken.fs_hz for taken in takens) / 60.0
+    minutes = (last.take.after_s + last.take.seconds) / 60.0
     before, now = _levels(first), _levels(last)
     results = []
     for label, (a0, m0, u0), (a1, m1, u1) in zip(first.info.channels, before, now, strict=True):
@@ -80,12 +81,20 @@ def _evaluate(takens: Sequence[Taken], limits: Limits) -> list[Result]:
 
 
 def _picture(takens: Sequence[Taken], results: Sequence[Result]) -> Figure:
-    courses = np.array([[a for a, _m, _u in _levels(taken)] for taken in takens])
+    """The gain of each channel by minutes, from the results of all of them."""
+    courses: dict[str | None, list[tuple[float, float]]] = {}
+    for r in results:
+        if r.test == "endurance-gain" and np.isfinite(r.value):
+            courses.setdefault(r.channel, []).append((float(r.facts["minutes"]), r.value))
 
     def draw(axes: Any) -> None:
-        for k, label in enumerate(takens[0].info.channels):
-            change = 100 * (courses[:, k] / courses[0, k] - 1.0)
-            axes.plot(np.arange(len(change)) * TAKE_S / 60, change, ".-", color=COLOURS[k % 8], label=label)
+        for k, (label, course) in enumerate(courses.items()):
+            minutes, change = zip(*course, strict=True)
+            axes.plot(minutes, change, ".-", color=COLOURS[k % 8], linewidth=0.8, markersize=3, label=label)
+        for bound in {
+            b for r in results if r.test == "endurance-gain" for b in (r.limit_low, r.limit_high) if b
+        }:
+            axes.axhline(bound, color="#D55E00", linestyle="--", linewidth=1)
 
     return panel(draw, x=_("Time (min)"), y="%", title=_("Gain against the first minute"))
 
@@ -101,7 +110,12 @@ def endurance(hours: float) -> Measurement:
             "Nothing to do; it ends by itself, with the first failure or when the time is over."
         ),
         takes=lambda n: tuple(
-            Take(f"minute {k + 1}", TAKE_S, Setting(gain=24, mux=TEST_MUX, test_signal=TestSignal.SLOW))
+            Take(
+                f"minute {k + 1}",
+                TAKE_S,
+                Setting(gain=24, mux=TEST_MUX, test_signal=TestSignal.SLOW),
+                after_s=k * TAKE_S,
+            )
             for k in range(many)
         ),
         evaluate=_evaluate,

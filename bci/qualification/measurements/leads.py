@@ -68,14 +68,14 @@ def _evaluate(takens: Sequence[Taken], limits: Limits) -> list[Result]:
     middle = float(np.median(found.kohm))
     if middle > OPEN_KOHM or middle < 0.02 * known:
         reason = _("No resistors of {kohm} kΩ are there: the channels show {seen} kΩ.").format(
-            kohm=f"{known:g}", seen=f"{middle:.3g}"
+            kohm=f"{known:g}", seen=_three_digits(middle)
         )
         return [not_measured(limits, test, label, reason) for label in channels for test in TESTS]
     if abs(middle / known - 1.0) > ALIKE:
         reason = _(
             "Most channels show {seen} kΩ where {kohm} kΩ was asked for: another resistor is in, or the chip's current "
             "is outside its tolerance. Check the resistors."
-        ).format(seen=f"{middle:.3g}", kohm=f"{known:g}")
+        ).format(seen=_three_digits(middle), kohm=f"{known:g}")
         return [not_measured(limits, test, label, reason) for label in channels for test in TESTS]
     results = []
     for k, label in enumerate(channels):
@@ -103,6 +103,11 @@ def _evaluate(takens: Sequence[Taken], limits: Limits) -> list[Result]:
         u = 200.0 * float(np.hypot(_sigma(taken, k) / usual, SCALE_U))
         results.append(judged(limits, "impedance", label, apart, u, fails=reason, facts=facts))
     return results
+
+
+def _three_digits(value: float) -> str:
+    """Without an exponent: 2120, not 2.12e+03."""
+    return f"{float(f'{value:.3g}'):g}"
 
 
 def _sigma(taken: Taken, k: int) -> float:

@@ -179,10 +179,11 @@ def _distortions(taken: Taken, f_hz: float, fits: list[SineFit], limits: Limits)
 def _skews(taken: Taken, f_hz: float, fits: list[SineFit], limits: Limits) -> list[Result]:
     """Delay against the other channels, from the fitted phases, µs."""
     phase = np.unwrap([fit.phase_rad for fit in fits])
+    size = np.array([fit.amplitude for fit in fits])
     results = []
     for k, (label, fit) in enumerate(zip(taken.info.channels, fits, strict=True)):
-        if fit.snr < 10:
-            continue
+        if fit.snr < 10 or fit.amplitude < ABSENT * others_median(size, k):
+            continue  # no tone, which the gain says
         late_us = -(phase[k] - others_median(phase, k)) / (2 * np.pi * f_hz) * 1e6
         u = 2e6 * fit.phase_u / (2 * np.pi * f_hz)
         reason = _("{channel} is {us} µs late against the others.").format(channel=label, us=f"{late_us:.0f}")

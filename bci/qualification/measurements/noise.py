@@ -6,6 +6,7 @@ connector and protection network with the operator's strap.
 References
 ----------
 .. [1] ADS1299 data sheet SBAS499C, 8.1: noise is the standard deviation of at least 1000 readings, inputs shorted.
+.. [2] Whittle, J. R. Stat. Soc. B 15(1):125-139, 1953. doi:10.1111/j.2517-6161.1953.tb00131.x
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ from bci.qualification.result import Measurement, Result, Setting, Take, Taken
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GAINS", "INPUT_NOISE", "NOISE", "band_limited", "flicker_corner", "rms_noise"]
+__all__ = ["FLICKER", "GAINS", "INPUT_NOISE", "NOISE", "band_limited", "flicker_corner", "rms_noise"]
 
 GAINS = (1, 2, 4, 6, 8, 12, 24)
 BAND_HZ = (0.5, 50.0)
+LOWEST_HZ, HIGHEST = 0.2, 0.4  # of the corner's fit: Hz, and share of the rate
+ODD = 15.0  # times what is expected: once in three million lines of noise
+LONG_S, LONG_HZ = 600.0, 1000  # of the corner's own measurement
 #: Readings of a sinc³ filter are not independent: 1 + 2 Σ ρ² of its output for white noise at its input.
 ALIKE = 1.31
 DEAD = 0.1  # of the quietest that the limit allows: a channel that does not even have noise
@@ -66,28 +70,40 @@ def peak_to_peak(x_uv: F64, *, fs_hz: float) -> tuple[float, float]:
 def flicker_corner(x_uv: F64, *, fs_hz: float) -> tuple[float, float]:
     """Where 1/f noise equals the white noise, Hz, and its expanded uncertainty.
 
-    White and 1/f noise are fitted to the periodogram from 0.2 to 50 Hz, each line weighted by what the fit expects of
-    it (a line of a periodogram is as uncertain as it is large); the decimation filter's course is divided out.
+    White noise, with what decimation folds back, and 1/f noise are fitted to the periodogram from 0.2 Hz to 0.4 of the
+    rate by maximum likelihood [2]: each line weighted by what the fit expects of it, as a line is as uncertain as it is
+    large. Lines far above that (mains, idle tones) are left out. The uncertainty is the Cramér-Rao bound: `T` seconds
+    cannot tell a corner `f` better than 2/√(T f), k = 2, even if the white noise were known.
     """
     f_hz = np.fft.rfftfreq(len(x_uv), 1.0 / fs_hz)
     t = np.linspace(-1.0, 1.0, len(x_uv))
     level = x_uv - np.polynomial.Polynomial.fit(t, x_uv, 1)(t)
     # No window: noise this flat leaks little, and every line of the periodogram says something of its own.
     power = np.abs(np.fft.rfft(level)) ** 2
-    used = (f_hz >= max(0.2, 4.0 * fs_hz / len(x_uv))) & (f_hz <= BAND_HZ[1])
-    f, y = f_hz[used], power[used] / np.sinc(f_hz[used] / fs_hz) ** 6
-    basis = np.column_stack([np.ones_like(f), 1.0 / f])
-    expected = np.full(len(f), y.mean())
+    used = (f_hz >= max(LOWEST_HZ, 4.0 * fs_hz / len(x_uv))) & (f_hz <= HIGHEST * fs_hz)
+    f, y = f_hz[used], power[used]
+    passed, folded = np.sinc(f / fs_hz) ** 6, np.sinc(1.0 - f / fs_hz) ** 6 + np.sinc(1.0 + f / fs_hz) ** 6
+    basis = np.column_stack([passed + folded, passed / f])
+    expected, least = _course(y), 1e-3 * float(np.median(y))
     for _step in range(20):
-        rows = basis / expected[:, None]
-        parts, *_ = np.linalg.lstsq(rows, y / expected, rcond=None)
-        expected = np.maximum(basis @ np.maximum(parts, [y.mean() * 1e-3, 0.0]), y.mean() * 1e-3)
-    white, flicker = max(float(parts[0]), 1e-30), max(float(parts[1]), 0.0)
-    rows = basis / expected[:, None]
+        kept = y < ODD * expected
+        rows = basis[kept] / expected[kept, None]
+        parts, *_ = np.linalg.lstsq(rows, y[kept] / expected[kept], rcond=None)
+        expected = np.maximum(basis @ np.maximum(parts, [least, 0.0]), least)
+    white, flicker = float(parts[0]), max(float(parts[1]), 0.0)
+    if white <= 0.0:  # no noise: something else is at the inputs
+        return float("nan"), float("nan")
+    rows = basis[kept] / expected[kept, None]
     spread = np.linalg.inv(rows.T @ rows)
     corner = flicker / white
     variance = (spread[1, 1] + corner**2 * spread[0, 0] - 2 * corner * spread[0, 1]) / white**2
     return corner, 2.0 * float(np.sqrt(variance))
+
+
+def _course(y: F64) -> F64:
+    """What lines of a periodogram are like around each of them: medians, which no single line moves."""
+    edges = np.unique(np.geomspace(8, len(y) - 1, 24).astype(int))
+    return np.concatenate([np.full(len(part), np.median(part) / np.log(2.0)) for part in np.split(y, edges)])
 
 
 def _noise_takes(n_channels: int) -> tuple[Take, ...]:
@@ -111,13 +127,26 @@ def _evaluate_noise(takens: Sequence[Taken], limits: Limits) -> list[Result]:
             results.append(
                 judged(limits, "noise-pp", label, value, u, fails=reason, facts={"fault": "noise"})
             )
-            corner, u = flicker_corner(x, fs_hz=taken.fs_hz)
-            reason = _("The 1/f noise of {channel} reaches up to {corner} Hz.").format(
-                channel=label, corner=f"{corner:.1f}"
-            )
-            facts: dict[str, float | str] = {"fault": "flicker", "size": corner, "size_unit": "Hz"}
-            results.append(judged(limits, "noise-corner", label, corner, u, fails=reason, facts=facts))
+            results.append(_corner(x, taken, label, limits))
     return results
+
+
+def _corner(x: F64, taken: Taken, label: str, limits: Limits) -> Result:
+    corner, u = flicker_corner(x, fs_hz=taken.fs_hz)
+    reason = _("The 1/f noise of {channel} reaches up to {corner} Hz.").format(
+        channel=label, corner=f"{corner:.1f}"
+    )
+    facts: dict[str, float | str] = {"fault": "flicker", "size": corner, "size_unit": "Hz"}
+    return judged(limits, "noise-corner", label, corner, u, fails=reason, facts=facts)
+
+
+def _evaluate_flicker(takens: Sequence[Taken], limits: Limits) -> list[Result]:
+    taken = takens[0]
+    return [
+        _corner(x, taken, label, limits)
+        for _k, label, x in channels_of(taken)
+        if len(x) >= 4 * taken.fs_hz and not _silent(x, limits)
+    ]
 
 
 def _rms(taken: Taken, limits: Limits, test: str) -> list[Result]:
@@ -188,7 +217,11 @@ def _picture(takens: Sequence[Taken], results: Sequence[Result]) -> Figure:
                     color=COLOURS[k % 8], linewidth=0.8, label=label,
                 )  # fmt: skip
 
-    title = _("Noise, inputs shorted, gain {gain}").format(gain=taken.take.setting.gain)
+    title = (
+        _("Noise, inputs shorted, gain {gain}").format(gain=taken.take.setting.gain)
+        if taken.take.setting.mux == SHORT_MUX
+        else _("Noise through the connector")
+    )
     return panel(draw, x=_("Frequency (Hz)"), y="nV/√Hz", title=title)
 
 
@@ -217,4 +250,14 @@ INPUT_NOISE = Measurement(
     ),
     evaluate=_evaluate_input,
     picture=_picture,
+)
+FLICKER = Measurement(
+    name="flicker",
+    needs="nothing",
+    title=lambda: _("1/f noise, for minutes"),
+    instruction=lambda: _("Nothing to do: the board shorts its own inputs."),
+    takes=lambda n: (Take("gain 24", LONG_S, Setting(gain=24, mux=SHORT_MUX, rate_hz=LONG_HZ)),),
+    evaluate=_evaluate_flicker,
+    picture=_picture,
+    optional=True,
 )

@@ -84,7 +84,8 @@ def rise_of(pole_hz: float, fs_hz: float) -> float:
     from scipy.signal import lfilter
 
     course = np.cumsum(lfilter([1 - decay], [1, -decay], step))
-    return float((np.searchsorted(course, 0.9) - np.searchsorted(course, 0.1)) / (fine * fs_hz))
+    start, end = np.interp([0.1, 0.9], course, np.arange(len(course)))
+    return float((end - start) / (fine * fs_hz))
 
 
 def _model(period: int, tau_s: float, delay: float, fs_hz: float) -> F64:
@@ -147,8 +148,9 @@ def _evaluate(takens: Sequence[Taken], limits: Limits) -> list[Result]:
         reason = _(
             "The step response of {channel} is not that of one pole and the decimation filter."
         ).format(channel=label)
+        by_noise = 2.0 * 100.0 * float(u[k, 0]) / NOMINAL_UV / np.sqrt(2)
         results.append(
-            judged(limits, "step-misfit", label, fit.misfit, 0.0, fails=reason, facts={"fault": "step"})
+            judged(limits, "step-misfit", label, fit.misfit, by_noise, fails=reason, facts={"fault": "step"})
         )
     return results
 
