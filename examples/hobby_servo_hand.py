@@ -1,15 +1,19 @@
-"""An adapter for a hand of six hobby servos behind an ASCII serial line, as a pattern for hands of your own.
+"""A hand of six hobby servos on a serial line: a pattern for hands of your own.
 
-The board takes ``S 10 20 30 40 50 60`` and a line feed (degrees of thumb, index, middle, ring, little, rotation), or
-``Q`` to be asked only, and answers ``P`` and the angles it has reached. Without a port a simulated board stands in.
+The board takes ``S 10 20 30 40 50 60`` and a line feed (degrees of thumb,
+index, middle, ring, little, rotation), or ``Q`` to be asked only, and answers
+``P`` and the angles it has reached. Without a port a simulated board stands in.
 Ctrl-C stops.
 
-To let the safety monitor drive it, register the class in your package's pyproject.toml:
+To let the safety monitor drive it, register the class in your package's
+pyproject.toml:
 
     [project.entry-points."bci.hands"]
     hobby = "your_package.hobby_servo_hand:HobbyServoHand"
 
-and start ``SafetyMonitor(..., hand={"name": "hobby", "port": ..., "opener": ...})``.
+and start ``SafetyMonitor(..., hand={"name": "hobby", "port": PORT})`` where
+PORT is socket://HOST:PORT; for a serial port add what opens it,
+``"opener": "bci.acquisition._serial:SerialPort"``.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
+from bci.errors import BciError
 from bci.prosthesis import Command, Reply, hand_lines
 
 ZERO = (0.0,) * 6
@@ -83,21 +88,32 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, default=4.0)
     args = parser.parse_args(argv)
-    link = SimulatedBoard()
-    if args.port:
-        from bci.acquisition._serial import SerialPort
-
-        link = SerialPort(args.port, baud=HobbyServoHand.baud)
-    hand = HobbyServoHand(link)
-    with suppress(KeyboardInterrupt):
-        for n in range(int(args.seconds * 50)):
-            closure = 1.0 - abs(1.0 - n / 50.0 % 2.0)  # close in a second, open in a second
-            reply = hand.exchange(Command(n, n * 20_000, "move", (closure,) * 6))
-            if reply is not None and n % 10 == 0:
-                print("\n".join(hand_lines(reply.position, ascii_only=not sys.stdout.isatty())))
-            time.sleep(0.02)
-    hand.close()
+    try:
+        hand = HobbyServoHand(open_board(args.port))
+        with closing(hand), suppress(KeyboardInterrupt):
+            play(hand, args.seconds)
+    except BciError as err:
+        print(err, file=sys.stderr)
+        return 2
     return 0
+
+
+def open_board(port: str | None):
+    if port is None:
+        return SimulatedBoard()
+    from bci.acquisition._serial import SerialPort
+
+    return SerialPort(port, baud=HobbyServoHand.baud)
+
+
+def play(hand: HobbyServoHand, seconds: float) -> None:
+    """Close in a second, open in a second."""
+    for n in range(int(seconds * 50)):
+        closure = 1.0 - abs(1.0 - n / 50.0 % 2.0)
+        reply = hand.exchange(Command(n, n * 20_000, "move", (closure,) * 6))
+        if reply is not None and n % 10 == 0:
+            print("\n".join(hand_lines(reply.position, ascii_only=not sys.stdout.isatty())))
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from bci.prosthesis.monitor import SafetyMonitor, Snapshot
     from bci.prosthesis.operating_point import PolicyChoice, choose_policy
     from bci.prosthesis.policy import IntentPolicy, PolicyParameters
+    from bci.prosthesis.profile_file import read_profile
     from bci.prosthesis.replay import Replay, logged_intents, logged_profile, replay_intents, replay_log
     from bci.prosthesis.rh56 import Rh56Hand
     from bci.prosthesis.sequences import Sequences
     from bci.prosthesis.simulated import SimulatedHand
     from bci.prosthesis.stop_lines import send_stop
-    from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile, Signal, read_profile
+    from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile, Signal
 
 __all__ = [
     "DOFS",
@@ -72,7 +73,8 @@ _HOME = {
     "monitor": ("SafetyMonitor", "Snapshot"),
     "operating_point": ("PolicyChoice", "choose_policy"),
     "policy": ("IntentPolicy", "PolicyParameters"),
-    "user_profile": ("Grip", "Limits", "Opening", "Profile", "Signal", "read_profile"),
+    "profile_file": ("read_profile",),
+    "user_profile": ("Grip", "Limits", "Opening", "Profile", "Signal"),
     "replay": ("Replay", "logged_intents", "logged_profile", "replay_intents", "replay_log"),
     "rh56": ("Rh56Hand",),
     "sequences": ("Sequences",),
@@ -86,3 +88,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"bci.prosthesis.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,7 +24,7 @@ class PipeError(ValueError):
 
 def pack(message: dict[str, Any]) -> bytes:
     """One message as bytes."""
-    body = _encode(message).encode()
+    body = _encode(message).encode(errors="backslashreplace")  # half a surrogate pair becomes its JSON escape
     return _LENGTH.pack(len(body)) + body
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bci.language import N_, _, columns, padded
 from bci.prosthesis.hand import DOFS, Closures
 
 __all__ = ["hand_lines", "hand_svg"]
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+
+#: Two columns for each of `DOFS`.
+SHORT = (N_("th"), N_("in"), N_("mi"), N_("ri"), N_("li"), N_("ro"))
 
 #: Lengths of stretched fingers in the order of `DOFS`, the middle finger's being 1.
 LENGTH = (0.6, 0.92, 1.0, 0.92, 0.75)
@@ -34,7 +38,7 @@ def hand_lines(
     Returns
     -------
     lines : list of str
-        `height` + 3 lines of equal width.
+        `height` + 3 lines of as many columns.
     """
     full = "#" if ascii_only else "█"
     rows = []
@@ -50,10 +54,10 @@ def hand_lines(
     touches = [mark if contact[i] else "  " for i in (4, 3, 2, 1, 0)]
     rows.append("  " + " ".join(touches[:4]) + "  " + touches[4])
     rows.append(
-        "  " + " ".join(f"{n[:2]}{round(100 * _unit(x)):3d}" for n, x in zip(DOFS, position, strict=True))
+        "  " + " ".join(f"{_(n)}{round(100 * _unit(x)):3d}" for n, x in zip(SHORT, position, strict=True))
     )
-    width = max(map(len, rows))
-    return [row.ljust(width) for row in rows]
+    width = max(map(columns, rows))
+    return [padded(row, width) for row in rows]
 
 
 def hand_svg(position: Closures, *, contact: Sequence[bool] = (False,) * 6, title: str = "") -> str:

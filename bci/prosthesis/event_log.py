@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import RecordingError
-from bci.language import _
+from bci.language import _, library_reason, system_reason
 from bci.prosthesis.events import Action, Event, Replied, Tick, from_record, to_record
 from bci.prosthesis.hand import Command, Reply
 from bci.prosthesis.safety import TICK_US
@@ -116,7 +116,8 @@ class EventLog:
     def flush(self) -> None:
         """Hand all complete lines to the operating system."""
         if self._lines:
-            data = ("\n".join(self._lines) + "\n").encode()
+            text = "\n".join(self._lines) + "\n"
+            data = text.encode(errors="backslashreplace")  # half a surrogate pair becomes its JSON escape
             self._lines.clear()
             while data:
                 data = data[os.write(self._fd, data) :]
@@ -147,7 +148,7 @@ def read_log(path: str | Path) -> Iterator[dict[str, Any] | Event | Action]:
         lines = path.read_bytes().split(b"\n")
     except OSError as err:
         raise RecordingError(
-            _("{path}: cannot be read ({strerror})").format(path=path, strerror=err.strerror), path=path
+            _("{path}: cannot be read ({strerror})").format(path=path, strerror=system_reason(err)), path=path
         ) from err
     tick_us = 0
     command: Command | None = None
@@ -178,7 +179,8 @@ def read_log(path: str | Path) -> Iterator[dict[str, Any] | Event | Action]:
             if number == len(lines) and number > 1:
                 return  # cut short by a kill
             raise RecordingError(
-                _("{path}, line {number}: {err}").format(path=path, number=number, err=err), path=path
+                _("{path}, line {number}: {err}").format(path=path, number=number, err=library_reason(err)),
+                path=path,
             ) from None
         if isinstance(item, Command):
             command = item

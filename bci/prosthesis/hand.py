@@ -73,8 +73,8 @@ class Hand(Protocol):
     """One hand on one link. Entry point group `bci.hands`: a callable taking the link, returning one of
     these.
 
-    A hand that hands on each answer with the next frame may have an attribute `answer_s`, 0 by default: how long
-    `exchange` waits for the answer to its own frame. Accelerated sessions set it, so that they repeat exactly.
+    A class whose hands give each answer with the next frame may have an attribute `answer_s`: how long `exchange` waits
+    for the answer to its own frame, in s, 0 in real time. Accelerated sessions raise it, so that they repeat exactly.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Hand(Protocol):
         Raises
         ------
         OSError
-            The link is gone.
+            The link is gone. Anything else that is raised counts as that, too.
         """
         ...
 

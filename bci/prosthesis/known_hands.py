@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from bci.language import N_
 from bci.prosthesis.hand import Hand
 from bci.prosthesis.links import ReopeningLink, open_link
 
@@ -23,7 +24,7 @@ BUILT_IN = {
 }
 
 #: What people call them.
-TITLES = {"simulated": "simulated hand", "ability": "PSYONIC Ability Hand", "rh56": "Inspire RH56"}
+TITLES = {"simulated": N_("simulated hand"), "ability": "PSYONIC Ability Hand", "rh56": "Inspire RH56"}
 
 #: An accelerated session waits for each frame's answer for so long; time stands still meanwhile.
 PATIENCE_S = 5.0
@@ -37,19 +38,27 @@ def make_hand(spec: Mapping[str, Any]) -> Hand:
     Raises
     ------
     ValueError
-        No hand has that name.
+        There is no name, no hand has it, or an option makes no sense.
     OSError
         Its link cannot be opened.
     """
     options = dict(spec)
-    name = options.pop("name")
+    if not (name := options.pop("name", "")):
+        raise ValueError(f"hand = {dict(spec)!r}: expected a name, {', '.join(BUILT_IN)} or one of bci.hands")
     port, opener = str(options.pop("port", "")), str(options.pop("opener", ""))
     if name == "simulated" and not port:
         from bci.prosthesis.simulated import SimulatedHand
 
-        return SimulatedHand(**{key: tuple(value) for key, value in options.items()})
+        try:
+            return SimulatedHand(**{key: tuple(value) for key, value in options.items()})
+        except TypeError as err:
+            raise ValueError(
+                f"options {options!r} of the simulated hand: expected object_at, position"
+            ) from err
     adapter = _adapter(name)
-    baud = int(options.pop("baud", getattr(adapter, "baud", 115_200)))
+    baud = options.pop("baud", getattr(adapter, "baud", 115_200))
+    if not isinstance(baud, int):
+        raise ValueError(f"baud = {baud!r}: expected a whole number")
     options.pop("by_frames", None)
     return adapter(ReopeningLink(lambda: open_link(port, baud=baud, opener=opener)), **options)
 
@@ -57,7 +66,7 @@ def make_hand(spec: Mapping[str, Any]) -> Hand:
 def wait_for_answers(hand: Hand, *, driven: bool) -> None:
     """In an accelerated session each frame waits for its own answer, in real time as short as the hand says."""
     if hasattr(hand, "answer_s"):
-        hand.answer_s = PATIENCE_S if driven else type(hand).answer_s
+        hand.answer_s = PATIENCE_S if driven else getattr(type(hand), "answer_s", 0.0)
 
 
 def _adapter(name: str) -> Callable[..., Hand]:

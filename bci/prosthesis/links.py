@@ -15,6 +15,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Protocol, TypeVar
 
+from bci.language import _, system_reason
+
 __all__ = ["Link", "ReopeningLink", "open_link", "read_answer"]
 
 CONNECT_S = 2.0
@@ -45,15 +47,21 @@ def open_link(port: str, *, baud: int, opener: str = "") -> Link:
     OSError
         It cannot be opened.
     ValueError
-        It is no socket and no opener was named.
+        It is no socket and no opener was named, or the opener is none.
     """
     if port.startswith("socket://"):
         return _SocketLink(port)
     if not opener:
-        raise ValueError(f"port {port!r}: expected socket://HOST:PORT, or an opener for serial ports")
-    module, _, name = opener.partition(":")
-    link: Link = getattr(import_module(module), name)(port, baud=baud)
-    return link
+        raise ValueError(
+            f"port {port!r}: expected socket://HOST:PORT, or beside a serial port an opener such as "
+            "bci.acquisition._serial:SerialPort"
+        )
+    module, _colon, name = opener.partition(":")
+    try:
+        opens: Callable[..., Link] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as err:
+        raise ValueError(f"opener = {opener!r}: expected MODULE:NAME of a callable ({err})") from err
+    return opens(port, baud=baud)
 
 
 def read_answer(link: Link, take: Callable[[bytes], T | None], answer_s: float) -> T | None:
@@ -75,12 +83,12 @@ class ReopeningLink:
     Parameters
     ----------
     opener : callable
-        Opens the link, or raises OSError.
+        Opens the link, or raises.
 
     Raises
     ------
-    OSError
-        It cannot be opened the first time.
+    Exception
+        What `opener` raises the first time.
     """
 
     def __init__(self, opener: Callable[[], Link]) -> None:
@@ -92,7 +100,7 @@ class ReopeningLink:
         link = self._there()
         try:
             return link.read(timeout_s)
-        except OSError:
+        except Exception:
             self._lost(link)
             raise
 
@@ -100,7 +108,7 @@ class ReopeningLink:
         link = self._there()
         try:
             link.write(data)
-        except OSError:
+        except Exception:
             self._lost(link)
             raise
 
@@ -117,21 +125,31 @@ class ReopeningLink:
 
     def _lost(self, link: Link) -> None:
         self._link = None
-        with suppress(OSError):
+        with suppress(Exception):
             link.close()
         threading.Thread(target=self._reopen, name="reopen", daemon=True).start()
 
     def _reopen(self) -> None:
         while not self._closing.wait(RETRY_S):
-            with suppress(OSError):
+            with suppress(Exception):  # each opener says in its own words that nothing is there yet
                 self._link = self._opener()
                 return
 
 
 class _SocketLink:
     def __init__(self, url: str) -> None:
-        host, _, port = url.removeprefix("socket://").rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=CONNECT_S)
+        host, _colon, port = url.removeprefix("socket://").rpartition(":")
+        if not (host and port.isdecimal()):
+            raise ValueError(f"port {url!r}: expected socket://HOST:PORT")
+        try:
+            self._socket = socket.create_connection((host, int(port)), timeout=CONNECT_S)
+        except (OSError, OverflowError) as err:
+            reason = system_reason(err) if isinstance(err, OSError) else str(err)
+            raise ConnectionError(
+                _("nothing answers at {port} ({reason}): is the hand or its simulator running?").format(
+                    port=url, reason=reason
+                )
+            ) from err
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from bci.decisions import Intent
 from bci.errors import ArmingRefusedError, MonitorError, NotCertifiedError
-from bci.language import _
+from bci.language import _, system_reason
 from bci.processes import own_group
 from bci.prosthesis._pipe import MessageReader, PipeError, pack
 from bci.prosthesis.certificate import Certificate
@@ -114,7 +114,7 @@ class SafetyMonitor:
             )
         now_s = time.time()
         if certificate is None:
-            refusal, left_s = "no calibration certificate: calibrate first", 0.0
+            refusal, left_s = _("no calibration certificate: calibrate first"), 0.0
         else:
             refusal = certificate.refusal(now_s, model=model, channels=channels)
             left_s = certificate.left_s(now_s)
@@ -152,7 +152,7 @@ class SafetyMonitor:
                 },
             }
         )
-        self._wait(lambda: bool(self._first), START_S, "did not start")
+        self._wait(lambda: bool(self._first), START_S, _("did not start"))
         if self._first["is"] != "ready":
             self.close()
             raise MonitorError(
@@ -291,7 +291,7 @@ class SafetyMonitor:
             with contextlib.suppress(MonitorError):
                 self._send({"do": "close"})
             with contextlib.suppress(MonitorError):
-                self._wait(lambda: self._summary is not None, ANSWER_S, "did not end")
+                self._wait(lambda: self._summary is not None, ANSWER_S, _("did not end"))
             with contextlib.suppress(OSError):
                 self._stdin.close()
             try:
@@ -389,5 +389,5 @@ def _spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **own_group())
     except OSError as err:
         raise MonitorError(
-            _("the safety monitor's process cannot be started: {err}").format(err=err)
+            _("the safety monitor's process cannot be started: {err}").format(err=system_reason(err))
         ) from err

@@ -24,16 +24,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bci.prosthesis._pipe import MessageReader, PipeError, pack
+from bci.prosthesis._pipe import MessageReader, pack
 from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Disarm, Heard, Rebased, Stop, Tick, Trouble
 from bci.prosthesis.known_hands import make_hand
 from bci.prosthesis.monitor_state import Mode, Rules
 from bci.prosthesis.priority import ask_for_priority
+from bci.prosthesis.profile_file import from_table
 from bci.prosthesis.runner import Runner
 from bci.prosthesis.safety import TICK_US
 from bci.prosthesis.stop_lines import StopButton, StopListener
-from bci.prosthesis.user_profile import Profile, from_table
+from bci.prosthesis.user_profile import Profile
 
 __all__ = ["main"]
 
@@ -100,7 +101,7 @@ class _Inbox(threading.Thread):
                     if message.get("do") == "stop":
                         self.stops.append(message)
                     self.messages.put(message)
-        except (OSError, PipeError) as err:
+        except Exception as err:  # nobody would hear the host any more, so whatever it was, the host is gone
             self.messages.put({"do": "trouble", "cause": "decoder", "detail": str(err)})
         self.messages.put(None)
 
@@ -252,7 +253,9 @@ class Monitor:
                 self._advance(device_us)
             flags = {name: bool(message.get(name)) for name in ("lead_off", "saturated", "outlier")}
             sample, lost = int(message["sample"]), int(message.get("lost", 0))
-            runner.heard(Heard(self._us(), sample, device_us, lost, **flags), message.get("last_byte_ns"))
+            runner.heard(
+                Heard(self._us(), sample, device_us, lost, **flags), _whole(message.get("last_byte_ns"))
+            )
         elif do == "advance":
             if self._driven:
                 self._advance(int(message["device_us"]))
@@ -267,7 +270,7 @@ class Monitor:
                     float(message["probability"]),
                     tuple(map(float, message.get("probabilities", ()))),
                 ),
-                message.get("last_byte_ns"),
+                _whole(message.get("last_byte_ns")),
             )
         elif do == "arm":
             runner.feed(Arm(self._us()))
@@ -286,6 +289,7 @@ class Monitor:
             self._answer(message)
         elif do == "close":
             runner.feed(Disarm(self._us()))
+            runner.feed(Tick(self._us()))  # whatever moved is told to hold before its link is closed
             self._done = True
         elif do != "stop":  # STOP was taken before everything else
             raise ValueError("unknown request")
@@ -314,6 +318,10 @@ class Monitor:
         opening = self._runner.state.rules.profile.opening
         opening_s = 1.0 / opening.rate_per_s + 1.0 if opening.allowed else 60.0
         self._deadline_us = now + int((opening.delay_s + opening_s) * 1e6)
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def main() -> int:

@@ -9,7 +9,20 @@ from bci.language import N_, _
 from bci.prosthesis.hand import Closures
 from bci.prosthesis.user_profile import Profile
 
-__all__ = ["CAUSES", "GONE", "HAND", "LASTING", "PASSING", "SIGNAL", "Mode", "Rules", "State", "say_cause"]
+__all__ = [
+    "CAUSES",
+    "DISARM_FIRST",
+    "GONE",
+    "HAND",
+    "LASTING",
+    "NOT_READY",
+    "PASSING",
+    "SIGNAL",
+    "Mode",
+    "Rules",
+    "State",
+    "say_cause",
+]
 
 
 class Mode(StrEnum):
@@ -42,9 +55,16 @@ CAUSES: dict[str, str] = {
 }
 
 
+#: Why arming is refused, besides doubts; what is logged stays English, whoever reads it.
+NOT_READY = N_("the hand was not ready yet")
+DISARM_FIRST = "disarm first: "
+
+
 def say_cause(cause: str) -> str:
     """A cause as `State.cause` gives it, one doubt or several, in the language spoken now."""
-    return "; ".join(_(doubt) for doubt in cause.split("; "))
+    if cause.startswith(DISARM_FIRST):
+        return _("disarm first: {cause}").format(cause=say_cause(cause.removeprefix(DISARM_FIRST)))
+    return _("; ").join(_(doubt) for doubt in cause.split("; ") if doubt)
 
 
 #: Doubts that may clear by themselves while holding.

@@ -223,14 +223,12 @@ class _Evidences:
         return fired
 
     def _moments(self, parameters: PolicyParameters) -> NDArray[np.int64]:
-        """Decisions above the threshold and those after them; the first of each stretch without evidence or below
-        `release`."""
+        """Decisions at or above the threshold, the one after each of them (which ends a dwell, also where it has no
+        evidence), and the first of each stretch in which a class lies at or below `release`."""
         over: NDArray[np.bool_] = np.any(self._levels >= parameters.threshold, axis=1)
         below = self._levels <= parameters.release
-        frozen = np.isnan(self._levels[:, 0])
         moments = over.copy()
-        moments[0] = True
-        moments[1:] |= over[:-1] | (below[1:] & ~below[:-1]).any(axis=1) | (frozen[1:] & ~frozen[:-1])
+        moments[1:] |= over[:-1] | (below[1:] & ~below[:-1]).any(axis=1)
         return np.flatnonzero(moments)
 
 

@@ -8,7 +8,8 @@
 4. Dwell: the evidence must stay above the threshold for `dwell_s`.
 5. Refractory: after an intent nothing fires for `refractory_s`.
 
-A class named "rest" moves nothing. On doubt (NaN, sums that are not 1, samples that go backwards) nothing fires.
+A class named "rest" moves nothing. On doubt (NaN, sums that are not 1, a probability too
+few or too many, samples that go backwards) nothing fires.
 
 | control | intents |
 | --- | --- |
@@ -103,7 +104,8 @@ class Evidence:
         """Evidence of each class in the prediction's order; the mean needs a full `smooth_s` of them
         first."""
         sample, p = prediction.sample_index, prediction.probabilities
-        if not prediction.valid or prediction.outlier or sample <= self._newest or not _distribution(p):
+        usable = prediction.valid and not prediction.outlier and sample > self._newest
+        if not (usable and len(p) == len(prediction.classes) and _distribution(p)):
             self._frozen_until = max(sample, self._newest) + self._freeze
             self._newest = max(sample, self._newest)
             self._past.clear()

@@ -20,8 +20,9 @@ from bci.prosthesis.events import Action, Asked, Entered, Refused
 from bci.prosthesis.hand import Command
 from bci.prosthesis.monitor_state import Rules, State
 from bci.prosthesis.policy import IntentPolicy
+from bci.prosthesis.profile_file import from_table
 from bci.prosthesis.safety import step
-from bci.prosthesis.user_profile import Profile, from_table
+from bci.prosthesis.user_profile import Profile
 
 __all__ = ["Replay", "logged_intents", "logged_profile", "replay_intents", "replay_log"]
 
@@ -62,12 +63,12 @@ def replay_log(path: str | Path) -> Replay:
             commands += isinstance(item, Command)
             wanted = expected.popleft() if expected else None
             if wanted != item:
-                return Replay(
-                    events, commands, False, f"after event {events}: logged {item}, replayed {wanted}"
-                )
+                said = _("after event {number}: logged {logged}, made again {again}")
+                return Replay(events, commands, False, said.format(number=events, logged=item, again=wanted))
             continue
         if expected:
-            return Replay(events, commands, False, f"after event {events}: not in the log: {expected[0]}")
+            said = _("after event {number}: not in the log: {again}")
+            return Replay(events, commands, False, said.format(number=events, again=expected[0]))
         events += 1
         state, actions = step(state, item)
         expected.extend(actions)
@@ -116,9 +117,8 @@ def replay_intents(path: str | Path, predictions: Iterable[Prediction], policy: 
         made += 1
         wanted = logged.popleft() if logged else None
         if intent != wanted:
-            return Replay(
-                count, made, False, f"after prediction {count}: logged {wanted}, made again {intent}"
-            )
+            said = _("after decision {number}: logged {logged}, made again {again}")
+            return Replay(count, made, False, said.format(number=count, logged=wanted, again=intent))
     if logged:
-        return Replay(count, made, False, f"in the log only: {logged[0]}")
+        return Replay(count, made, False, _("in the log only: {logged}").format(logged=logged[0]))
     return Replay(count, made, True)

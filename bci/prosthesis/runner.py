@@ -10,17 +10,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from bci.prosthesis.event_log import EventLog
 from bci.prosthesis.events import Arm, Asked, Entered, Event, HandLost, Heard, Refused, Replied, Trouble
-from bci.prosthesis.hand import Command, Hand
+from bci.prosthesis.hand import Command, Hand, Reply
 from bci.prosthesis.known_hands import wait_for_answers
 from bci.prosthesis.monitor_state import Mode, Rules, State
 from bci.prosthesis.safety import step
 
 __all__ = ["Runner"]
+
+#: What writing the log may raise: the disk's errors, and values that are no JSON.
+LOG_ERRORS = (OSError, TypeError, ValueError)
 
 
 class Runner:
@@ -72,7 +76,7 @@ class Runner:
             changed = not self._logging or self._log.actions(actions)
             if changed and self._logging:
                 self._log.flush()
-        except OSError as err:
+        except LOG_ERRORS as err:
             self._log_failed(err)
         entered = False
         for action in actions:
@@ -102,17 +106,17 @@ class Runner:
         if self._logging:
             try:
                 self._log.flush()
-            except OSError as err:
+            except LOG_ERRORS as err:
                 self._log_failed(err)
 
     def _note(self, event: Event) -> None:
         if self._logging:
             try:
                 self._log.event(event)
-            except OSError as err:
+            except LOG_ERRORS as err:
                 self._log_failed(err)
 
-    def _log_failed(self, err: OSError) -> None:
+    def _log_failed(self, err: Exception) -> None:
         self._logging = False
         self.feed(Trouble(self.state.t_us, "log", str(err)))
 
@@ -120,15 +124,16 @@ class Runner:
         self.command = command
         self.counts["frames"] += 1
         try:
-            reply = self._hand.exchange(command)
-            if self._last_byte_ns is not None:
-                self.byte_to_command_ms.append((time.monotonic_ns() - self._last_byte_ns) * 1e-6)
-                self._last_byte_ns = None
-        except OSError as err:
+            answer = self._hand.exchange(command)
+            reply = None if answer is None else _plain(answer)
+        except Exception as err:  # an adapter's own mistake loses the hand, never the monitor
             if self._hand_ok:
                 self._hand_ok = False
-                self.feed(HandLost(command.t_us, str(err)))
+                self.feed(HandLost(command.t_us, str(err) if isinstance(err, OSError) else repr(err)))
             return
+        if self._last_byte_ns is not None:
+            self.byte_to_command_ms.append((time.monotonic_ns() - self._last_byte_ns) * 1e-6)
+            self._last_byte_ns = None
         if reply is not None:
             self._hand_ok = True
             self.feed(Replied(command.t_us, reply))
@@ -183,6 +188,25 @@ class Runner:
         """Close log and link. Twice is fine."""
         try:
             self._log.close()
-        except OSError:
+        except LOG_ERRORS:
             self._logging = False
-        self._hand.close()
+        with suppress(Exception):  # a link that cannot be closed ends with the process
+            self._hand.close()
+
+
+def _plain(reply: Reply) -> Reply:
+    """A reply in Python's own numbers: adapters may compute with others, the log can write no others.
+
+    Raises
+    ------
+    AttributeError, TypeError, ValueError
+        It is no reply.
+    """
+    return Reply(
+        position=tuple(map(float, reply.position)),  # type: ignore[arg-type]
+        current_a=tuple(map(float, reply.current_a)),  # type: ignore[arg-type]
+        force_n=tuple(map(float, reply.force_n)),  # type: ignore[arg-type]
+        contact=tuple(map(bool, reply.contact)),  # type: ignore[arg-type]
+        temperature_c=float(reply.temperature_c),
+        error=str(reply.error),
+    )

@@ -44,8 +44,19 @@ from bci.prosthesis.events import (
     Tick,
     Trouble,
 )
-from bci.prosthesis.hand import Closures, Command, Reply
-from bci.prosthesis.monitor_state import FREE, GONE, HAND, LASTING, SIGNAL, ZERO, Mode, State
+from bci.prosthesis.hand import DOFS, Closures, Command, Reply
+from bci.prosthesis.monitor_state import (
+    DISARM_FIRST,
+    FREE,
+    GONE,
+    HAND,
+    LASTING,
+    NOT_READY,
+    SIGNAL,
+    ZERO,
+    Mode,
+    State,
+)
 from bci.prosthesis.motion import advance, hold_at, reach_of
 from bci.prosthesis.user_profile import TOGGLE, Limits
 
@@ -343,10 +354,10 @@ def _arm(s: State, _: Arm, t: int) -> Result:
     elif t > s.rules.armable_until_us:
         reason = "the calibration certificate has run out: calibrate again"
     elif s.mode is Mode.DISARMED:
-        reason = s.cause or "the hand was not ready yet"
+        reason = s.cause or NOT_READY
     elif s.mode is not Mode.IDLE:
         armed = s.mode in (Mode.ARMED, Mode.MOVING)
-        reason = f"already {s.mode.value}" if armed else f"disarm first: {s.cause}"
+        reason = f"already {s.mode.value}" if armed else f"{DISARM_FIRST}{s.cause}"
     else:
         return _fire(s, Trigger.ARM)
     return s, [Refused(t, "arm", reason)]
@@ -386,9 +397,10 @@ def _replied(s: State, e: Replied, t: int) -> Result:
 
 
 def _plausible(reply: Reply) -> bool:
-    """Numbers that a hand could mean; a little outside 0–1 is calibration, more is nonsense."""
+    """Six of each, and numbers that a hand could mean; a little outside 0–1 is calibration, more is nonsense."""
     return (
-        all(-0.1 <= x <= 1.1 for x in reply.position)
+        all(len(six) == len(DOFS) for six in (reply.position, reply.current_a, reply.force_n, reply.contact))
+        and all(-0.1 <= x <= 1.1 for x in reply.position)
         and all(map(math.isfinite, reply.current_a))
         and all(map(math.isfinite, reply.force_n))
         and math.isfinite(reply.temperature_c)

@@ -1,7 +1,7 @@
 """STOP from outside the decoder's process: a button on a serial line, a web page, another program.
 
 Both kinds of line are read in the monitor's process, so that a decoder that hangs cannot swallow a STOP. Whatever
-arrives is STOP, and a button's line that is lost is STOP too: damage and noise can only stop, never move.
+arrives is STOP, and a line that is lost is STOP too: damage and noise can only stop, never move.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class StopButton(threading.Thread):
             while not self._closing.is_set():
                 if self._link.read(WAIT_S):
                     self._press(self._source)
-        except (OSError, ValueError) as err:
+        except Exception as err:  # serial libraries raise what they like when a plug is pulled
             if not self._closing.is_set():
                 self._press(f"{self._source} was lost: {err}")
 
@@ -75,16 +75,18 @@ class StopListener(threading.Thread):
     def __init__(self, press: Callable[[str], None]) -> None:
         super().__init__(name="stop-listener", daemon=True)
         self._press = press
+        self._closing = threading.Event()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
 
     def run(self) -> None:
-        while True:
-            try:
+        try:
+            while True:
                 caller, _ = self._server.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(target=self._hear, args=(caller,), daemon=True).start()
+                threading.Thread(target=self._hear, args=(caller,), daemon=True).start()
+        except (OSError, RuntimeError) as err:  # closed, or the machine is out of sockets or threads
+            if not self._closing.is_set():
+                self._press(f"the line for other programs was lost: {err}")
 
     def _hear(self, caller: socket.socket) -> None:
         with caller:
@@ -99,6 +101,7 @@ class StopListener(threading.Thread):
 
     def close(self) -> None:
         """Hear nobody any more."""
+        self._closing.set()
         with suppress(OSError):
             self._server.shutdown(
                 socket.SHUT_RDWR

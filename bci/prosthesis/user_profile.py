@@ -1,22 +1,30 @@
 """Everything a clinician may change about one user's hand: `Profile`, checked wherever it comes from.
 
-A profile is one TOML file per user. Unknown keys, wrong types and values out of range are refused by name
-with `ProfileError`, and the profile in force stays. Nothing here names a person: `user` is a pseudonym.
+Wrong types and values out of range are refused by name with `ProfileError`; `profile_file` reads a profile from its
+file. Nothing here names a person: `user` is a pseudonym.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
 
 from bci.errors import ProfileError
-from bci.language import _
+from bci.language import N_, _
 from bci.prosthesis.hand import DOFS, Closures
 
-__all__ = ["Grip", "Limits", "Opening", "Profile", "Signal", "from_table", "read_profile"]
+__all__ = [
+    "CONTROLS",
+    "GRIPS",
+    "RELEASE",
+    "TOGGLE",
+    "Grip",
+    "Limits",
+    "Opening",
+    "Profile",
+    "Signal",
+    "unexpected",
+]
 
 TOGGLE = "toggle"
 
@@ -29,14 +37,30 @@ CONTROLS = ("switch", "hold", "proportional")
 
 def _check(owner: object, ranges: Mapping[str, tuple[float, float, str]]) -> None:
     for name, (low, high, unit) in ranges.items():
-        value = getattr(owner, name)
-        if not _within(value, low, high):
-            wanted = (
-                _("a number from {low:g} to {high:g} {unit}").format(low=low, high=high, unit=unit).rstrip()
+        if not _within(value := getattr(owner, name), low, high):
+            wanted = _("a number from {low:g} to {high:g} {unit}").format(
+                low=low, high=high, unit=_(unit) if unit else ""
             )
-            raise ProfileError(
-                _("{name} = {value!r}: expected {wanted}").format(name=name, value=value, wanted=wanted)
-            )
+            raise unexpected(name, value, wanted.rstrip())
+
+
+def unexpected(name: str, value: object, wanted: str) -> ProfileError:
+    """The refusal of one setting, in words: what came and what was expected."""
+    return ProfileError(
+        _("{name} = {value}: expected {wanted}").format(name=name, value=_written(value), wanted=wanted)
+    )
+
+
+def _written(value: object) -> str:
+    """A value as its reader would find it in the file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, Grip):
+        given = zip(DOFS, value.target, strict=True)
+        return f"{{{', '.join(f'{dof} = {x:g}' for dof, x in given if x is not None)}}}"
+    return repr(value) if isinstance(value, str) else str(value)
 
 
 def _within(value: object, low: float, high: float) -> bool:
@@ -49,20 +73,14 @@ def _each_dof(name: str, value: object, limits: tuple[float, float, str]) -> Non
     values = value if isinstance(value, tuple) else (value,)
     if len(values) not in (1, len(DOFS)) or not all(_within(x, low, high) for x in values):
         wanted = _("a number from {low:g} to {high:g} {unit}, or six ({dofs})").format(
-            low=low, high=high, unit=unit, dofs=", ".join(DOFS)
+            low=low, high=high, unit=_(unit), dofs=", ".join(DOFS)
         )
-        raise ProfileError(
-            _("{name} = {value!r}: expected {wanted}").format(name=name, value=value, wanted=wanted)
-        )
+        raise unexpected(name, value, wanted)
 
 
 def _closures(name: str, values: object) -> None:
     if not (isinstance(values, tuple) and len(values) == len(DOFS) and all(_within(v, 0, 1) for v in values)):
-        raise ProfileError(
-            _("{name} = {values!r}: expected six closures from 0 to 1 ({dofs})").format(
-                name=name, values=values, dofs=", ".join(DOFS)
-            )
-        )
+        raise unexpected(name, values, _("six closures from 0 to 1 ({dofs})").format(dofs=", ".join(DOFS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +89,9 @@ class Limits:
 
     `rate_per_s` is in closures per second, `slew_per_s2` bounds the growth of speed (stopping is never
     delayed); each is one number for all, or six in the order of `DOFS`. No rate is allowed that a hand could not
-    follow: its set points would then lie further ahead than the hand can go in 100 ms.
+    follow: its set points would then lie further ahead than the hand can go in 100 ms. `lowest` and `highest` are
+    closures, `movement_s` the longest continuous movement in seconds; above `current_a` (A), `force_n` (N) or
+    `temperature_c` (°C) of any finger the hand is held.
     """
 
     lowest: Closures = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -93,8 +113,8 @@ class Limits:
                 "temperature_c": (30.0, 90.0, "°C"),
             },
         )
-        _each_dof("rate_per_s", self.rate_per_s, (0.01, 2.0, "closures/s"))
-        _each_dof("slew_per_s2", self.slew_per_s2, (0.1, 100.0, "closures/s²"))
+        _each_dof("rate_per_s", self.rate_per_s, (0.01, 2.0, N_("closures/s")))
+        _each_dof("slew_per_s2", self.slew_per_s2, (0.1, 100.0, N_("closures/s²")))
         _closures("lowest", self.lowest)
         _closures("highest", self.highest)
         for dof, low, high in zip(DOFS, self.lowest, self.highest, strict=True):
@@ -121,7 +141,8 @@ class Opening:
     """What a held hand does when the doubt does not pass.
 
     `allowed = false` means never: the hand keeps what it holds. A dropped cup and a trapped finger are both
-    hazards, so this is decided for each user (docs/hazards.md).
+    hazards, so this is decided for each user (docs/hazards.md). `delay_s` is in seconds from the moment it was held,
+    `rate_per_s` in closures per second.
     """
 
     allowed: bool = True
@@ -129,11 +150,9 @@ class Opening:
     rate_per_s: float = 0.2
 
     def __post_init__(self) -> None:
-        _check(self, {"delay_s": (0.5, 60.0, "s"), "rate_per_s": (0.01, 1.0, "closures/s")})
+        _check(self, {"delay_s": (0.5, 60.0, "s"), "rate_per_s": (0.01, 1.0, N_("closures/s"))})
         if not isinstance(self.allowed, bool):
-            raise ProfileError(
-                _("allowed = {allowed!r}: expected true or false").format(allowed=self.allowed)
-            )
+            raise unexpected("allowed", self.allowed, _("true or false"))
 
     @property
     def rates(self) -> Closures:
@@ -143,7 +162,19 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """When the signal is no longer good enough to move on."""
+    """When the signal is no longer good enough to move on.
+
+    Parameters
+    ----------
+    stale_s : float
+        Seconds without a new sample after which the hand is held; 0.2 at most.
+    loss_fraction : float
+        Share of samples that may be lost for ever, 0–1. With 0 no lost sample is ever forgiven.
+    loss_burst_samples : int
+        Lost samples beyond that share at which the hand is held.
+    recover_s : float
+        Seconds for which a doubt about the signal must stay away before the hand is armed again.
+    """
 
     stale_s: float = 0.2
     loss_fraction: float = 0.05
@@ -156,10 +187,12 @@ class Signal:
             {
                 "stale_s": (0.05, 0.2, "s"),
                 "loss_fraction": (0.0, 0.5, ""),
-                "loss_burst_samples": (0, 10_000, "samples"),
+                "loss_burst_samples": (0, 10_000, N_("samples")),
                 "recover_s": (0.2, 60.0, "s"),
             },
         )
+        if not isinstance(self.loss_burst_samples, int):
+            raise unexpected("loss_burst_samples", self.loss_burst_samples, _("a whole number of samples"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +210,7 @@ class Grip:
         for dof in DOFS:
             value = getattr(self, dof)
             if value is not None and not _within(value, 0, 1):
-                raise ProfileError(
-                    _("{dof} = {value!r}: expected a closure from 0 (open) to 1 (closed)").format(
-                        dof=dof, value=value
-                    )
-                )
+                raise unexpected(dof, value, _("a closure from 0 (open) to 1 (closed)"))
 
     @property
     def target(self) -> tuple[float | None, ...]:
@@ -195,6 +224,10 @@ GRIPS = {
     "key": Grip(0.7, 0.8, 0.8, 0.8, 0.8, 0.0),
     "point": Grip(0.7, 0.0, 0.9, 0.9, 0.9, 0.5),
 }
+
+
+#: What a setting is, where it is neither a number nor one of a few words.
+_KINDS = {"user": str, "closing": str, "intents": Mapping, "sequences": Mapping, "grips": Mapping}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +251,8 @@ class Profile:
     sequence_within_s : float
         Longest pause within a sequence.
     grips : dict
-        Postures by name; "open" must be among them.
+        Postures by name; "open" must be among them, with all five fingers at 0.5 or less, and some intent or sequence
+        must lead to it or be a toggle.
     budget_per_min : float
         False activations per minute the user accepts; `choose_policy` finds the operating point for it.
     """
@@ -241,38 +275,34 @@ class Profile:
         _check(
             self,
             {
-                "budget_per_min": (0.05, 20.0, "false activations per minute"),
+                "budget_per_min": (0.05, 20.0, N_("false activations per minute")),
                 "sequence_within_s": (0.2, 10.0, "s"),
             },
         )
         if self.control not in CONTROLS:
-            raise ProfileError(
-                _("control = {control!r}: expected one of {controls}").format(
-                    control=self.control, controls=", ".join(CONTROLS)
-                )
-            )
+            raise unexpected("control", self.control, _("one of {names}").format(names=", ".join(CONTROLS)))
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 wanted = _("a text") if kind is str else _("a table")
-                raise ProfileError(
-                    _("{name} = {value!r}: expected {wanted}").format(
-                        name=name, value=getattr(self, name), wanted=wanted
-                    )
-                )
+                raise unexpected(name, getattr(self, name), wanted)
         if "open" not in self.grips:
             raise ProfileError(
                 _("grips lacks 'open': without it a hand could close and never be asked to open")
             )
+        opened = self.grips["open"]
+        if not all(x is not None and x <= 0.5 for x in opened.target[:5]):
+            raise unexpected("grips.open", opened, _("all five fingers, each at 0.5 or less"))
         known = [*self.grips, TOGGLE]
-        for action, grip in [*self.intents.items(), *self.sequences.items(), ("closing", self.closing)]:
+        asked = [
+            *((f"intents.{action}", grip) for action, grip in self.intents.items()),
+            *((f"sequences.{words}", grip) for words, grip in self.sequences.items()),
+            ("closing", self.closing),
+        ]
+        for name, grip in asked:
             if not isinstance(grip, str) or grip not in known:
-                raise ProfileError(
-                    _("{action} = {grip!r}: expected one of {known}").format(
-                        action=action, grip=grip, known=", ".join(known)
-                    )
-                )
+                raise unexpected(name, grip, _("one of {names}").format(names=", ".join(known)))
         if self.closing == TOGGLE:
-            raise ProfileError(_("closing = {toggle!r}: expected the name of a grip").format(toggle=TOGGLE))
+            raise unexpected("closing", TOGGLE, _("the name of a grip"))
         for words in self.sequences:
             if not words or words != " ".join(words.split()):
                 raise ProfileError(
@@ -281,6 +311,13 @@ class Profile:
         if self.sequences and self.control != "switch":
             raise ProfileError(
                 _("sequences need control = 'switch', got {control!r}").format(control=self.control)
+            )
+        if not {"open", TOGGLE} & set(self.actions.values()):
+            raise ProfileError(
+                _(
+                    "no intent opens the hand: it could close and never be asked to open; "
+                    "map one to 'open' or 'toggle'"
+                )
             )
 
     def require(self, classes: Iterable[str]) -> None:
@@ -334,71 +371,3 @@ class Profile:
                 )
             intents = dict(zip(moving, grips, strict=False))
         return cls(user=user, intents=intents)
-
-
-def read_profile(path: str | Path) -> Profile:
-    """Read one user's TOML file.
-
-    Raises
-    ------
-    ProfileError
-        Missing, unreadable, unknown key, wrong type or value out of range; the message names file, key and
-        value. The caller keeps the profile that was in force.
-    """
-    path = Path(path)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        if isinstance(named := table.get("grips"), dict):
-            table["grips"] = {**GRIPS, **named}  # a file adds to the built-in grips or redefines them
-        return from_table(Profile, table)
-    except OSError as err:
-        reason = _("{path}: cannot be read ({reason}); name a profile file").format(
-            path=path, reason=err.strerror
-        )
-        raise ProfileError(reason, path=path) from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ProfileError(_("{path}: not a TOML file: {err}").format(path=path, err=err), path=path) from err
-    except ProfileError as err:
-        raise ProfileError(
-            _("{path}: {err}; the profile in force is kept").format(path=path, err=err), path=path
-        ) from err
-
-
-_KINDS = {"user": str, "closing": str, "intents": Mapping, "sequences": Mapping, "grips": Mapping}
-
-T = TypeVar("T")
-
-
-def from_table(kind: type[T], table: object, where: str = "") -> T:
-    """Build `kind` from a TOML or JSON table, strictly: the inverse of `dataclasses.asdict` for a
-    `Profile`."""
-    if not isinstance(table, Mapping):
-        raise ProfileError(
-            _("{where} = {table!r}: expected a table").format(
-                where=where.rstrip(".") or "profile", table=table
-            )
-        )
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            raise ProfileError(
-                _("unknown key {where}{key}: expected one of {known}").format(
-                    where=where, key=key, known=", ".join(known)
-                )
-            )
-        default = known[key].default
-        if is_dataclass(default) and not isinstance(value, type(default)):
-            value = from_table(type(default), value, f"{where}{key}.")
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif key == "grips" and isinstance(value, Mapping):
-            value = {
-                name: grip if isinstance(grip, Grip) else from_table(Grip, grip, f"grips.{name}.")
-                for name, grip in value.items()
-            }
-        values[key] = value
-    try:
-        return kind(**values)
-    except ProfileError as err:
-        raise ProfileError(_("{where}{err}").format(where=where, err=err)) from None

@@ -7,8 +7,9 @@ import math
 import random
 import stat
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from bci.decisions import Prediction
@@ -16,7 +17,7 @@ from bci.errors import RecordingError
 from bci.prosthesis import IntentPolicy, PolicyParameters, SimulatedHand, replay_intents, replay_log
 from bci.prosthesis.event_log import EventLog, read_log
 from bci.prosthesis.events import Arm, Asked, Heard, Replied, Stop, Tick, from_record, to_record
-from bci.prosthesis.hand import Reply
+from bci.prosthesis.hand import Command, Reply
 from bci.prosthesis.monitor_state import Mode
 from bci.prosthesis.runner import Runner
 from bci.prosthesis.safety import TICK_US
@@ -202,6 +203,101 @@ def test_a_full_disk_holds_the_hand_and_frames_go_on(tmp_path, monkeypatch):
     assert runner.state.frames > frames
     assert not runner.summary()["log_complete"]
     runner.close()
+
+
+class Spoilt(SimulatedHand):
+    """An adapter that goes wrong once its hand moves."""
+
+    def __init__(self, spoil):
+        super().__init__()
+        self._spoil = spoil
+
+    def exchange(self, command):
+        reply = super().exchange(command)
+        return self._spoil(reply) if command.kind == "move" else reply
+
+
+def blow(reply):
+    raise KeyError("a mistake in an adapter")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "doubt"),
+    [
+        (blow, "hand-link"),
+        (lambda reply: "P 1 2 3", "hand-link"),
+        (lambda reply: replace(reply, position=None), "hand-link"),
+        (lambda reply: replace(reply, current_a=("x",) * 6), "hand-link"),
+        (lambda reply: replace(reply, temperature_c=None), "hand-link"),
+        (lambda reply: replace(reply, position=reply.position[:5]), "hand-fault"),
+        (lambda reply: replace(reply, contact=(False,) * 7), "hand-fault"),
+        (lambda reply: replace(reply, force_n=()), "hand-fault"),
+        (lambda reply: replace(reply, current_a=(0.0,)), "hand-fault"),
+        (lambda reply: replace(reply, position=np.full(6, np.nan)), "hand-fault"),
+    ],
+)
+def test_whatever_an_adapter_gets_wrong_the_hand_is_held_in_that_very_step(tmp_path, spoil, doubt):
+    path = tmp_path / "a.jsonl"
+    runner = session(path, 1.04, Spoilt(spoil))
+    assert runner.state.mode is Mode.HOLD
+    assert doubt in runner.state.doubts
+    moved = [a for a in read_log(path) if isinstance(a, Command) and a.kind == "move"]
+    assert len(moved) == 1
+    kind = "look" if doubt == "hand-link" else "hold"  # whoever is lost may stand anywhere
+    assert (runner.command.number, runner.command.kind) == (moved[0].number + 1, kind)
+    runner.feed(Tick(runner.state.t_us + TICK_US))
+    runner.close()
+    assert replay_log(path).identical
+    assert runner.summary()["log_complete"]
+
+
+def test_an_adapter_may_compute_with_numbers_of_numpy(tmp_path):
+    def numpys(reply):
+        return Reply(
+            np.asarray(reply.position, dtype=np.float32),
+            np.asarray(reply.current_a),
+            np.asarray(reply.force_n),
+            np.asarray(reply.contact),
+            np.float32(30.0),
+        )
+
+    path = tmp_path / "a.jsonl"
+    runner = session(path, 1.5, Spoilt(numpys))
+    runner.close()
+    assert runner.state.mode is Mode.ARMED
+    assert runner.state.setpoint == (0.05,) * 6
+    assert runner.summary()["log_complete"]
+    assert replay_log(path).identical
+
+
+def test_text_that_is_no_unicode_is_logged_and_stops_nothing(tmp_path):
+    """Half a surrogate pair: JSON lets it through, and so do the names of files in an error message."""
+    path = tmp_path / "a.jsonl"
+    runner = session(path, 1.1)
+    runner.feed(Stop(runner.state.t_us, "\ud800 button"))
+    assert runner.state.mode is Mode.HOLD
+    runner.close()
+    assert runner.summary()["log_complete"]
+    assert [e.source for e in read_log(path) if isinstance(e, Stop)] == ["\ud800 button"]
+    assert replay_log(path).identical
+
+
+def test_an_event_that_cannot_be_written_is_a_log_that_failed(tmp_path):
+    runner = session(tmp_path / "a.jsonl", 1.02)
+    runner.feed(Stop(runner.state.t_us, b"no text"))
+    assert {"log", "stop"} <= runner.state.doubts
+    assert not runner.summary()["log_complete"]
+    runner.close()
+
+
+def test_a_hand_that_cannot_be_closed_does_not_keep_the_log_from_being_whole(tmp_path):
+    class Stuck(SimulatedHand):
+        def close(self):
+            raise RuntimeError("no")
+
+    runner = session(tmp_path / "a.jsonl", 1.1, Stuck())
+    runner.close()
+    assert replay_log(tmp_path / "a.jsonl").identical
 
 
 def test_a_step_that_raises_holds_the_hand(tmp_path, monkeypatch):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import partial
 
 import pytest
 
+from bci.errors import DeviceNotFoundError
 from bci.prosthesis import links
 from bci.prosthesis.links import ReopeningLink, open_link, read_answer
 
@@ -14,18 +16,19 @@ from bci.prosthesis.links import ReopeningLink, open_link, read_answer
 class Flaky:
     """A link that breaks when told to."""
 
-    def __init__(self):
+    def __init__(self, failure=ConnectionResetError):
         self.broken = self.closed = False
+        self.failure = failure
         self.answers = []
 
     def read(self, timeout_s):
         if self.broken:
-            raise ConnectionResetError("gone")
+            raise self.failure("gone")
         return self.answers.pop(0) if self.answers else b""
 
     def write(self, data):
         if self.broken:
-            raise ConnectionResetError("gone")
+            raise self.failure("gone")
 
     def close(self):
         self.closed = True
@@ -37,23 +40,31 @@ def opened(monkeypatch):
     return []
 
 
-def flaky_opener(opened, *, refuse=0):
+def flaky_opener(opened, *, refuse=0, refusal=ConnectionRefusedError, failure=ConnectionResetError):
     def opener():
         if opened and len(opened) <= refuse:
             opened.append(None)
-            raise ConnectionRefusedError("not yet")
-        opened.append(Flaky())
+            raise refusal("not yet")
+        opened.append(Flaky(failure))
         return opened[-1]
 
     return opener
 
 
 @pytest.mark.parametrize("use", [lambda link: link.write(b"x"), lambda link: link.read(0.0)])
-def test_a_lost_link_is_an_error_until_it_is_open_again(opened, use):
-    link = ReopeningLink(flaky_opener(opened, refuse=2))
+@pytest.mark.parametrize(
+    ("failure", "refusal"),
+    [
+        (ConnectionResetError, ConnectionRefusedError),
+        (TypeError, partial(DeviceNotFoundError, port="/dev/ttyUSB0")),
+    ],
+)
+def test_a_lost_link_is_an_error_until_it_is_open_again(opened, use, failure, refusal):
+    """Also where the errors are not the system's: the project's own serial port says "not found" in its own way."""
+    link = ReopeningLink(flaky_opener(opened, refuse=2, failure=failure, refusal=refusal))
     use(link)
     opened[0].broken = True
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(failure):
         use(link)
     assert opened[0].closed
     until = time.monotonic() + 5.0

@@ -86,6 +86,14 @@ def test_the_monitor_starts_quickly_without_numpy(tmp_path):
     assert out.stdout.strip() == "set()"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="priorities of POSIX")
+def test_the_monitor_is_served_first_where_the_system_allows_it(monitor):
+    ask = "import os; os.setpriority(os.PRIO_PROCESS, 0, -10)"
+    if subprocess.run([sys.executable, "-c", ask], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("this user may not ask for it")
+    assert os.getpriority(os.PRIO_PROCESS, monitor.pid) == -10
+
+
 def test_an_intent_moves_the_hand_and_the_log_replays(monitor):
     board = moving(monitor)
     state = board.play(8.0)
@@ -159,6 +167,15 @@ def test_nonsense_intents_do_not_move_the_hand(monitor):
     assert board.play(0.1).mode == "hold"
 
 
+def test_closing_in_the_middle_of_a_movement_ends_with_a_frame_that_holds(monitor):
+    moving(monitor)
+    monitor.close()
+    *_, before, last = (item for item in read_log(monitor.log_path) if isinstance(item, Command))
+    assert (before.kind, last.kind) == ("move", "hold")
+    assert all(held <= moved for held, moved in zip(last.setpoint, before.setpoint, strict=True))
+    assert replay_log(monitor.log_path).identical
+
+
 def test_a_decoder_error_holds_until_the_operator_disarms(monitor):
     board = moving(monitor)
     monitor.trouble("ValueError: covariance is not positive definite")
@@ -176,11 +193,18 @@ def test_messages_that_make_no_sense_hold(monitor):
 
 @pytest.mark.parametrize(
     ("cert", "words"),
-    [(None, "no calibration certificate"), ({"lower": 0.4}, "beat chance"), ({"issued_s": 0.0}, "run out")],
+    [
+        (None, "no calibration certificate"),
+        ({"lower": 0.4}, "beat chance"),
+        ({"issued_s": 0.0}, "run out"),
+        ({"model": "another"}, "another model"),
+        ({"channels": ("C3", "Cz")}, "channels C3 Cz"),
+    ],
 )
 def test_arming_is_refused_without_a_valid_certificate(tmp_path, cert, words):
-    cert = None if cert is None else certificate(**cert)
-    with SafetyMonitor(SLOW, log_path=tmp_path / "a", certificate=cert, clock="driven") as m:
+    here = {"model": "in use", "channels": ("C3", "C4")}
+    cert = None if cert is None else certificate(**{**here, **cert})
+    with SafetyMonitor(SLOW, log_path=tmp_path / "a", certificate=cert, clock="driven", **here) as m:
         board = Board(m)
         assert board.play(1.0).mode == "idle"
         with pytest.raises(NotCertifiedError, match=words):
@@ -371,7 +395,7 @@ class Opened:
 
 
 def test_messages_are_the_same_however_the_stream_is_cut():
-    messages = [{"do": "a", "x": [1, 2.5, None]}, {"é": "µ"}, {}]
+    messages = [{"do": "a", "x": [1, 2.5, None]}, {"é": "µ"}, {}, {"half a surrogate pair": "\udcff"}]
     data = b"".join(pack(m) for m in messages)
     for size in (1, 2, 3, 7, len(data)):
         reader = MessageReader()
@@ -395,10 +419,14 @@ def test_the_process_ends_by_itself_when_nobody_opens_a_session():
     )
 
 
-def test_a_host_that_sends_garbage_after_opening_is_held_and_left(tmp_path):
+NESTED = b"[" * 500_000
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff garbage", len(NESTED).to_bytes(4, "little") + NESTED])
+def test_a_host_that_sends_garbage_after_opening_is_held_and_left(tmp_path, garbage):
     with SafetyMonitor(SLOW, log_path=tmp_path / "a", certificate=certificate(), clock="driven") as m:
         moving(m)
-        m._stdin.write(b"\xff\xff\xff\xff garbage")
+        m._stdin.write(garbage)
         m._stdin.flush()
         until = time.monotonic() + 20
         while m.alive and time.monotonic() < until:

@@ -11,10 +11,10 @@ from scipy.stats import binom, chi2
 
 from bci.decisions import Prediction
 from bci.errors import PolicyRefusedError, ShapeError
-from bci.evaluation import EventScore, TaskEvent
-from bci.prosthesis import PolicyParameters, choose_policy
+from bci.evaluation import EventScore, TaskEvent, match_events, poisson_interval
+from bci.prosthesis import IntentPolicy, PolicyParameters, choose_policy
 from bci.prosthesis import operating_point as search
-from bci.prosthesis.operating_point import _best, _luck, _Tried, _upper, _why_not
+from bci.prosthesis.operating_point import _best, _Evidences, _luck, _Tried, _upper, _why_not
 
 FS = 100.0
 STEP = 10
@@ -120,6 +120,8 @@ def test_a_refusal_says_how_much_to_record_or_that_recording_more_will_not_do():
         "or state a larger budget"
     )
     assert _why_not(math.nextafter(needed, 0.0), 0.5).startswith("6.0 min of idle signal cannot show")
+    exactly = poisson_interval(0, 1.0, confidence=0.9).high / 0.5
+    assert _why_not(exactly, 0.5).startswith("no operating point"), "so much is enough"
     assert _why_not(needed * (1 + 1e-12), 0.5) == (
         "no operating point keeps 0.5 false activations a minute over 6.0 min of idle signal and clearly hits "
         "more than chance: improve the calibration, or state a larger budget"
@@ -221,7 +223,7 @@ def test_how_far_the_search_goes_grows_with_the_budget(few_points, monkeypatch):
 
 
 def test_a_refused_budget_is_told_with_the_idle_minutes_of_all_runs(few_points):
-    runs = [recorded(15, minutes=1.0), recorded(16, minutes=1.0)]
+    runs = [recorded(15, minutes=5.0), recorded(16, minutes=5.0)]
     idle_s = sum(
         (
             s
@@ -232,6 +234,69 @@ def test_a_refused_budget_is_told_with_the_idle_minutes_of_all_runs(few_points):
     ).idle_s / len(search.THRESHOLDS)
     with pytest.raises(PolicyRefusedError, match=rf"^{idle_s / 60:.1f} min of idle signal cannot show 0\.1 "):
         choose(runs, 0.1)
+
+
+@pytest.mark.parametrize("smoothing", [("mean", 1.0), ("mean", 0.2), ("leaky", 0.3)])
+def test_every_point_was_scored_as_the_running_policy_would_have_done(monkeypatch, smoothing):
+    monkeypatch.setattr(search, "SMOOTHING", (smoothing,))
+    monkeypatch.setattr(search, "DWELL_S", (0.0, 1.0))
+    monkeypatch.setattr(search, "THRESHOLDS", (1.2, 0.3))
+    predictions, cues = recorded(18, good=1.4, minutes=1.0, stray_per_min=4.0)
+    points = list(search._try_all([predictions], [cues], FS, 0.4, math.inf))
+    assert len(points) == 4
+    for point in points:
+        policy = IntentPolicy(point.parameters, fs_hz=FS)
+        output = ["rest" if policy.update(p) is None else "grasp" for p in predictions]
+        at = [p.sample_index for p in predictions]
+        assert point.scores == [match_events(at, output, cues, fs_hz=FS)]
+        assert (point.parameters.smoothing, point.parameters.smooth_s) == smoothing
+    assert {p.parameters.dwell_s for p in points} == {0.0, 1.0}
+    assert len({p.scores[0] for p in points}) == 4, "each point does something of its own"
+
+
+def test_evidence_exactly_at_threshold_or_release_counts_in_the_search_too():
+    """At rest, up to the very threshold, back into between, down to the very release, and up again: two movements."""
+    low, between, level = 0.1, 0.55, 0.9
+    predictions = [
+        Prediction(i * STEP, ("rest", "grasp"), (1.0 - p, p))
+        for i, p in enumerate((low, low, level, between, 0.5, between, level, low))
+    ]
+    plain = PolicyParameters(smooth_s=0.0)
+    threshold = search.Evidence(plain, fs_hz=FS).update(predictions[2])[1]
+    parameters = replace(plain, threshold=threshold, release=0.0, dwell_s=0.0, refractory_s=0.0)
+    fired = _Evidences(predictions, parameters, (1,), FS).fired(
+        parameters, [p.sample_index for p in predictions]
+    )
+    assert fired.tolist() == [-1, -1, 1, -1, -1, -1, 1, -1]
+
+
+def test_a_hopeless_threshold_ends_its_shape_and_the_next_shape_is_tried(monkeypatch):
+    monkeypatch.setattr(search, "SMOOTHING", (("mean", 0.5),))
+    monkeypatch.setattr(search, "DWELL_S", (0.0, 1.0))
+    monkeypatch.setattr(search, "THRESHOLDS", (3.9, 1.0, 0.5, -0.5))
+    predictions, cues = recorded(19, stray_per_min=10.0, minutes=2.0)
+    points = list(search._try_all([predictions], [cues], FS, 1.0, 4.0))
+    tried_per_dwell = [sum(p.parameters.dwell_s == dwell_s for p in points) for dwell_s in (0.0, 1.0)]
+    assert 0 < tried_per_dwell[0] < 4
+    assert tried_per_dwell[1] > 0
+    none_wrong = _upper(EventScore(idle_s=points[0].scores[0].idle_s))
+    calm = recorded(20, minutes=2.0)
+    at_the_line = list(search._try_all([calm[0]], [calm[1]], FS, 1.0, none_wrong))
+    assert sum(p.parameters.dwell_s == 0.0 for p in at_the_line) > 1, (
+        "what just reaches the line is not beyond it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "told"),
+    [(0.0, r"^the runs hold no idle time or no cued movement"), (0.8, r"^0\.0 min of idle")],
+)
+def test_a_run_without_idle_time_is_told_from_one_with_too_little(few_points, idle_s, told):
+    predictions, _ = recorded(21, minutes=0.5)
+    last = predictions[-1].sample_index + STEP
+    cue = TaskEvent(predictions[0].sample_index + round(idle_s * FS), last, "grasp")
+    with pytest.raises(PolicyRefusedError, match=told):
+        choose([(predictions, [cue])], 1.0)
 
 
 def test_two_predictions_are_a_run_and_one_is_none(few_points):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import socket
 import threading
@@ -96,6 +97,48 @@ def test_the_example_is_found_by_its_entry_point_and_closes_on_an_intent(install
 def test_a_hand_that_nobody_registered_is_refused_by_name():
     with pytest.raises(ValueError, match=r"'hook': expected simulated, ability, rh56 or one of bci\.hands"):
         make_hand({"name": "hook", "port": "socket://127.0.0.1:9"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"port": "/dev/ttyUSB0"}, "expected a name, simulated, ability, rh56 or one of bci.hands"),
+        (
+            {"name": "ability"},
+            "port '': expected socket://HOST:PORT, or beside a serial port an opener such as",
+        ),
+        (
+            {"name": "ability", "port": "COM3", "opener": "nonsense"},
+            "opener = 'nonsense': expected MODULE:NAME",
+        ),
+        ({"name": "ability", "port": "COM3", "opener": "socket:nope"}, "has no attribute 'nope'"),
+        ({"name": "ability", "port": "COM3", "opener": ":x"}, "opener = ':x': expected MODULE:NAME"),
+        (
+            {"name": "ability", "port": "socket://nowhere"},
+            "port 'socket://nowhere': expected socket://HOST:PORT",
+        ),
+        ({"name": "ability", "port": "socket://h:", "baud": 9600}, "expected socket://HOST:PORT"),
+        (
+            {"name": "ability", "port": "socket://127.0.0.1:9", "baud": "fast"},
+            "baud = 'fast': expected a whole",
+        ),
+        (
+            {"name": "simulated", "object": 3},
+            "options {'object': 3} of the simulated hand: expected object_at",
+        ),
+    ],
+)
+def test_a_hand_that_cannot_be_meant_is_refused_with_what_was_expected(spec, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        make_hand(spec)
+
+
+@pytest.mark.parametrize("port", ["socket://127.0.0.1:9", "socket://127.0.0.1:99999"])
+def test_a_hand_that_is_not_there_is_told_by_its_port(port):
+    with pytest.raises(
+        ConnectionError, match=rf"^nothing answers at {port} \(.+\): is the hand or its simul"
+    ):
+        make_hand({"name": "ability", "port": port})
 
 
 def test_the_projects_own_hands_stand_in_its_entry_points():

@@ -77,6 +77,8 @@ def test_wavering_evidence_restarts_the_dwell():
         {"probabilities": (math.nan, math.nan)},
         {"probabilities": (0.9, 0.9)},
         {"probabilities": (-0.5, 1.5)},
+        {"probabilities": (0.1, 0.8, 0.1)},
+        {"probabilities": (1.0,)},
         {"sample_index": 0},
     ],
 )
@@ -117,6 +119,33 @@ def test_leaky_evidence_follows_and_forgets():
     policy = IntentPolicy(leaky, fs_hz=FS)
     assert fired(run(policy, [0.1] * 10 + [0.9] * 20)) != []
     assert policy.evidence["grasp"] == pytest.approx(math.log(9.0), rel=0.1)
+
+
+def test_leaky_evidence_is_the_exponential_average_of_its_time_constant():
+    evidence = Evidence(PolicyParameters(smoothing="leaky", smooth_s=0.5), fs_hz=FS)
+    level, before, late = 0.0, None, 0
+    for at, p in ((0, 0.9), (10, 0.9), (40, 0.2), (55, 0.6), (60, 0.95), (120, 0.3), (125, 0.3)):
+        odds = math.log(p / (1.0 - p))
+        level = odds if before is None else odds + (level - odds) * math.exp(-(at - before) / 50.0)
+        before = at
+        seen = evidence.update(Prediction(at, TWO, (1.0 - p, p)))
+        assert (seen is None) == (at < 50), "a full time constant comes first"
+        if seen is not None:
+            assert seen == pytest.approx((-level, level))
+            late += 1
+    assert late == 4
+    forgetful = Evidence(PolicyParameters(smoothing="leaky", smooth_s=0.0), fs_hz=FS)
+    for at, p in ((0, 0.9), (10, 0.2)):
+        assert forgetful.update(Prediction(at, TWO, (1.0 - p, p)))[1] == pytest.approx(
+            math.log(p / (1.0 - p))
+        )
+
+
+def test_the_mean_holds_the_last_half_second_and_nothing_older():
+    evidence = Evidence(PolicyParameters(smooth_s=0.5), fs_hz=FS)
+    for n, p in enumerate((0.95, 0.2, 0.2, 0.2, 0.2, 0.2)):
+        seen = evidence.update(predict(n, p))
+    assert seen[1] == pytest.approx(math.log(0.2 / 0.8)), "the first of them is half a second old"
 
 
 def test_numbers_go_on_after_a_reset():
@@ -175,6 +204,29 @@ def test_evidence_at_the_threshold_fires_and_at_the_release_releases():
     assert firing.active == -1
     assert firing.update(40, (0.0, 1.0), (1,)) == 1
     assert firing.update(50, (0.0, 0.0), (1,)) == -1
+
+
+def test_what_does_not_fire_says_so_in_every_case():
+    """The search for an operating point takes the answer as an index, so any other number would be another class."""
+    firing = Firing(PolicyParameters(threshold=1.0, release=0.5, dwell_s=0.2, refractory_s=0.0), fs_hz=FS)
+    assert firing.active == -1, "nothing to release at the start"
+    answers = [firing.update(t, e, (1,)) for t, e in ((0, None), (10, (0.0, 0.9)), (20, (0.0, 1.0)))]
+    assert answers == [-1, -1, -1]
+    assert [firing.update(t, (0.0, 1.0), (1,)) for t in (30, 40, 50)] == [-1, 1, -1]
+
+
+def test_the_first_dwell_is_counted_from_when_the_evidence_rose_whichever_class_it_is():
+    for best in (0, 1, 2):
+        firing = Firing(PolicyParameters(threshold=1.0, dwell_s=0.2), fs_hz=FS)
+        evidence = tuple(2.0 * (i == best) for i in range(3))
+        answers = [firing.update(t, evidence, (0, 1, 2)) for t in (1000, 1010, 1020)]
+        assert answers == [-1, -1, best]
+
+
+def test_evidence_that_lies_at_threshold_and_release_at_once_dwells_anew_each_time():
+    firing = Firing(PolicyParameters(threshold=1.0, release=1.0, dwell_s=0.2, refractory_s=0.0), fs_hz=FS)
+    at = [t for t in range(0, 100, STEP) if firing.update(t, (0.0, 1.0), (1,)) == 1]
+    assert at == [20, 50, 80]
 
 
 def test_nothing_fires_within_the_pause_whatever_the_first_sample_number_was():
@@ -452,7 +504,7 @@ def test_the_profile_decides_how_intents_steer():
     held = IntentPolicy.for_profile(PLAIN, Profile(control="hold"), fs_hz=FS)
     assert held.parameters == replace(PLAIN, control="hold")
     coded = IntentPolicy.for_profile(
-        PLAIN, Profile(sequences={"grasp grasp": "pinch", "grasp": "power"}, sequence_within_s=4.0), fs_hz=FS
+        PLAIN, Profile(sequences={"grasp grasp": "open", "grasp": "power"}, sequence_within_s=4.0), fs_hz=FS
     )
     twice = run(coded, [0.9] * 12 + [0.05] * 15 + [0.9] * 12 + [0.05] * 60)
     assert [(i.number, i.action) for i in twice if i is not None] == [(1, "grasp grasp")]
@@ -462,7 +514,7 @@ def test_the_profile_decides_how_intents_steer():
 
 def test_an_artefact_in_the_middle_of_a_sequence_drops_it():
     coded = IntentPolicy.for_profile(
-        PLAIN, Profile(sequences={"grasp grasp": "pinch"}, sequence_within_s=10.0), fs_hz=FS
+        PLAIN, Profile(sequences={"grasp grasp": "toggle"}, sequence_within_s=10.0), fs_hz=FS
     )
     run(coded, [0.9] * 12 + [0.05] * 15)
     coded.update(predict(27, 0.5, valid=False))

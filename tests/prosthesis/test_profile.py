@@ -8,8 +8,9 @@ from dataclasses import asdict
 import pytest
 
 from bci.errors import ProfileError
+from bci.language import speaking
 from bci.prosthesis import Certificate, Grip, Limits, Profile, read_profile
-from bci.prosthesis.user_profile import from_table
+from bci.prosthesis.profile_file import from_table
 
 GOOD = """
 user = "P07"
@@ -63,10 +64,10 @@ def test_a_profile_survives_json_unchanged(tmp_path):
         ("[limits]\nrate_per_s = 30", "limits.rate_per_s = 30: expected a number from 0.01 to 2 closures/s"),
         ("[limits]\nrate_per_s = nan", "limits.rate_per_s = nan"),
         ('[limits]\nrate_per_s = "fast"', "limits.rate_per_s = 'fast'"),
-        ("[limits]\nrate_per_s = true", "limits.rate_per_s = True"),
+        ("[limits]\nrate_per_s = true", "limits.rate_per_s = true"),
         (
             "[limits]\nrate_per_s = [1, 1, 1]",
-            "limits.rate_per_s = (1, 1, 1): expected a number from 0.01 to 2",
+            "limits.rate_per_s = [1, 1, 1]: expected a number from 0.01 to 2",
         ),
         ("[limits]\nrate_per_s = [1, 1, 1, 1, 1, 4]", "or six (thumb, index"),
         ("[limits]\nslew_per_s2 = [1, 1, 1, 1, 1, true]", "limits.slew_per_s2"),
@@ -76,7 +77,7 @@ def test_a_profile_survives_json_unchanged(tmp_path):
         ),
         ("sequence_within_s = 0.1", "sequence_within_s = 0.1: expected a number from 0.2 to 10 s"),
         ("sequences = 3", "sequences = 3: expected a table"),
-        ('[sequences]\n"left right" = "fist"', "left right = 'fist'"),
+        ('[sequences]\n"left right" = "fist"', "sequences.left right = 'fist'"),
         ('[sequences]\n"left  right" = "power"', "sequence 'left  right': expected actions with one blank"),
         ('[sequences]\n"" = "power"', "sequence ''"),
         (
@@ -84,7 +85,7 @@ def test_a_profile_survives_json_unchanged(tmp_path):
             "sequences need control = 'switch', got 'hold'",
         ),
         ('closing = "toggle"', "closing = 'toggle': expected the name of a grip"),
-        ("[limits]\nlowest = [0, 0]", "limits.lowest = (0, 0): expected six"),
+        ("[limits]\nlowest = [0, 0]", "limits.lowest = [0, 0]: expected six"),
         (
             "[limits]\nlowest = [1, 1, 1, 1, 1, 1]\nhighest = [1, 1, 0.5, 1, 1, 1]",
             "lowest middle 1 lies above",
@@ -95,8 +96,11 @@ def test_a_profile_survives_json_unchanged(tmp_path):
         ("budget_per_min = 0", "budget_per_min = 0"),
         ('control = "magic"', "control = 'magic'"),
         ('closing = "fist"', "closing = 'fist'"),
-        ('[intents]\ngrasp = "fist"', "grasp = 'fist'"),
-        ("[intents]\ngrasp = 3", "grasp = 3"),
+        (
+            '[intents]\ngrasp = "fist"',
+            "intents.grasp = 'fist': expected one of open, power, pinch, key, point, toggle",
+        ),
+        ("[intents]\ngrasp = 3", "intents.grasp = 3"),
         ("intents = 3", "intents = 3: expected a table"),
         ("grips = 3", "grips = 3: expected a table"),
         ("limits = 3", "limits = 3: expected a table"),
@@ -104,7 +108,24 @@ def test_a_profile_survives_json_unchanged(tmp_path):
         ("[grips.cup]\nthumb = 2", "grips.cup.thumb = 2: expected a closure"),
         ('[grips.cup]\nthumb = "far"', "grips.cup.thumb = 'far'"),
         ("user = 3", "user = 3: expected a text"),
-        ("user = ", "not a TOML file"),
+        ("user = ", "not a TOML file: Invalid value (at end of document); correct it there"),
+        ("[signal]\nloss_burst_samples = 2.5", "signal.loss_burst_samples = 2.5: expected a whole number"),
+        (
+            "[grips.open]\nthumb = 0",
+            "grips.open = {thumb = 0}: expected all five fingers",
+        ),
+        (
+            "[grips.open]\nthumb = 0\nindex = 0.6\nmiddle = 0\nring = 0\nlittle = 0",
+            "index = 0.6, middle = 0, ring = 0, little = 0}: expected all five fingers, each at 0.5 or less",
+        ),
+        ('[intents]\ngrasp = "power"', "no intent opens the hand"),
+        ('[sequences]\n"left right" = "power"', "no intent opens the hand"),
+        ("intents = {}", "no intent opens the hand"),
+        (
+            "budget_per_min = 1979-05-27",
+            "budget_per_min = 1979-05-27: expected a number from 0.05 to 20 false act",
+        ),
+        ("[[limits]]\nmovement_s = 1", "limits = [{'movement_s': 1}]: expected a table"),
     ],
 )
 def test_what_is_not_allowed_is_refused_by_name(tmp_path, text, words):
@@ -113,6 +134,27 @@ def test_what_is_not_allowed_is_refused_by_name(tmp_path, text, words):
         read_profile(path)
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_with_a_byte_order_mark_is_a_profile_and_one_of_another_encoding_is_told(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_bytes(b'\xef\xbb\xbfuser = "u-1"')
+    assert read_profile(path).user == "u-1"
+    path.write_bytes('user = "使用者"'.encode("gbk"))
+    with pytest.raises(ProfileError, match="not a text in UTF-8; save it as one in your editor"):
+        read_profile(path)
+
+
+def test_in_chinese_no_english_word_is_left_in_a_refusal_but_names_of_the_file(tmp_path):
+    """Names of settings are what stands in the file; units and everything else is said in the language."""
+    for text, told in (
+        ("budget_per_min = 0", "budget_per_min = 0：应为 0.05 到 20 次误动作/分钟 的数"),
+        ("[limits]\nrate_per_s = 9", "limits.rate_per_s = 9：应为 0.01 到 2 闭合度/秒 的一个数"),
+        ("[signal]\nloss_burst_samples = -1", "signal.loss_burst_samples = -1：应为 0 到 10000 采样 的数"),
+    ):
+        with speaking("zh"), pytest.raises(ProfileError) as caught:
+            read_profile(write(tmp_path, text))
+        assert told in str(caught.value)
 
 
 def test_a_missing_profile_says_what_to_do(tmp_path):

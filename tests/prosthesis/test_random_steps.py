@@ -135,9 +135,13 @@ def test_the_walk_is_hostile_enough():
     assert asked > 30
 
 
-def test_a_hostile_position_moves_a_set_point_by_its_reach_at_most():
-    state = idle()
-    for x in (1.0, 0.0, 1.1, -0.1):
-        state, _ = step(state, Replied(state.t_us, answer((x,) * 6)))
-        state, _ = step(state, Stop(state.t_us))
-        assert state.setpoint == ZERO
+@pytest.mark.parametrize(("x", "back"), [(1.1, 0.0), (0.6, 0.0), (0.3, 0.072), (0.0, 0.072), (-0.1, 0.072)])
+def test_a_hostile_position_moves_a_set_point_by_its_reach_at_most(x, back):
+    """Halfway to a grip the hand lies about where it stands, and is stopped: nothing closes, and little opens."""
+    state = moving(Profile(), ticks=32)
+    begun = state.setpoint
+    assert 0.4 < begun[1] < 0.5
+    lied, actions = step(state, Replied(state.t_us, answer((x,) * 6)))
+    assert (lied.setpoint, actions) == (begun, [])
+    held_there, _ = step(lied, Stop(state.t_us))
+    assert held_there.setpoint == pytest.approx(tuple(point - back for point in begun))

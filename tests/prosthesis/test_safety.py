@@ -532,6 +532,16 @@ def test_rate_and_slew_hold_for_each_degree_of_freedom():
     assert state.speed[:5] == pytest.approx(rates[:5])
 
 
+def test_a_grip_beyond_the_users_range_ends_at_its_border():
+    limits = Limits(lowest=(0.1,) * 6, highest=(0.3, 0.2, 1.0, 0.3, 0.3, 0.3))
+    state = armed(Profile(limits=limits))
+    for action, ends in (("close", (0.3, 0.2, 0.9, 0.3, 0.3, 0.3)), ("open", (0.1,) * 6)):
+        state, _ = step(state, ask(state, action))
+        while state.mode is Mode.MOVING:
+            state = beat(state)
+        assert state.setpoint == ends
+
+
 def test_each_finger_runs_ahead_by_90_ms_of_its_own_rate():
     rates = (0.2, 0.4, 0.6, 0.8, 1.0, 0.1)
     state = moving(Profile(limits=Limits(rate_per_s=rates)))
@@ -550,7 +560,7 @@ def test_every_probability_of_an_intent_is_checked(bad):
 
 
 def test_with_sequences_only_they_move_the_hand():
-    profile = Profile(intents={}, sequences={"left right": "power"})
+    profile = Profile(intents={}, sequences={"left right": "power", "left left": "open"})
     before = armed(profile)
     assert step(before, ask(before, "left"))[0].mode is Mode.ARMED
     state, _ = step(before, ask(before, "left right"))
@@ -600,7 +610,7 @@ def test_a_hand_that_comes_back_is_held_where_it_stands_and_never_driven_to_wher
 
 def test_a_hand_that_comes_back_waits_for_the_operator():
     state, _ = step(moving(), HandLost(moving().t_us))
-    for _ in range(10):
+    for _ in range(20):  # twice the time after which a passing doubt would be forgotten
         state = beat(state)
     assert state.mode is Mode.HOLD
     state, _ = step(state, Disarm(state.t_us))

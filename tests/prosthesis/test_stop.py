@@ -198,3 +198,38 @@ def test_a_button_that_is_let_go_of_presses_no_more():
         line.close()
     assert count >= 1
     assert set(pressed) == {spec["port"]}
+
+
+class Pulled:
+    """A serial link whose library fails in a way of its own when the plug is pulled."""
+
+    def __init__(self, port, *, baud):
+        pass
+
+    def read(self, timeout_s):
+        raise TypeError("an integer is required (got type NoneType)")
+
+    def close(self):
+        pass
+
+
+def test_a_button_that_is_lost_is_a_stop_however_its_library_says_so():
+    pressed = []
+    button = StopButton(
+        {"port": "x", "name": "red", "opener": "tests.prosthesis.test_stop:Pulled"}, pressed.append
+    )
+    button.run()
+    assert pressed == ["red was lost: an integer is required (got type NoneType)"]
+
+
+def test_a_listener_that_cannot_go_on_is_a_stop_and_one_that_was_closed_is_none():
+    pressed = []
+    listener = StopListener(pressed.append)
+    listener.close()
+    listener.run()
+    assert pressed == []
+    lost = StopListener(pressed.append)
+    lost._server.close()
+    lost.run()
+    assert len(pressed) == 1
+    assert pressed[0].startswith("the line for other programs was lost")

@@ -42,7 +42,7 @@ def test_the_default_hand_is_named_in_summary_notes_and_report(demo: Finished) -
 
 
 def test_a_profile_that_maps_nothing_to_the_decoders_class_ends_it_at_once(tmp_path: Path) -> None:
-    profile = Profile(intents={"left": "power"})
+    profile = Profile(intents={"left": "toggle"})
     with pytest.raises(ProfileError, match="maps nothing to right"):
         run_demo(DemoOptions(output=tmp_path / "session", profile=profile))
 
