@@ -3,12 +3,14 @@
 NAME is a module of this folder with a function `run(quick: bool) -> list[Row]`; a module that also has
 `plot(path: Path) -> None` makes its picture with --plot, and one with lines of its own brings `table` and `to_json` for
 them (decoding, moabb_suite). Results are asserted equal before anything is timed; ours and
-the rival take turns, and the ratio printed is the median over the rounds. Exit code 0: every target reached, 1: not.
+the rival take turns, and the ratio printed is the median over the rounds. What is being measured is said on stderr.
+Exit code 0: every target reached, 1: not.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import sys
@@ -16,14 +18,19 @@ from datetime import date
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks._measure import load, machine, table, to_json
+from benchmarks._measure import load, machine, say, table, to_json
 
 
 def main(argv: list[str] | None = None) -> int:
     names = sorted(
         p.stem for p in Path(__file__).parent.iterdir() if p.stem[0] not in "_." and p.suffix in ("", ".py")
     )
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="\n".join(f"{name:<12} {_first_line(name)}" for name in names),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("name", choices=names)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter recordings")
     parser.add_argument(
@@ -38,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     module = import_module(f"benchmarks.{args.name}")
+    say(args.name)
     before = load()
     rows = module.run(quick=args.quick)
     in_words, as_json = getattr(module, "table", table), getattr(module, "to_json", to_json)
@@ -52,6 +60,12 @@ def main(argv: list[str] | None = None) -> int:
         args.plot.parent.mkdir(parents=True, exist_ok=True)
         module.plot(args.plot)
     return 0 if all(r.reached for r in rows) else 1
+
+
+def _first_line(name: str) -> str:
+    """What a set measures, read without importing it."""
+    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def _into_page(page: Path, name: str, lines: str, load_before: str) -> None:

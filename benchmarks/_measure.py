@@ -13,12 +13,15 @@ from __future__ import annotations
 import math
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+
+_BEGAN = time.perf_counter()
 
 Work = Callable[[], Any]
 Clock = Callable[[], float]
@@ -69,6 +72,7 @@ def compare(
     `share(seconds)` turns the median time of ours into (share, name of the limit), or several of them. `clock` is
     `time.thread_time`, `time.process_time` with the number of `threads` of ours, `perf_counter` or `children_time`.
     """
+    say(f"{work}, against {rival_name}")
     a, b = ours(), rival()  # also compiles, loads and warms up
     if equal is not None:
         equal(a, b)
@@ -91,6 +95,11 @@ def compare(
         note=note,
         p99_s=_percentile_99(ours) if mine < 1e-3 else math.nan,
     )
+
+
+def say(what: str) -> None:
+    """What is being measured now, for whoever waits: seconds since the start and a line, on stderr."""
+    print(f"{time.perf_counter() - _BEGAN:5.0f} s  {what}", file=sys.stderr, flush=True)
 
 
 def children_time() -> float:

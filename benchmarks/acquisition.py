@@ -15,7 +15,7 @@ from bci.acquisition.assembler import Assembler
 from bci.acquisition.clock import SampleClock
 from bci.chunks import Chunk
 from bci.selftest._wire_maker import WireMaker
-from benchmarks._measure import Row, compare, median_time
+from benchmarks._measure import Row, compare, median_time, say
 from firmware_protocol import Decoder
 from firmware_protocol.bulk import BulkDecoder
 from tests.acquisition.plain_assembler import PlainAssembler
@@ -77,6 +77,7 @@ def _against_frames(wire: bytes, block: int, rounds: int) -> Row:
 
 
 def _wide(rounds: int) -> Row:
+    say("64 channels, and the clock")
     seconds = 2
     wire = _wire(*WIDE, seconds=seconds)
     ours_s = median_time(lambda: _played(Assembler(), BulkDecoder(), wire, BLOCK), rounds=rounds)

@@ -17,7 +17,7 @@ from bci.decoders import BANDS_HZ, CspDecoder, DefaultDecoder, TangentSpaceDecod
 from bci.decoders.frozen import views_of
 from bci.dsp import covariances
 from benchmarks import _decoders_step
-from benchmarks._measure import Row, compare, median_time
+from benchmarks._measure import Row, compare, median_time, say
 
 F64 = NDArray[np.float64]
 
@@ -186,6 +186,7 @@ def _growth(quick: bool) -> list[Row]:
 
 
 def _fit_time(n_channels: int, n_trials: int, *, n_runs: int = 2, rounds: int = 1) -> float:
+    say(f"default fit, {n_trials} trials × {n_channels} channels")
     views = views_of(len(BANDS_HZ))
     rng = np.random.default_rng(0)
     x, y = made_up(n_trials, n_channels, 3 * n_channels + 60)

@@ -15,6 +15,7 @@ from typing import Any
 
 from bci.evaluation import PairedDifference, balanced_accuracy_interval, paired_bootstrap, sign_flip_test
 from bci.sessions.evaluating import EvaluationRequest, SubjectEvaluation, evaluate_recordings
+from benchmarks._measure import say
 
 __all__ = ["SUITES", "Line", "Suite", "lines_of", "run", "table", "to_json"]
 
@@ -99,12 +100,12 @@ def run(quick: bool) -> list[Line]:
     for suite in SUITES:
         folder = DATA / suite.folder
         if not folder.is_dir():
-            print(f"{suite.title}: not here ({folder}); left out")
+            say(f"{suite.title}: not here ({folder}); left out")
             continue
         people = suite.people[:2] if quick else suite.people
         files = tuple(sorted(folder.rglob(suite.pattern))) if suite.pattern else ()
         request = EvaluationRequest(folder, control=suite.control and not quick, files=files, **suite.options)
-        lines += lines_of(suite.title, evaluate_recordings(request, subjects=people))
+        lines += lines_of(suite.title, evaluate_recordings(request, subjects=people, say=say))
     return lines
 
 

@@ -26,7 +26,7 @@ from bci.dsp import (
 )
 from benchmarks import _dsp_asr, _dsp_offline
 from benchmarks._dsp_chain import FS, OPERATIONS, SECTIONS, chain
-from benchmarks._measure import Row, children_time, compare, fma_peak, median_time
+from benchmarks._measure import Row, children_time, compare, fma_peak, median_time, say
 
 
 def run(quick: bool = False) -> list[Row]:
@@ -247,6 +247,7 @@ def _bank(quick: bool) -> Row:
 
 def _growth() -> list[Row]:
     """Exponent of time over size: 1 is linear; what a call costs by itself keeps it below. And the straight line."""
+    say("cost growth over channels, samples and sections")
     channels = [8, 16, 32, 64, 128, 256]
     samples = [64, 128, 256, 512, 1024, 2048, 4096]
     sections = [2, 4, 6, 8, 12]

@@ -26,7 +26,7 @@ from bci.pipeline.runs import task_events
 from bci.prosthesis import IntentPolicy, choose_policy
 from bci.prosthesis.operating_point import CONFIDENCE
 from bci.sessions.offline import read_runs
-from benchmarks._measure import Row
+from benchmarks._measure import Row, say
 
 DATA = (
     Path(os.environ.get("BCI_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "mi_openbci"
@@ -65,8 +65,10 @@ def run(quick: bool) -> list[Row]:
     told: dict[float, dict[str, list[EventScore]]] = {b: {} for b in budgets}
     promised: dict[float, list[float]] = {b: [] for b in budgets}
     for subject in SUBJECTS:
+        say(f"{subject}: training on two runs, deciding on all")
         fs_hz, training, testing = _play(subject)
         for budget in budgets:
+            say(f"{subject}: choosing policies, {budget:g} false activations a minute")
             for name, outputs, expected in _contenders(training, fs_hz, budget):
                 score = sum((run.score(outputs(), fs_hz) for run in testing), EventScore())
                 told[budget].setdefault(name, []).append(score)

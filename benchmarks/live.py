@@ -28,7 +28,7 @@ from bci.acquisition.simulator import DEFAULT_MONTAGE
 from bci.chunks import Chunk, SignalInfo
 from bci.prosthesis import Profile, SafetyMonitor
 from bci.web import LivePage
-from benchmarks._measure import Row
+from benchmarks._measure import Row, say
 
 INFO = SignalInfo(DEFAULT_MONTAGE, Fraction(1000), device="benchmark")
 PIXELS = 1440
@@ -76,6 +76,7 @@ def _assert_parity(page: LivePage) -> None:
 
 def _real_time(page: LivePage, seconds: float) -> list[Row]:
     """A board of 16 channels at 1 kHz, one browser that looks with filter and notch, one that takes nothing."""
+    say(f"16 channels × 1 kHz in real time, {seconds:.0f} s")
     frames = 0
     with _sending(page), _stalled(page) as stalled, _client(page, band="0.5-40", notch_hz=50) as ws:
         skipped, pixels = page.counts["frames_skipped"], 4000
@@ -111,6 +112,7 @@ def _real_time(page: LivePage, seconds: float) -> list[Row]:
 
 def _hand_over(page: LivePage, rounds: int) -> Row:
     """What `signal` costs the thread that acquires: with a server that listens, and with one that stands still."""
+    say(f"handing chunks over, {rounds} rounds")
     x = np.asfortranarray(np.zeros((16, CHUNK)))
     n = 400
 
@@ -155,6 +157,7 @@ def _freeze(page: LivePage, frozen: bool) -> None:
 
 def _stop(page: LivePage, presses: int) -> Row:
     """From the press in the page to the hold command to the hand, while signal and pictures flow."""
+    say(f"STOP, {presses} times")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.jsonl"
         with SafetyMonitor(Profile(), log_path=log, certificate=None) as monitor, _sending(page):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._measure import Row, compare, median_time
+from benchmarks._measure import Row, compare, median_time, say
 from firmware_protocol import Data, Decoder, _kernels, crc32c, encode
 from firmware_protocol._kernels_tables import tables
 from firmware_protocol._scanner import Columns, wire_array
@@ -186,6 +186,7 @@ def same(a: Decoded, b: Decoded) -> None:
 
 def at_rate(work: str, decode: Callable[[], Any], n_bytes: int, target: float, rounds: int) -> Row:
     """Bytes a second, against a rate to reach."""
+    say(work)
     seconds = median_time(decode, rounds=rounds)
     known = target == target
     return Row(
@@ -238,7 +239,7 @@ def slow_rivals(wire: bytes, rounds: int) -> list[Row]:
         parse = compiled_construct()
         rivals.append(("cobs + google-crc32c + construct, compiled", lambda w: with_construct(w, parse), 100))
     except ImportError:
-        print("construct is not installed (pip install construct): that comparison is left out")
+        say("construct is not installed (pip install construct): that comparison is left out")
     return [
         compare(
             f"{wire.count(0)} of these frames",

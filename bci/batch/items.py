@@ -111,14 +111,10 @@ def _people(entries: list[tuple[Path, str]]) -> list[Item]:
 
 
 def _recordings(folder: Path) -> Iterator[Path]:
-    suffixes = _suffixes()
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if (
-            path.suffix.lower() in suffixes
-            and not path.stem.endswith("-eve")
-            and inside.parts[0] not in _NOT_RAW
-        ):
+    from bci.interop import recordings_below
+
+    for path in recordings_below(folder):
+        if path.relative_to(folder).parts[0] not in _NOT_RAW:
             yield path
 
 

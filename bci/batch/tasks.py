@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bci.batch.items import Item
+from bci.chunks import F64
 from bci.errors import BatchError, RecordingError
 
 __all__ = ["TASKS", "Task", "check_options", "evaluate_item", "find_task", "judge_quality"]
@@ -119,20 +120,18 @@ def judge_quality(item: Item, options: Mapping[str, Any]) -> list[dict[str, Any]
     import numpy as np
 
     from bci.dsp import assess_quality
-    from bci.interop import read_recording
 
     (path,) = item.files
-    run = read_recording(path, labels={}, unit=options.get("unit"))
-    if run.duration_s < 4:
-        raise RecordingError(f"{path} has {run.duration_s:.1f} s of signal; quality needs 4", path=path)
-    judged = assess_quality(
-        run.data_uv, fs_hz=run.fs_hz, line_hz=options.get("line_hz", 50.0), channels=run.channels
-    )
+    channels, fs_hz, data_uv = _signal_of(path, options.get("unit"))
+    duration_s = data_uv.shape[1] / fs_hz
+    if duration_s < 4:
+        raise RecordingError(f"{path} has {duration_s:.1f} s of signal; quality needs 4", path=path)
+    judged = assess_quality(data_uv, fs_hz=fs_hz, line_hz=options.get("line_hz", 50.0), channels=channels)
     return [
         {
             "channel": one.channel,
-            "duration_s": run.duration_s,
-            "fs_hz": run.fs_hz,
+            "duration_s": duration_s,
+            "fs_hz": fs_hz,
             "score": one.score,
             "causes": " ".join(one.causes),
             "offset_uv": one.offset_uv,
@@ -141,5 +140,17 @@ def judge_quality(item: Item, options: Mapping[str, Any]) -> list[dict[str, Any]
             "line_ratio": one.line_ratio,
             "snr_db": one.snr_db,
         }
-        for one, row in zip(judged, run.data_uv, strict=True)
+        for one, row in zip(judged, data_uv, strict=True)
     ]
+
+
+def _signal_of(path: Path, unit: str | None) -> tuple[tuple[str, ...], float, F64]:
+    """Channels, rate and signal in µV: all of a file, of a recording of our own the longest part without a gap."""
+    from bci.interop import OWN, read_recording
+    from bci.sessions.own_recording import longest_stretch
+
+    if path.suffix.lower() == OWN:
+        info, data_uv = longest_stretch(path)
+        return info.channels, info.fs_hz, data_uv
+    run = read_recording(path, labels={}, unit=unit)
+    return run.channels, run.fs_hz, run.data_uv

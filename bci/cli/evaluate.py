@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from bci.cli._lists import numbers, words
 
 if TYPE_CHECKING:
     from bci.pipeline import Evaluation
+    from bci.sessions.evaluating import SubjectEvaluation
 
 __all__ = ["command"]
 
@@ -89,9 +89,10 @@ def command(
 ) -> int:
     """How well intended movement is decoded from PATH, on runs that the decoder has not seen.
 
-    PATH is a recording of several runs or a folder of them (EDF, BDF, GDF, FIF, BrainVision, XDF). The default
-    decoder stands beside the usual ones on the same trials, every figure with its interval and with what chance
-    reaches. Trials of one run are never dealt out to training and test: that would score the run's drift.
+    PATH is a recording of this project (.bfp, e.g. of a calibration: each of its blocks is a run), or a folder of
+    files, one or more runs each (.bfp, EDF, BDF, GDF, FIF, BrainVision, XDF). The default decoder stands beside the
+    usual ones on the same trials, every figure with its interval and with what chance reaches. Trials of one run are
+    never dealt out to training and test: that would score the run's drift.
     """
     from bci.interop import parse_labels
     from bci.sessions.evaluating import EvaluationRequest, evaluate_recordings
@@ -130,7 +131,7 @@ def command(
         click.echo(json.dumps([result.as_dict() for result in results], ensure_ascii=False, allow_nan=False))
         return 0
     for result in results:
-        _print(result.title, result.names, result.evaluation, result.curve)
+        _print(result)
     if len(results) > 1:
         _print_mean(results)
     if html is not None:
@@ -143,7 +144,8 @@ def _progress(words: str) -> None:
         click.echo(f"\r\x1b[2K{words}", nl=False, err=True)
 
 
-def _print(title: str, names: Sequence[str], found: Evaluation, curve: Any) -> None:
+def _print(result: SubjectEvaluation) -> None:
+    names, found, curve = result.names, result.evaluation, result.curve
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", nl=False, err=True)
     some = found.cued["default"]
@@ -151,7 +153,7 @@ def _print(title: str, names: Sequence[str], found: Evaluation, curve: Any) -> N
         " → ".join(" ".join(names[i] for i in part) for part in (fold.training, fold.testing))
         for fold in found.folds
     )
-    click.secho(title, bold=True)
+    click.secho(result.title, bold=True)
     click.echo(
         f"  {len(some.labels)} trials ({', '.join(some.classes)}), folds {folds}; {found.dropped} dropped"
     )
@@ -176,6 +178,11 @@ def _print(title: str, names: Sequence[str], found: Evaluation, curve: Any) -> N
                 f"  default − {rival:<9} {gain.difference:+.3f}  95 % {gain.interval.low:+.3f} to "
                 f"{gain.interval.high:+.3f}"
             )
+    if result.trial_s > 0:
+        click.echo(
+            f"  information of the default: {some.bits_per_min(result.trial_s):.1f} bits/min (Wolpaw; accuracy "
+            f"{some.accuracy:.3f}, a trial each {result.trial_s:.1f} s)"
+        )
     _print_control(found)
     if curve:
         click.echo("  training trials per class → balanced accuracy of the same test trials")

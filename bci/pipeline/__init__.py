@@ -11,16 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bci.pipeline.chain import CleaningStage, FilterChain
-    from bci.pipeline.evaluating import (
-        RIVALS,
-        Decisions,
-        Evaluation,
-        Fold,
-        choose_folds,
-        evaluate,
-        learning_curve,
-        shuffled_within_runs,
-    )
+    from bci.pipeline.decided import Decisions
+    from bci.pipeline.evaluating import RIVALS, Evaluation, evaluate, learning_curve
+    from bci.pipeline.folding import Fold, choose_folds, shuffled_within_runs
     from bci.pipeline.model import Model, Timing, Training, Validation
     from bci.pipeline.model_file import certify, load_model, model_digest, save_model
     from bci.pipeline.online import OnlinePipeline
@@ -67,16 +60,9 @@ __all__ = [
 
 _HOMES = {
     "chain": ("CleaningStage", "FilterChain"),
-    "evaluating": (
-        "RIVALS",
-        "Decisions",
-        "Evaluation",
-        "Fold",
-        "choose_folds",
-        "evaluate",
-        "learning_curve",
-        "shuffled_within_runs",
-    ),
+    "decided": ("Decisions",),
+    "evaluating": ("RIVALS", "Evaluation", "evaluate", "learning_curve"),
+    "folding": ("Fold", "choose_folds", "shuffled_within_runs"),
     "model": ("Model", "Timing", "Training", "Validation"),
     "model_file": ("certify", "load_model", "model_digest", "save_model"),
     "online": ("OnlinePipeline",),
@@ -93,3 +79,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

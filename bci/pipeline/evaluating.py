@@ -6,8 +6,6 @@ Rules
   chosen inside the training runs of each fold.
 - Every decoder answers the same trials, so decoders are compared in pairs (`paired_bootstrap`), never by whether
   their intervals overlap.
-- Trials of one run are never dealt out to both sides, unless the caller asks for that by its name, to reproduce
-  somebody else's figure: neighbouring trials share drift, impedance and posture, and the score is of those.
 - Cued trials and control over whole runs are scored apart; the one is never shown as the other.
 """
 
@@ -15,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,28 +22,12 @@ from bci.chunks import F64
 from bci.decisions import Prediction
 from bci.decoders.frozen import view_covariances
 from bci.decoders.patterns import member_patterns
-from bci.errors import LabelError, TooFewRunsError
-from bci.evaluation import (
-    CalibrationError,
-    EventScore,
-    Interval,
-    PairedDifference,
-    PairedTrials,
-    area_under_curve,
-    balanced_accuracy,
-    balanced_accuracy_chance_threshold,
-    balanced_accuracy_interval,
-    brier_score,
-    calibration_error,
-    chance_level,
-    cohen_kappa,
-    information_transfer_rate,
-    log_loss,
-    paired_bootstrap,
-    wilson_interval,
-)
+from bci.errors import LabelError
+from bci.evaluation import EventScore, PairedDifference, PairedTrials, paired_bootstrap
 from bci.language import _
 from bci.pipeline.chain import FilterChain
+from bci.pipeline.decided import Decisions
+from bci.pipeline.folding import Fold, choose_folds
 from bci.pipeline.model import Model
 from bci.pipeline.runs import Run
 from bci.pipeline.scoring import CuedScore, count_control, predict_run, score_cued
@@ -53,256 +35,13 @@ from bci.pipeline.training import train
 from bci.pipeline.windows import cued_windows
 from bci.prosthesis.policy import REST
 
-__all__ = [
-    "RIVALS",
-    "Decisions",
-    "Evaluation",
-    "Fold",
-    "choose_folds",
-    "evaluate",
-    "learning_curve",
-    "shuffled_within_runs",
-]
+__all__ = ["RIVALS", "Evaluation", "evaluate", "learning_curve"]
 
 #: Decoders that researchers use now: tangent space + logistic regression, CSP + shrinkage LDA.
 RIVALS = ("TS + LR", "CSP + LDA")
 
 #: Where the course of the probability is read: from 2 s before the cue to 7 s after it.
 COURSE_S = np.arange(-20, 71) / 10.0
-
-
-class Fold(NamedTuple):
-    """Positions of the runs that train and of those that test."""
-
-    training: tuple[int, ...]
-    testing: tuple[int, ...]
-
-
-def choose_folds(
-    n_runs: int, *, train: Sequence[int] = (), test: Sequence[int] = (), sessions: Sequence[object] = ()
-) -> list[Fold]:
-    """Which runs train and which test.
-
-    Parameters
-    ----------
-    n_runs : int
-    train, test : sequence of int
-        Positions from 0. Both given: one fold. Neither: every run is left out once.
-    sessions : sequence, length n_runs
-        What each run belongs to (a day, a person); then every session is left out once instead of every run.
-
-    Raises
-    ------
-    TooFewRunsError
-        If there is nothing to leave out: one run, or one session, allows no honest validation.
-    LabelError
-        If a run trains and tests, does not exist, or only one of the two is given.
-
-    Examples
-    --------
-    >>> choose_folds(3)[0]
-    Fold(training=(1, 2), testing=(0,))
-    """
-    if train or test:
-        both = sorted(set(train) & set(test))
-        missing = sorted(run for run in {*train, *test} if not 0 <= run < n_runs)
-        if both or missing or not (train and test):
-            what = (
-                _("run {run} trains and tests").format(run=both[0] + 1)
-                if both
-                else _("training and test runs are needed")
-            )
-            if missing:
-                what = _("there is no run {run} among {n_runs}").format(run=missing[0] + 1, n_runs=n_runs)
-            raise LabelError(
-                _("{what}: name training and test runs that differ").format(what=what), found=(), expected=()
-            )
-        return [Fold(tuple(train), tuple(test))]
-    groups = list(range(n_runs)) if not sessions else list(sessions)
-    names = list(dict.fromkeys(groups))
-    if len(names) < 2:
-        what = "session" if sessions else "run"
-        raise TooFewRunsError(
-            _(
-                "an honest score needs at least 2 {what}s, got {n}: record another one. Splitting one "
-                "would measure its drift, not the decoder."
-            ).format(what=what, n=len(names)),
-            n_runs=len(names),
-            needed=2,
-        )
-    return [
-        Fold(
-            tuple(i for i, group in enumerate(groups) if group != name),
-            tuple(i for i, group in enumerate(groups) if group == name),
-        )
-        for name in names
-    ]
-
-
-def shuffled_within_runs(
-    runs: Sequence[Run], *, labels: Sequence[str], n_folds: int = 5, seed: int = 0
-) -> tuple[list[Run], list[Fold]]:
-    """Folds that deal the trials of every run out to both sides, for `evaluate`; only to reproduce others' figures.
-
-    Neighbouring trials share drift, impedance and posture, so what such folds score is partly the run and not the
-    movement. They are had by this name alone. Control over whole runs means nothing with them.
-
-    Returns
-    -------
-    runs : list of Run
-        The same signals, once per fold and side, each with the cues of that side.
-    folds : list of Fold
-
-    Raises
-    ------
-    LabelError
-        If there are fewer than 2 folds.
-    """
-    if n_folds < 2:
-        raise LabelError(
-            _("expected at least 2 folds, got {n_folds}").format(n_folds=n_folds), found=(), expected=()
-        )
-    rng = np.random.default_rng(seed)
-    parts: list[Run] = []
-    folds: list[Fold] = []
-    dealt = []
-    for run in runs:
-        cues = [m for m in run.markers if m.label in labels]
-        fold_of = np.empty(len(cues), dtype=np.int64)
-        for name in labels:  # each class by itself, so that no fold lacks one
-            of_class = np.array([m.label == name for m in cues], dtype=np.bool_)
-            fold_of[of_class] = rng.permutation(int(of_class.sum())) % n_folds
-        dealt.append((cues, fold_of))
-    for k in range(n_folds):
-        sides = [
-            [
-                replace(
-                    run,
-                    markers=tuple(m for m, fold in zip(cues, fold_of, strict=True) if (fold == k) == tested),
-                )
-                for run, (cues, fold_of) in zip(runs, dealt, strict=True)
-            ]
-            for tested in (False, True)
-        ]
-        first = len(parts)
-        parts += [*sides[0], *sides[1]]
-        middle = first + len(runs)
-        folds.append(Fold(tuple(range(first, middle)), tuple(range(middle, middle + len(runs)))))
-    return parts, folds
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Decisions:
-    """What one decoder said of all test trials.
-
-    Parameters
-    ----------
-    name : str
-    classes : tuple of str
-    labels, predicted : ndarray of str, shape (n_trials,)
-    probabilities : ndarray, shape (n_trials, n_classes)
-    runs : ndarray of int, shape (n_trials,)
-        Position of the run each trial is from.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    labels: NDArray[np.str_]
-    predicted: NDArray[np.str_]
-    probabilities: F64
-    runs: NDArray[np.int64]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of trials that were recognised."""
-        return float(np.mean(self.labels == self.predicted))
-
-    @property
-    def accuracy_interval(self) -> Interval:
-        """95 % Wilson interval of `accuracy`."""
-        return wilson_interval(int(np.sum(self.labels == self.predicted)), len(self.labels))
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """Mean over classes of the share of that class's trials that were recognised."""
-        return balanced_accuracy(self.labels, self.predicted)
-
-    @property
-    def interval(self) -> Interval:
-        """95 % posterior interval of `balanced_accuracy`."""
-        return balanced_accuracy_interval(self.labels, self.predicted)
-
-    @property
-    def chance(self) -> float:
-        """Balanced accuracy that guessing reaches on average."""
-        return chance_level(len(self.classes))
-
-    @property
-    def chance_threshold(self) -> float:
-        """Smallest balanced accuracy that guessing reaches in at most one of 20 such sets of trials."""
-        _, counts = np.unique(self.labels, return_counts=True)
-        return balanced_accuracy_chance_threshold(counts.tolist())
-
-    @property
-    def kappa(self) -> float:
-        """Cohen's kappa."""
-        return cohen_kappa(self.labels, self.predicted)
-
-    @property
-    def area_under_curve(self) -> float:
-        """Area under the ROC curve; of several classes the mean of each against the rest."""
-        areas = [
-            area_under_curve(self.labels == name, self.probabilities[:, i])
-            for i, name in enumerate(self.classes)
-        ]
-        return float(areas[1]) if len(areas) == 2 else float(np.mean(areas))
-
-    @property
-    def log_loss(self) -> float:
-        """Mean negative log-probability of what was true, nats."""
-        return log_loss(self.labels, self.probabilities, classes=self.classes)
-
-    @property
-    def brier_score(self) -> float:
-        """Mean squared distance of the probabilities from what was true, 0 to 2."""
-        return brier_score(self.labels, self.probabilities, classes=self.classes)
-
-    @property
-    def calibration(self) -> CalibrationError:
-        """Expected calibration error, with the share that chance has in it."""
-        return calibration_error(self.labels, self.probabilities, classes=self.classes)
-
-    @property
-    def per_run(self) -> dict[int, float]:
-        """Balanced accuracy of each test run: the trend over a session."""
-        return {
-            int(run): balanced_accuracy(self.labels[self.runs == run], self.predicted[self.runs == run])
-            for run in np.unique(self.runs)
-        }
-
-    def bits_per_min(self, trial_s: float) -> float:
-        """Wolpaw's information transfer rate with trials of `trial_s` seconds, pauses included."""
-        return information_transfer_rate(self.accuracy, n_classes=len(self.classes), trial_s=trial_s)
-
-    def joined(self, other: Decisions) -> Decisions:
-        """The decisions of two folds as one."""
-        if (self.name, self.classes) != (other.name, other.classes):
-            raise LabelError(
-                _(
-                    "folds decide between {classes} and {others}: every class must be in the training runs "
-                    "of every fold"
-                ).format(classes=", ".join(self.classes), others=", ".join(other.classes)),
-                found=other.classes,
-                expected=self.classes,
-            )
-        return Decisions(
-            self.name,
-            self.classes,
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.predicted, other.predicted]),
-            np.concatenate([self.probabilities, other.probabilities]),
-            np.concatenate([self.runs, other.runs]),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,8 @@ from typing import Any
 
 from bci.errors import TooFewRunsError
 from bci.language import _
-from bci.pipeline.evaluating import RIVALS, Evaluation, Fold, evaluate
+from bci.pipeline.evaluating import RIVALS, Evaluation, evaluate
+from bci.pipeline.folding import Fold
 from bci.pipeline.runs import Run
 
 __all__ = ["evaluate_executed_to_intended"]

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bci.errors import LabelError
 from bci.evaluation import EventScore
 from bci.pipeline import (
     Decisions,
     Evaluation,
     Fold,
+    Run,
     choose_folds,
     evaluate,
     learning_curve,
@@ -50,12 +53,17 @@ class EvaluationRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubjectEvaluation:
-    """One person's scores. `names` are those of the runs, in the order that folds count them."""
+    """One person's scores.
+
+    `names` are those of the runs, in the order that folds count them; `trial_s` is the time from cue to cue, pauses
+    included (median), which information per minute is counted with.
+    """
 
     title: str
     names: tuple[str, ...]
     evaluation: Evaluation
     curve: dict[int, Decisions] = field(default_factory=dict)
+    trial_s: float = math.nan
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON; what is not a number is null."""
@@ -67,7 +75,8 @@ class SubjectEvaluation:
                 for f in found.folds
             ],
             "dropped": found.dropped,
-            "cued": {name: _decisions(one, self.names) for name, one in found.cued.items()},
+            "trial_s": _number(self.trial_s),
+            "cued": {name: _decisions(one, self.names, self.trial_s) for name, one in found.cued.items()},
             "control": None if found.control is None else _control(found.control),
             "control_per_run": {self.names[i]: _control(s) for i, s in found.control_per_run.items()},
             "refusals": list(found.refusals),
@@ -105,6 +114,7 @@ def evaluate_recordings(
             unit=request.unit,
             channels=request.channels,
         )
+        trial_s = _cue_to_cue_s(runs)
         if request.train:
             train, test = (
                 [names.index(canonical(run)) for run in part] for part in (request.train, request.test)
@@ -133,11 +143,18 @@ def evaluate_recordings(
             curve = learning_curve(
                 runs, labels=classes, fold=Fold(*folds[-1]), trials_per_class=CURVE, **options
             )
-        results.append(SubjectEvaluation(who, tuple(names), found, curve))
+        results.append(SubjectEvaluation(who, tuple(names), found, curve, trial_s))
     return results
 
 
-def _decisions(one: Decisions, names: Sequence[str]) -> dict[str, Any]:
+def _cue_to_cue_s(runs: Sequence[Run]) -> float:
+    """Median seconds from one cue to the next of its run; NaN where no run has two."""
+    steps = [np.diff(sorted(m.sample_index for m in run.markers)) / run.info.fs_hz for run in runs]
+    between = np.concatenate(steps)
+    return float(np.median(between)) if len(between) else math.nan
+
+
+def _decisions(one: Decisions, names: Sequence[str], trial_s: float) -> dict[str, Any]:
     calibration = one.calibration
     return {
         "trials": len(one.labels),
@@ -150,6 +167,7 @@ def _decisions(one: Decisions, names: Sequence[str]) -> dict[str, Any]:
         "interval": list(one.interval),
         "kappa": _number(one.kappa),
         "area_under_curve": one.area_under_curve,
+        "bits_per_min": _number(one.bits_per_min(trial_s)) if trial_s > 0 else None,
         "log_loss": one.log_loss,
         "brier_score": one.brier_score,
         "calibration_error": calibration.raw,

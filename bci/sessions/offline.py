@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bci.chunks import SignalInfo
-from bci.errors import MontageMismatchError, RecordingError
+from bci.errors import LabelError, MontageMismatchError, RecordingError
 from bci.pipeline import MOTOR_CHANNELS, Run
+from bci.sessions.own_recording import own_runs, taken_rows
 
 if TYPE_CHECKING:
     from bci.interop import RunFile
+
+T = TypeVar("T")
 
 __all__ = ["CHANNEL_SETS", "canonical", "choose_channels", "read_runs"]
 
@@ -46,7 +49,7 @@ def read_runs(
     runs : sequence of str
         Numbers of runs ("1", "R2"); by default all of intended movement.
     labels, unit
-        As `bci.interop.read_recording` takes them.
+        As `bci.interop.read_recording` takes them; a `.bfp` says itself what its numbers are, and takes no unit.
     channels : sequence of str
         Electrodes, or a name of `CHANNEL_SETS`; by default all.
 
@@ -54,7 +57,7 @@ def read_runs(
     -------
     runs : list of Run
     names : list of str
-        "R1", "R2" …
+        "R1", "R2" …: as the files are numbered; counted over all where a recording holds several runs.
     classes : tuple of str
 
     Raises
@@ -62,46 +65,89 @@ def read_runs(
     RecordingError, LabelError, MontageMismatchError
         The message says what came, what was expected and what to do.
     """
-    from bci.interop import find_runs, read_recording
+    from bci.interop import OWN, find_runs
 
     asked = [_number(name, path) for name in runs]
     movement = None if asked else "intended"
     found = _of_files(files, movement) if files else find_runs(path, subject=subject, movement=movement)
-    numbers = [run.run for run in found]
-    missing = sorted(set(asked) - set(numbers))
-    if missing:
-        there = ", ".join(f"R{n}" for n in numbers)
-        raise RecordingError(f"{path} has no run R{missing[0]}; its runs are {there}", path=path)
-    order = asked or numbers
-    loaded = [read_recording(found[numbers.index(n)].path, labels=labels, unit=unit) for n in order]
-    first = loaded[0]
+    if asked and not any(file.path.suffix.lower() == OWN for file in found):
+        found = tuple(_chosen(asked, {file.run: file for file in found}, path))  # the others need not be read
+    read = _read(found, labels=labels, unit=unit)
+    numbers = [one.number for one in read]
+    if len(set(numbers)) < len(numbers):
+        read = [replace(one, number=number) for number, one in enumerate(read, start=1)]
+    if asked:
+        read = _chosen(asked, {one.number: one for one in read}, path)
+    first = read[0].run.info
     rows = choose_channels(channels, first.channels)
-    kept = tuple(first.channels[i] for i in rows)
-    read = []
-    for file in loaded:
-        if (file.channels, file.rate) != (first.channels, first.rate):
+    taken = SignalInfo(tuple(first.channels[row] for row in rows), first.rate)
+    for one in read:
+        info = one.run.info
+        if (info.channels, info.rate) != (first.channels, first.rate):
             raise MontageMismatchError(
-                f"{file.path.name} has {len(file.channels)} channels at {float(file.rate):g} Hz, {first.path.name} "
-                f"has {len(first.channels)} at {float(first.rate):g} Hz: evaluate runs of one montage and rate",
-                got=file.channels,
+                f"{one.path.name} has {len(info.channels)} channels at {info.fs_hz:g} Hz, {read[0].path.name} "
+                f"has {len(first.channels)} at {first.fs_hz:g} Hz: evaluate runs of one montage and rate",
+                got=info.channels,
                 expected=first.channels,
             )
-        info = SignalInfo(kept, file.rate)
-        read.append(Run.from_array(file.data_uv[rows], info, file.markers))
-    return read, [f"R{n}" for n in order], first.classes
+    chosen = [Run(taken, tuple(taken_rows(c, rows) for c in one.run.chunks), one.run.markers) for one in read]
+    return chosen, [f"R{one.number}" for one in read], read[0].classes
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One run of a file."""
+
+    path: Path
+    number: int
+    run: Run
+    classes: tuple[str, ...]
+
+
+def _read(found: Sequence[RunFile], *, labels: Mapping[str, str] | None, unit: str | None) -> list[_Read]:
+    """Runs of all files, in their order; of several recordings of our own, those without cues are left out."""
+    from bci.interop import OWN, read_recording
+
+    read: list[_Read] = []
+    refused: LabelError | None = None
+    for file in found:
+        if file.path.suffix.lower() != OWN:
+            one = read_recording(file.path, labels=labels, unit=unit)
+            run = Run.from_array(one.data_uv, SignalInfo(one.channels, one.rate), one.markers)
+            read.append(_Read(file.path, file.run, run, one.classes))
+            continue
+        if unit is not None:
+            raise RecordingError(
+                f"{file.path} says itself what its numbers are; leave the unit (--unit) out", path=file.path
+            )
+        try:
+            runs, classes = own_runs(file.path, labels=labels)
+        except LabelError as err:
+            refused = refused or err
+            continue
+        read += [_Read(file.path, file.run, run, classes) for run in runs]
+    if not read and refused is not None:
+        raise refused
+    return read
+
+
+def _chosen(asked: Sequence[int], there: Mapping[int, T], path: Path) -> list[T]:
+    """Those that are asked for, in that order."""
+    if missing := sorted(set(asked) - set(there)):
+        told = ", ".join(f"R{n}" for n in sorted(there))
+        raise RecordingError(f"{path} has no run R{missing[0]}; its runs are {told}", path=path)
+    return [there[number] for number in asked]
 
 
 def _of_files(files: Sequence[Path], movement: str | None) -> tuple[RunFile, ...]:
     """These files as runs."""
-    from bci.interop import find_runs
+    from bci.interop import find_runs, numbered
 
     runs = [find_runs(file, movement=None)[0] for file in files]
     fitting = [run for run in runs if movement is None or run.movement in ("", movement)]
     if not fitting:
         raise RecordingError(f"none of {len(runs)} recordings is of {movement} movement", path=files[0])
-    if len({run.run for run in fitting}) < len(fitting):
-        return tuple(replace(run, run=number) for number, run in enumerate(fitting, start=1))
-    return tuple(sorted(fitting, key=lambda run: run.run))
+    return numbered(fitting)
 
 
 def choose_channels(wanted: Sequence[str], present: Sequence[str]) -> list[int]:

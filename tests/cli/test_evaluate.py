@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 import sys
@@ -54,6 +55,31 @@ def test_figures_come_as_a_table_and_as_json_with_the_same_numbers(
     assert result["folds"] == [{"train": ["R1", "R2"], "test": ["R3"]}]
     assert result["cued"]["default"]["balanced_accuracy"] > result["cued"]["default"]["chance"] == 0.5
     assert result["control"] is None
+    p, trial_s = result["cued"]["default"]["accuracy"], result["trial_s"]
+    lost = sum(q * math.log2(q) for q in (p, 1 - p) if q)
+    assert result["cued"]["default"]["bits_per_min"] == pytest.approx((1 + lost) * 60 / trial_s)
+    assert f"{(1 + lost) * 60 / trial_s:.1f} bits/min" in printed
+
+
+def test_imported_recordings_give_the_figures_of_the_files_they_were_made_of(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.iterdir():
+        assert main(["import", str(path), "-o", str(tmp_path / f"{path.stem}.bfp")]) == 0
+    figures = []
+    for where in (folder, tmp_path):
+        capsys.readouterr()
+        assert main(["evaluate", str(where), *OPTIONS, "--json"]) == 0
+        (result,) = json.loads(capsys.readouterr().out)
+        figures.append(result)
+    of_files, of_recordings = figures
+    assert of_recordings["folds"] == of_files["folds"]
+    for name, one in of_files["cued"].items():
+        # MNE goes through volts, which rounds the last bit
+        assert of_recordings["cued"][name] == {
+            key: pytest.approx(value, rel=1e-9, abs=1e-9) if isinstance(value, float) else value
+            for key, value in one.items()
+        }
 
 
 def test_the_report_is_one_private_file_without_network(folder: Path, tmp_path: Path) -> None:
