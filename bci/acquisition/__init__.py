@@ -97,3 +97,7 @@ def __getattr__(name: str) -> object:
     if name in _FILES:
         return getattr(import_module(f"bci.acquisition.{_FILES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

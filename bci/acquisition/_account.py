@@ -31,4 +31,5 @@ class Statistics:
 
     @property
     def samples_lost_link(self) -> int:
+        """Conversions that the board sent and that did not arrive."""
         return max(0, self.samples_lost - self.samples_lost_device)

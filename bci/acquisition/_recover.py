@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci.errors import RecordingError
-from bci.language import _
+from bci.language import _, system_reason
 from firmware_protocol import Decoder, Fault, Splitter, Start
 
 __all__ = ["Recovery", "recover", "recover_file"]
@@ -117,7 +117,7 @@ def recover_file(path: str | Path, target: str | Path, *, force: bool = False) -
     except OSError as err:
         raise RecordingError(
             _("cannot recover {path} to {target}: {reason}").format(
-                path=path, target=target, reason=err.strerror or err
+                path=path, target=target, reason=system_reason(err)
             ),
             path=err.filename or path,
         ) from err

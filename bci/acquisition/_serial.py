@@ -32,7 +32,7 @@ import serial
 from serial.tools import list_ports
 
 from bci.acquisition.low_latency import Latency, set_low_latency
-from bci.acquisition.port_lock import PortLock, holders
+from bci.acquisition.port_lock import PortLock, holders, terminal_of
 from bci.errors import (
     DeviceBusyError,
     DeviceError,
@@ -41,7 +41,7 @@ from bci.errors import (
     DevicePermissionError,
     DeviceTimeoutError,
 )
-from bci.language import N_, _
+from bci.language import N_, _, library_reason, system_reason
 from firmware_protocol.ports import errno_of, permission_advice
 
 __all__ = ["PortEntry", "SerialPort", "list_port_entries", "port_names"]
@@ -228,9 +228,12 @@ def _is_pseudo_terminal(url: str) -> bool:
 
 
 def _refuse_what_is_no_port(url: str) -> None:
-    """A directory or an ordinary file would open or fail in ways that explain nothing."""
+    """A directory or an ordinary file would open or fail in ways that explain nothing, somebody's window would do as
+    told."""
     path = Path(url)
     kind = _("a directory") if path.is_dir() else _("an ordinary file") if path.is_file() else ""
+    if _is_pseudo_terminal(url) and (pid := terminal_of(url)) is not None:
+        kind = _("the terminal of process {pid}").format(pid=pid)
     if kind:
         raise DeviceNotFoundError(
             _("{url} is {kind}, not a serial port; expected {forms}").format(
@@ -287,4 +290,4 @@ def _why_not_opened(url: str, baud: int, err: Exception) -> DeviceError:
 
 def _reason(err: Exception) -> str:
     code = errno_of(err)
-    return os.strerror(code) if code is not None else str(err)
+    return system_reason(code) if code is not None else library_reason(err)

@@ -44,6 +44,7 @@ class Stretch:
 
     @property
     def info(self) -> SignalInfo:
+        """Of the whole recording."""
         return self.recording.info
 
     def __iter__(self) -> Iterator[Chunk]:

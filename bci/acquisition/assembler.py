@@ -100,6 +100,7 @@ class Assembler:
 
     @property
     def statistics(self) -> Statistics:
+        """What has come and what was lost so far."""
         return Statistics(
             frames=self._frames,
             faults=self._faults,

@@ -290,7 +290,9 @@ class BoardSource(DeviceSource):
 
     def _listen(self, timeout_s: float) -> None:
         """Take what comes, and notice if nothing does although the board streams."""
-        now_ns = self._clock_ns()
+        if self.client.broken_off:  # what came before that was handed on by the last call
+            raise DeviceLostError(self.client.broken_off, port=self._link.port)
+        now_ns, data_ns = self._clock_ns(), self.client.last_data_ns
         if self._quiet_since_ns is None or now_ns - self._looked_ns > ATTENTIVE_NS:
             self._quiet_since_ns = now_ns
         if self.client.streaming:
@@ -298,8 +300,10 @@ class BoardSource(DeviceSource):
             timeout_s = min(timeout_s, max(self._quiet_since_ns + limit_ns - now_ns, 0) / 1e9)
         came = self.client.poll(timeout_s)
         self._looked_ns = self._clock_ns()
+        if self.client.last_data_ns != data_ns or not self.client.streaming:
+            self._stalled = False  # a HEARTBEAT alone is no signal
         if came or not self.client.streaming:
-            self._quiet_since_ns, self._stalled = self._looked_ns, False
+            self._quiet_since_ns = self._looked_ns
             return
         quiet_ns = self._looked_ns - self._quiet_since_ns
         if quiet_ns >= GONE_NS:

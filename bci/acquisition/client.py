@@ -36,6 +36,9 @@ from bci.errors import (
 from bci.language import N_, _
 from firmware_protocol import (
     Command,
+    Event,
+    EventCode,
+    EventSource,
     Heartbeat,
     Info,
     LeadOff,
@@ -49,7 +52,7 @@ from firmware_protocol import (
 )
 from firmware_protocol.batch import is_data
 from firmware_protocol.layout import COMMANDS
-from firmware_protocol.limits import COMMAND_TRIES, RESPONSE_TIMEOUT_MS, WATCHDOG_DEFAULT_MS
+from firmware_protocol.limits import COMMAND_TRIES, MAX_LOAD_PERCENT, RESPONSE_TIMEOUT_MS, WATCHDOG_DEFAULT_MS
 
 __all__ = ["BoardClient", "Settings"]
 
@@ -78,6 +81,7 @@ SETTINGS = {
     Opcode.TEST_SIGNAL: 0,
     Opcode.WRITE_REGISTER: 2,
 }
+_GAVE_UP = (EventSource.DEVICE, EventCode.WATCHDOG)
 #: (written, device's µs at receipt, answer received); times in monotonic ns.
 Probe = Callable[[int, int, int], None]
 
@@ -96,6 +100,12 @@ class BoardClient:
         Monotonic time in ns, the link's.
     first_request_id : int, optional
         Default: random.
+
+    Attributes
+    ----------
+    broken_off : str
+        Why the board has ended by itself the run that was started here, in a sentence: it was reset, or its watchdog
+        heard nothing. "" while it has not.
     """
 
     def __init__(
@@ -110,6 +120,7 @@ class BoardClient:
         self.configuration: Configuration | None = None
         self.last_data_ns = 0
         self.streaming = False
+        self.broken_off = ""
         self.watchdog_ms = WATCHDOG_DEFAULT_MS
         self.settings: Settings = {}
         self._link = link
@@ -121,6 +132,7 @@ class BoardClient:
         self._book = ConfigurationBook()
         self._answers: dict[int, Response] = {}  # the newest, by its request id
         self._sent_ns: dict[int, int] = {}  # the request that is waited for
+        self._run_begins = 0
         self._probe_ids: dict[int, int] = {}  # request id of a probe → its place in the turn
         self._heard = Heard()
 
@@ -138,6 +150,7 @@ class BoardClient:
 
     @property
     def bytes_read(self) -> int:
+        """Of the link, since it was opened."""
         return self._link.bytes_read
 
     @property
@@ -184,10 +197,11 @@ class BoardClient:
         configuration = self.configuration or self.identify()
         self._check_budget(configuration)
         results = self.request(Opcode.START, watchdog_ms).payload
-        self.streaming, self.watchdog_ms = True, watchdog_ms
+        self.streaming, self.watchdog_ms, self.broken_off = True, watchdog_ms, ""
+        self._run_begins = int.from_bytes(results, "little")
         every_s = min(watchdog_ms / 1000 / PROBES_PER_WATCHDOG, MAX_PROBE_S) if watchdog_ms else MAX_PROBE_S
         self._link.keep_alive(self._probes(), every_s=every_s)
-        return int.from_bytes(results, "little")
+        return self._run_begins
 
     def stop(self) -> Heartbeat:
         """End the stream; returns the board's counters as they are once all its queued DATA is sent."""
@@ -298,6 +312,7 @@ class BoardClient:
 
     @property
     def port(self) -> str:
+        """The link's name, as it stands in messages."""
         return self._link.port
 
     def _accepted(self, response: Response, opcode: Opcode) -> Response:
@@ -353,7 +368,18 @@ class BoardClient:
         )
         if not needed.fits:
             raise BudgetError(
-                _("{port} cannot carry it: {advice}").format(port=self._link.port, advice=needed.advice()),
+                _(
+                    "{port} cannot carry it: {n} channels × {rate:g} SPS take {load:.0%} of {baud} baud, {most} % may "
+                    "be used. What would fit: at least {least} baud, or a lower rate"
+                ).format(
+                    port=self._link.port,
+                    n=needed.n_channels,
+                    rate=needed.rate_hz,
+                    load=needed.load,
+                    baud=needed.baud,
+                    most=MAX_LOAD_PERCENT,
+                    least=needed.min_baud,
+                ),
                 port=self._link.port,
             )
 
@@ -400,8 +426,26 @@ class BoardClient:
             if isinstance(frame, Response):
                 self._answered(frame, int(received.arrived_ns[row]))
             elif isinstance(frame, Info):
-                self._book.booted(frame.boot_id)
+                self._booted(frame.boot_id)
                 self._book.add(frame)
+            elif isinstance(frame, Heartbeat):
+                self._booted(frame.boot_id)
+            elif isinstance(frame, Event) and (frame.source, frame.code) == _GAVE_UP:
+                self._gave_up(frame)
+
+    def _booted(self, boot_id: int) -> None:
+        if self._book.booted(boot_id) and self.streaming:
+            self.broken_off = _(
+                "the board on {port} was reset while it streamed; is its supply weak, or was its button pressed?"
+            ).format(port=self._link.port)
+
+    def _gave_up(self, event: Event) -> None:
+        behind = (event.sample_index - self._run_begins) & 0xFFFF_FFFF
+        if self.streaming and behind < 1 << 31:  # else of an earlier run, overtaken by START's answer
+            self.broken_off = _(
+                "the board on {port} ended the run: it heard nothing from this computer for {seconds:g} s; "
+                "was the computer asleep?"
+            ).format(port=self._link.port, seconds=event.value / 1000)
 
     def _answered(self, response: Response, at_ns: int) -> None:
         turn = self._probe_ids.get(response.request_id)

@@ -69,6 +69,7 @@ class SampleClock:
 
     @property
     def drift_uncertainty_ppm(self) -> float:
+        """Of `drift_ppm`."""
         return self._fit.rate_uncertainty / self._fit.rate * 1e6
 
     @property

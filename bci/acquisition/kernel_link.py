@@ -28,7 +28,7 @@ from bci.acquisition._serial import SerialPort
 from bci.acquisition.link import Tap
 from bci.acquisition.receiver import Received
 from bci.errors import DeviceError, DeviceLostError
-from bci.language import _
+from bci.language import N_, _, system_reason
 from firmware_protocol._kernels import N_DATA, N_EVENTS, N_RAW, N_RUNS, N_STATUS, N_VALUES
 from firmware_protocol._scanner import Columns, Scanner, wire_array
 from firmware_protocol.batch import EVENTS, Batch
@@ -45,7 +45,7 @@ MARK_BYTES = 32
 MAX_ALIVE = 32
 HAND_OVER_S = 0.01  # between two looks for the recording: 100 a second at most
 NICE = -15
-PORT_GONE = "its other side is gone"
+PORT_GONE = N_("its other side is gone")
 
 
 class _Ring:
@@ -184,7 +184,9 @@ class _Reader:
             code = self.ring.drain(self.port.fileno(), self.wake.out, self.note.into, self.kept_note.into)
         finally:
             self.failure = (
-                self.port.lost(PORT_GONE if code < 0 else os.strerror(code)) if code else closed(self.port)
+                self.port.lost(_(PORT_GONE) if code < 0 else system_reason(code))
+                if code
+                else closed(self.port)
             )
             self.ended.set()
             self.note.ring()

@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bci.language import _
+
 __all__ = ["Latency", "advice", "read_latency_ms", "set_low_latency"]
 
 LOW_MS = 1
@@ -80,20 +82,20 @@ def advice(url: str, *, platform: str = sys.platform) -> str:
     """What a person has to do on this system to switch the timer off."""
     name = Path(url).name
     if platform == "linux":
-        return (
-            f"the adapter of {url} keeps bytes back for up to {USUAL_MS} ms. Now: `echo {LOW_MS} | sudo tee "
-            f"{SYSFS / name / 'latency_timer'}`. For good, as /etc/udev/rules.d/99-bci-latency.rules: "
-            f'ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", ATTR{{latency_timer}}="{LOW_MS}"'
-        )
+        now = f"`echo {LOW_MS} | sudo tee {SYSFS / name / 'latency_timer'}`"
+        rule = f'ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", ATTR{{latency_timer}}="{LOW_MS}"'
+        return _(
+            "the adapter of {url} keeps bytes back for up to {ms} ms. Now: {now}. For good, as {file}: {rule}"
+        ).format(url=url, ms=USUAL_MS, now=now, file="/etc/udev/rules.d/99-bci-latency.rules", rule=rule)
     if platform == "darwin":
-        return (
-            f"the driver of {url} did not take a latency of {LOW_MS} ms. Use the /dev/cu.* name of the port, and "
-            "install the driver of the adapter's maker instead of the one that came with the system"
-        )
-    return (
-        f"Device Manager, Ports (COM & LPT), {name}, Properties, Port Settings, Advanced: set Latency Timer (msec) "
-        f"to {LOW_MS}; then plug the adapter in again"
-    )
+        return _(
+            "the driver of {url} did not take a latency of {ms} ms. Use the /dev/cu.* name of the port, and install "
+            "the driver of the adapter's maker instead of the one that came with the system"
+        ).format(url=url, ms=LOW_MS)
+    return _(
+        "Device Manager, Ports (COM & LPT), {port}, Properties, Port Settings, Advanced: set Latency Timer (msec) to "
+        "{ms}; then plug the adapter in again"
+    ).format(port=name, ms=LOW_MS)
 
 
 def _timer(url: str, sysfs: Path) -> Path:

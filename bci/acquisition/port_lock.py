@@ -18,7 +18,7 @@ from pathlib import Path
 from bci.errors import DeviceBusyError
 from bci.language import _
 
-__all__ = ["PortLock", "holders"]
+__all__ = ["PortLock", "holders", "terminal_of"]
 
 _PID_BYTES = 32
 _LOCKED_BYTE = 1 << 20  # Windows locks bytes against reading too: one far behind the process id
@@ -91,6 +91,22 @@ def holders(url: str) -> list[int]:
             if any(os.path.realpath(fd) == name for fd in process.iterdir()):
                 found.append(int(process.parent.name))
     return sorted(found)
+
+
+def terminal_of(url: str) -> int | None:
+    """A process whose controlling terminal this is: somebody's window, and no board. Linux; elsewhere none is known.
+
+    Numbers of pseudo-terminals are given out again: what was a board a second ago may be this now.
+    """
+    with contextlib.suppress(OSError):
+        device = Path(url).stat().st_rdev
+        for process in Path("/proc").glob("[0-9]*/stat") if sys.platform == "linux" else ():
+            with contextlib.suppress(OSError, ValueError):
+                # proc(5): behind the name in brackets come state, ppid, pgrp, session, tty_nr
+                tty = int(process.read_bytes().rpartition(b")")[2].split()[4])
+                if tty and os.makedev(tty >> 8 & 0xFFF, tty & 0xFF | tty >> 12 & 0xFFF00) == device:
+                    return int(process.parent.name)
+    return None
 
 
 def _open(path: Path) -> int | None:

@@ -2,7 +2,8 @@
 
 A name is no identity: an adapter that is plugged in again may be another ttyUSB or COM. Its USB serial number is one;
 where it has none, every port of the same kind is asked, and the device id of INFO decides. The list of ports is given
-from outside; sockets and pseudo-terminals are on no list and come back under their own name or not at all.
+from outside; sockets and pseudo-terminals are on no list and come back under their own name or not at all (a
+pseudo-terminal that has become somebody's window since is not opened: `_serial.py`).
 """
 
 from __future__ import annotations
@@ -34,13 +35,6 @@ class PortFinder:
         self._ports = ports
         name = _real(url)
         self._entry = next((entry for entry in ports() if _real(entry.name) == name), None)
-
-    @property
-    def known_by(self) -> str:
-        """What the port is recognised by, in words."""
-        if self._entry is not None and self._entry.serial_number:
-            return f"USB serial number {self._entry.serial_number}"
-        return "the device id that the board states"
 
     def candidates(self) -> list[str]:
         """Ports to try now, likeliest first; whether it is the board, its INFO tells."""

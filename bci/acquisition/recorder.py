@@ -32,7 +32,7 @@ from typing import Any
 
 from bci.acquisition._room import room_bytes
 from bci.errors import RecordingError
-from bci.language import _
+from bci.language import _, system_reason
 from firmware_protocol import Arrivals, Dialect, Gap, HostWriter, MarkerNote, Raw, Sent, Start
 from firmware_protocol.limits import ARRIVAL_PERIOD_MS, MAX_CODED, RAW_AFTER_MS
 
@@ -303,7 +303,7 @@ class RecordingWriter:
                 _(
                     "recording to {path} ended after {size} bytes: {reason}; what came before is safe. "
                     "Free space or choose another disk, then start a new recording"
-                ).format(path=self.path, size=self._size, reason=err.strerror or err),
+                ).format(path=self.path, size=self._size, reason=system_reason(err)),
                 path=self.path,
             )
             _log.error("%s", self.error)
@@ -324,7 +324,7 @@ def _create(path: Path) -> int:
         raise RecordingError(
             _(
                 "cannot record to {path}: {reason}; choose a folder that exists and that you may write to"
-            ).format(path=path, reason=err.strerror or err),
+            ).format(path=path, reason=system_reason(err)),
             path=path,
         ) from err
     if sys.platform != "win32":  # the new name itself must survive a power cut

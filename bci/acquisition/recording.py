@@ -28,7 +28,7 @@ from bci.acquisition._player import Placed, Player, wire_in
 from bci.acquisition._stretch import Stretch
 from bci.chunks import Chunk, Marker, SignalInfo
 from bci.errors import RecordingError
-from bci.language import _
+from bci.language import _, system_reason
 from firmware_protocol import Arrivals, Gap, Note, Splitter, Start
 from firmware_protocol.limits import MAX_CODED
 
@@ -364,7 +364,7 @@ def _unreadable(path: Path, err: OSError) -> RecordingError:
             _("{path} is a directory; expected a .bfp recording in it").format(path=path), path=path
         )
     return RecordingError(
-        _("cannot read {path}: {reason}").format(path=path, reason=err.strerror or err), path=path
+        _("cannot read {path}: {reason}").format(path=path, reason=system_reason(err)), path=path
     )
 
 

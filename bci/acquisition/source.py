@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 
 from bci.acquisition.assembler import Statistics
 from bci.chunks import Chunk, SignalInfo
-from bci.errors import DeviceNotFoundError
+from bci.errors import DeviceNotFoundError, RecordingError
 from bci.language import _
 
 __all__ = ["Source", "open_source"]
@@ -143,7 +143,7 @@ def open_source(
     PatternMismatchError
         If the board's test pattern arrives as other numbers.
     RecordingError
-        If a file is no recording, or one cannot be made at `record_to`.
+        If a file is no recording, is to be recorded again, or one cannot be made at `record_to`.
 
     Examples
     --------
@@ -161,7 +161,10 @@ def open_source(
         from bci.acquisition.replay import RecordingSource
 
         if record_to is not None:
-            raise ValueError(f"{name} is a recording already; record_to={record_to!s} is for boards")
+            raise RecordingError(
+                _("{path} is a file, not a board's port; `bci replay` plays recordings").format(path=name),
+                path=name,
+            )
         return RecordingSource(name, labels=labels, speed=speed)
     from bci.acquisition.board import BoardSource
 

@@ -198,11 +198,11 @@ def _until(source: Source, started: float, seconds: float | None) -> Iterator[li
 
 def _told(chunk: Chunk, before: str) -> str:
     """What is to be said of the board after this chunk."""
+    if chunk.n_samples:
+        before = ""
     for marker in chunk.markers:
         if marker.source == "host" and marker.label == "lost":
             before = _("The board is gone. Looking for it; put the cable back in.")
         elif marker.source == "host" and marker.label == "stalled":
             before = _("The board is silent.")
-        elif marker.source == "host" and marker.label == "returned":
-            before = ""
     return before

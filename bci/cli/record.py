@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bci.language import N_, _
+
 if TYPE_CHECKING:
     from bci.acquisition import Source
 
@@ -16,9 +18,9 @@ __all__ = ["command"]
 READ_S = 0.1
 MAX_CODE = 0xFFFF
 EVENTS = {
-    "lost": "The board is lost. Looking for it; put the cable back in.",
-    "stalled": "The board is silent.",
-    "returned": "The board is back; the recording goes on.",
+    "lost": N_("The board is gone. Looking for it; put the cable back in."),
+    "stalled": N_("The board is silent."),
+    "returned": N_("The board is back; the recording goes on."),
 }
 
 
@@ -88,13 +90,12 @@ def command(
                 while seconds is None or time.monotonic() - started < seconds:
                     for marker in (m for chunk in source.read(READ_S) for m in chunk.markers):
                         if marker.source == "host" and marker.label in EVENTS:
-                            click.secho(f"\n{EVENTS[marker.label]}", fg="yellow", err=True)
+                            click.secho(f"\n{_(EVENTS[marker.label])}", fg="yellow", err=True)
                     for key in keys.pressed():
                         label = names.get(key, key)
                         source.mark(label, code=ord(key) if len(key) == 1 and ord(key) <= MAX_CODE else 0)
-                        click.echo(
-                            f"\r{time.monotonic() - started:6.1f} s  marked {label!r}{'':30}", err=True
-                        )
+                        said = _("marked {label!r}").format(label=label)
+                        click.echo(f"\r{time.monotonic() - started:6.1f} s  {said}{'':30}", err=True)
                     if (error := getattr(source, "recording_error", None)) is not None:
                         raise error
                     if (now := time.monotonic()) - shown >= 1.0:
@@ -110,8 +111,9 @@ def command(
                 source.stop()
                 source.read(0.0)
             s = source.statistics
+            said = _("{samples} samples, {lost} lost, {faults} damaged packets: {path}")
             click.echo(
-                f"\n{s.samples:,} samples, {s.samples_lost} lost, {s.faults} damaged packets: {file}",
+                "\n" + said.format(samples=f"{s.samples:,}", lost=s.samples_lost, faults=s.faults, path=file),
                 err=True,
             )
     return 0
@@ -119,9 +121,15 @@ def command(
 
 def _announce(source: Source, file: Path) -> None:
     from bci.acquisition import hours_left, recording_bytes_per_s
+    from bci.report.words import thing_word
 
     info = source.info
-    click.echo(f"{info.device}: {info.n_channels} channels at {info.fs_hz:g} Hz into {file}", err=True)
+    click.echo(
+        _("{device}: {n} channels at {fs_hz:g} Hz into {path}").format(
+            device=thing_word(info.device), n=info.n_channels, fs_hz=info.fs_hz, path=file
+        ),
+        err=True,
+    )
     client = getattr(source, "client", None)
     rate = (
         getattr(source, "bytes_per_s", 0.0) if client is None else recording_bytes_per_s(client.configuration)
@@ -129,30 +137,29 @@ def _announce(source: Source, file: Path) -> None:
     if not rate:
         return
     hours = hours_left(file, rate)
-    room = (
-        f"{hours:.0f} hours"
-        if hours >= 10
-        else f"{hours:.1f} hours"
-        if hours >= 1
-        else f"{hours * 60:.0f} minutes"
+    if hours >= 1:
+        room = _("{mb} MB an hour; the disk has room for {hours} hours")
+    else:
+        room = _("{mb} MB an hour; the disk has room for {minutes} minutes")
+    said = room.format(
+        mb=f"{rate * 3600 / 1e6:.0f}",
+        hours=f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}",
+        minutes=f"{hours * 60:.0f}",
     )
-    click.secho(
-        f"{rate * 3600 / 1e6:.0f} MB an hour; the disk has room for {room}",
-        fg="yellow" if hours < 1 else None,
-        err=True,
-    )
+    click.secho(said, fg="yellow" if hours < 1 else None, err=True)
 
 
 def _progress(source: Source, passed_s: float) -> None:
     s = source.statistics
-    click.echo(f"\r{passed_s:6.0f} s  {s.samples:>10,} samples  {s.samples_lost} lost", err=True, nl=False)
+    said = _("{samples} samples, {lost} lost").format(samples=f"{s.samples:,}", lost=s.samples_lost)
+    click.echo(f"\r{passed_s:6.0f} s  {said}  ", err=True, nl=False)
 
 
 def _labels(codes: tuple[str, ...]) -> dict[int, str]:
     labels = _pairs(codes, "--code", "CODE=NAME")
     if wrong := [code for code in labels if not code.isdecimal()]:
         raise click.BadParameter(
-            f"--code takes CODE=NAME with a number, e.g. --code 1=rest; got {wrong[0]!r}"
+            _("--code takes CODE=NAME with a number, e.g. --code 1=rest; got {text!r}").format(text=wrong[0])
         )
     return {int(code): name for code, name in labels.items()}
 
@@ -162,6 +169,8 @@ def _pairs(options: tuple[str, ...], option: str, form: str) -> dict[str, str]:
     for text in options:
         key, sign, name = text.partition("=")
         if not (key and sign and name):
-            raise click.BadParameter(f"{option} takes {form}; got {text!r}")
+            raise click.BadParameter(
+                _("{option} takes {form}; got {text!r}").format(option=option, form=form, text=text)
+            )
         pairs[key] = name
     return pairs

@@ -13,6 +13,7 @@ from bci.decisions import Prediction
 from bci.decoders.adaptation import AdaptationParameters, Recentring
 from bci.dsp import GapPolicy, Marks, oas
 from bci.errors import DesignError
+from bci.pipeline.chain import rows_taken
 from bci.pipeline.fused import TangentStep
 from bci.pipeline.model import Model
 from bci.pipeline.windows import flat_channels, no_signal
@@ -21,7 +22,8 @@ __all__ = ["OnlinePipeline"]
 
 
 class OnlinePipeline:
-    """Filter bank → sliding covariances → asynchronous decoder, whose references follow the run.
+    """Electrodes that the model takes → filter bank → sliding covariances → asynchronous decoder, whose references
+    follow the run.
 
     A prediction falls due whenever the board's sample number is a multiple of the step; which chunk brings
     that sample makes no difference, not even to the last bit. Where no decision may rest on a window (start
@@ -49,20 +51,20 @@ class OnlinePipeline:
     """
 
     def __init__(self, model: Model, info: SignalInfo, *, adapt: bool = True) -> None:
-        model.chain.require(info)
+        self._rows = model.chain.rows(info)
         if model.asynchronous is None:
             raise DesignError("the model was trained for cued windows only: train it with control=True")
         self._decoder = decoder = model.asynchronous
-        self._channels = info.channels
+        self._channels, n_taken = model.chain.channels, len(model.chain.channels)
         self._bands = [view.band for view in decoder.views]
         self._window, self._every = model.timing.window_samples, model.timing.step_samples
         parameters = model.asynchronous_adaptation if adapt else None
         self.recentring = None if parameters is None else Recentring(decoder, parameters)
-        self._gaps = GapPolicy(info.n_channels, fs_hz=model.chain.fs_hz)
+        self._gaps = GapPolicy(n_taken, fs_hz=model.chain.fs_hz)
         self._marks = Marks()
         self._fused = TangentStep(
             list(model.chain.sos),
-            n_channels=info.n_channels,
+            n_channels=n_taken,
             window_samples=self._window,
             step_samples=self._every,
             band_of=self._bands,
@@ -86,11 +88,14 @@ class OnlinePipeline:
         ShapeError
             If the chunk has another number of channels or overlaps the samples before it.
         """
-        patched = self._gaps.process(chunk)
+        patched = self._gaps.process(rows_taken(chunk, self._rows))
         data, at = patched.data_uv, patched.first_sample
         if patched.reset:
             self._fused.reset()
         if chunk.restart:
+            self._marks = (
+                Marks()
+            )  # after a reset of the board numbers begin anew: these would mark other samples
             self._follow_anew()
         self._marks.add(patched.marks)
         predictions = []

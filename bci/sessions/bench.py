@@ -15,9 +15,11 @@ from typing import Any, Self
 
 from bci._version import __version__
 from bci.acquisition import Source, open_source
+from bci.acquisition._serial import PortEntry
+from bci.acquisition.board import BoardSource
 from bci.acquisition.simulator import CuedRun, SimulatedBoard, Synthetic
 from bci.chunks import Chunk, SignalInfo
-from bci.errors import DesignError, DeviceError, DeviceTimeoutError
+from bci.errors import DesignError, DeviceError, DeviceLostError, DeviceTimeoutError
 from bci.language import _
 from firmware_protocol import LeadOff
 
@@ -146,15 +148,25 @@ class Bench:
             raise
 
     def _connect(self, record_to: Path | None, notes: Mapping[str, Any]) -> Source:
-        source = open_source(
-            self.port,
-            baud=self._baud,
-            record_to=record_to,
-            notes={"software": f"bci {__version__}", **notes},
-            reconnect=True,
-        )
+        facts = {"software": f"bci {__version__}", **notes}
+        if self.board is None:
+            source = open_source(self.port, baud=self._baud, record_to=record_to, notes=facts, reconnect=True)
+        else:
+            source = BoardSource(
+                self.port,
+                baud=self._baud,
+                record_to=record_to,
+                notes=facts,
+                reconnect=True,
+                ports=self._where,
+            )
         self.info: SignalInfo = source.info  # stays known while the board is away
         return source
+
+    def _where(self) -> list[PortEntry]:
+        """The simulated board's port now: plugged in again it may have another name, as real ones have."""
+        assert self.board is not None
+        return [PortEntry(self.board.port, serial_number="simulated")]
 
     def record(self, path: Path, notes: Mapping[str, Any]) -> None:
         """Between two runs: from here on everything goes into this new recording."""
@@ -182,6 +194,8 @@ class Bench:
         ------
         DeviceTimeoutError
             If a board that is there has sent nothing for 10 s.
+        DeviceLostError
+            If the board was reset in the middle: trials and decisions are kept by the numbers of its samples.
         """
         if not self.fast:
             return self._took(self.source.read(min(max(seconds, 0.001), SLICE_S)), SLICE_S)
@@ -205,6 +219,14 @@ class Bench:
                 if marker.source == "host" and marker.label in ("lost", "returned"):
                     self.away = marker.label == "lost"
             if chunk.n_samples:
+                if chunk.restart and chunk.first_sample < self.next_sample:
+                    raise DeviceLostError(
+                        _(
+                            "The board on {port} was reset and counts its samples anew; this part of the visit cannot "
+                            "go on across that. See to its power and cable, then begin this part again."
+                        ).format(port=self.port),
+                        port=self.port,
+                    )
                 self.next_sample = chunk.end_sample
         if chunks or self.away:
             self._silent_s = 0.0
@@ -235,15 +257,32 @@ class Bench:
 
     def measure_impedance(self, on: bool = True) -> LeadOff | None:
         """Switch the board's lead-off tone; the mode it is in now, None where the board has none."""
-        client = getattr(self.source, "client", None)
         mode = LeadOff.AC_QUARTER_RATE if on else LeadOff.OFF
+        return mode if self._excite(mode) and on else None
+
+    def watch_contact(self, on: bool = True) -> bool:
+        """Switch the direct current by which the converter's comparators notice an electrode that falls off.
+
+        It may stay on beside the signal: 6 nA through 20 kΩ are a constant 0.12 mV, below every band that is decoded
+        and a thousandth of the converter's range; through an open input they drive it to its end at once. What the
+        comparators say comes with samples of boards that send status words. False where the board has no such current,
+        or it is off now.
+
+        References
+        ----------
+        .. [1] ADS1299 data sheet SBAS499C, sections 9.3.2.4 (lead-off) and 9.6.1.5 (LOFF: 6 nA, comparators).
+        """
+        return self._excite(LeadOff.DC if on else LeadOff.OFF) and on
+
+    def _excite(self, mode: LeadOff) -> bool:
+        client = getattr(self.source, "client", None)
         if client is None or not hasattr(client, "set_lead_off"):
-            return None
+            return False
         try:
             client.set_lead_off(mode)
         except (DeviceError, DesignError):
-            return None
-        return mode if on else None
+            return False
+        return True
 
     def close(self) -> None:
         """Twice is fine."""

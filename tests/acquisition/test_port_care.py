@@ -19,6 +19,7 @@ from bci.acquisition.port_lock import PortLock, holders
 from bci.acquisition.receiver import DecodedLink
 from bci.errors import (
     DeviceBusyError,
+    DeviceNotFoundError,
     DeviceRefusedError,
     DeviceTimeoutError,
     PatternMismatchError,
@@ -30,6 +31,35 @@ from tests.acquisition.boards import CONFIG, Bench, port_board
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 pytestmark = pytest.mark.timeout(60)
+
+
+# ---- what is no board's port ----
+
+
+@posix
+@pytest.mark.skipif(sys.platform != "linux", reason="whose terminal it is, only Linux tells")
+def test_somebodys_terminal_is_not_touched_even_under_the_name_a_lost_board_had() -> None:
+    import termios
+
+    # A window in which somebody works: the first terminal that a session's leader opens is its own.
+    work = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR); os.write(fd, b'here'); os.read(fd, 1)"
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    somebody = subprocess.Popen([sys.executable, "-c", work, name], start_new_session=True)
+    try:
+        assert os.read(master, 64) == b"here"
+        before = termios.tcgetattr(slave)
+        with pytest.raises(DeviceNotFoundError, match=f"{name} is the terminal of process {somebody.pid}"):
+            open_source(name)
+        assert termios.tcgetattr(slave) == before
+        os.set_blocking(master, False)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 64)  # nothing was written there
+    finally:
+        somebody.kill()
+        somebody.wait()
+        os.close(master)
+        os.close(slave)
 
 
 # ---- one program at a time ----

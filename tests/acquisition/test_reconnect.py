@@ -16,6 +16,7 @@ from bci.acquisition.board import BoardSource
 from bci.acquisition.receiver import DecodedLink
 from bci.acquisition.reconnect import PortFinder
 from bci.chunks import Chunk
+from bci.dsp.gaps import GapPolicy
 from bci.errors import DeviceLostError, DeviceNotFoundError
 from firmware_protocol import LeadOff
 from firmware_protocol.device import ReferenceDevice
@@ -235,13 +236,78 @@ def test_an_idle_board_may_be_silent_and_so_may_one_that_nobody_listened_to() ->
     assert "stalled" not in labels(source.read(0.01))
 
 
+def test_a_heartbeat_alone_is_no_signal_so_silence_is_told_once() -> None:
+    bench = Cable()
+    source = source_on(bench)
+    source.start(watchdog_ms=0)
+    bench.streams_hz = 1000
+    read_for(source, bench, 0.2)
+    bench.streams_hz = 0
+    assert labels(read_for(source, bench, 8.0)) == ["stalled"]
+
+
+# ---- runs that the board ended by itself ----
+
+
+def rebooted(bench: Cable) -> None:
+    bench.device = ReferenceDevice(replace(CONFIG, boot_id=99))
+
+
+def fell_silent(bench: Cable) -> None:
+    """The computer slept: nothing is sent, and the board's watchdog ends the run."""
+    bench.now_ns += 6_000_000_000
+
+
+ENDINGS = pytest.mark.parametrize(
+    ("end_run", "why"),
+    [(rebooted, "was reset while it streamed"), (fell_silent, "heard nothing from this computer for 5 s")],
+)
+
+
+@ENDINGS
+def test_a_run_that_the_board_ended_is_an_error_that_says_why(
+    end_run: Callable[[Cable], None], why: str
+) -> None:
+    bench = Cable()
+    source = source_on(bench)
+    source.start()
+    bench.streams_hz = 1000
+    read_for(source, bench, 0.2)
+    end_run(bench)
+    with pytest.raises(DeviceLostError, match=why):
+        read_for(source, bench, 4.0)
+
+
+@ENDINGS
+def test_a_run_that_the_board_ended_is_begun_again_where_that_is_wanted(
+    end_run: Callable[[Cable], None], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Cable()
+    source = source_on(bench, reconnect=True)
+    source.client.set_lead_off(LeadOff.DC)
+    source.start()
+    bench.streams_hz = 1000
+    gaps = GapPolicy(source.info.n_channels, fs_hz=source.info.fs_hz)
+    chunks = read_for(source, bench, 0.2)
+    end_run(bench)
+    chunks += read_for(source, bench, 4.0)
+    for chunk in chunks:
+        gaps.process(chunk)  # numbers that begin anew are no overlap
+    assert [label for label in labels(chunks) if label != "stalled"] == ["watchdog"] * (
+        end_run is fell_silent
+    ) + ["lost", "returned"]
+    assert why in caplog.text
+    assert bench.device.streaming
+    assert bench.device.lead_off == LeadOff.DC
+    assert chunks[-1].n_samples
+
+
 # ---- which port ----
 
 
 def test_an_adapter_with_a_serial_number_is_found_by_it_under_any_name() -> None:
     ports = [PortEntry("COM3", "A7"), PortEntry("COM4", "B1")]
     finder = PortFinder("COM3", lambda: ports)
-    assert "A7" in finder.known_by
     ports[:] = [PortEntry("COM3", "B1"), PortEntry("COM9", "A7")]
     assert finder.candidates() == ["COM9"]
     ports[:] = []
@@ -253,7 +319,6 @@ def test_without_a_serial_number_all_ports_of_its_kind_are_asked_its_own_name_fi
     ports = [PortEntry("COM5", "", **kind), PortEntry("COM6", "", **kind), PortEntry("COM7", "x", "", 1, 2)]
     finder = PortFinder("COM6", lambda: ports)
     assert finder.candidates() == ["COM6", "COM5"]
-    assert "device id" in finder.known_by
 
 
 def test_a_socket_comes_back_under_its_own_name() -> None:

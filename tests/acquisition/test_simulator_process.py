@@ -194,7 +194,15 @@ def test_unplugging_is_an_io_error_for_the_host_and_plugging_in_a_new_port(
             use()
         assert caught.value.errno == errno.EIO
         host.close()
-        host = Host(board.plug())
+        left = board.port
+        assert not Path(left).exists()
+        others = [os.openpty() for _ in range(3)]
+        assert left not in {os.ttyname(end) for _, end in others}, "kept for it while it is away"
+        assert board.plug() == left, "as an adapter comes back under its name"
+        for ends in others:
+            for end in ends:
+                os.close(end)
+        host = Host(board.port)
         host.read_until(lambda f: isinstance(f, Heartbeat))
         host.close()
 

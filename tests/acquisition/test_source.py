@@ -408,7 +408,7 @@ def test_a_recording_is_opened_as_such_whatever_its_name(tmp_path: Path) -> None
         replay.stop()
         with pytest.raises(ValueError, match="is a recording"):
             replay.mark("x")
-    with pytest.raises(ValueError, match="is a recording already"):
+    with pytest.raises(RecordingError, match="is a file, not a board's port"):
         open_source(tmp_path / "x.bfp", record_to=tmp_path / "y.bfp")
 
 

@@ -17,6 +17,7 @@ from bci.acquisition import Recording
 from bci.chunks import SignalInfo
 from bci.cli._clinic_view_keys import ClinicKeys
 from bci.errors import (
+    DeviceLostError,
     DiskFullError,
     ElectrodesError,
     ModelFileError,
@@ -186,6 +187,35 @@ def test_a_cable_pulled_in_control_holds_the_hand_until_somebody_arms_again(
     assert sum(isinstance(item, Arm) for item in log) == 1, "nothing arms again by itself"
     assert any(stop.stopped and "board lost" in stop.cause for stop in visit.control.stops)
     assert Recording(clinic.folder.path / visit.control.recording).duration_s > 5.0
+
+
+def test_a_board_that_was_reset_in_control_holds_the_hand_and_ends_the_visit_with_its_report_kept(
+    day: Day, tmp_path: Path, spoken_there: str
+) -> None:
+    """A weak supply: sample numbers begin anew, and no decision may rest on a mixture of both."""
+    done: list[str] = []
+
+    def hook(clinician: Clinician) -> list[str]:
+        assert bench.board is not None
+        if not done and ("task", "right") in clinician.cues:
+            done.append("reset")
+            bench.board.fault("reset")
+        return []
+
+    clinician = Clinician("next", "arm", hook=hook)
+    store = copied(day, tmp_path)
+    with Bench(fast=True, wearer=Wearer(**WEARER, day=5)) as bench:
+        clinic = Clinic(store, bench, clinician, user=day.user, person=True)
+        assert clinic.check()
+        with pytest.raises(DeviceLostError) as lost:
+            clinic.control(ControlOptions(check_trials=3))
+    assert says(str(lost.value), spoken_there, "was reset and counts its samples anew")
+    control = clinic.folder.read().control
+    assert control is not None
+    log = list(read_log(clinic.folder.path / control.events))
+    assert sum(isinstance(item, Arm) for item in log) == 1, "nothing arms again by itself"
+    assert any(stop.stopped and "board lost" in stop.cause for stop in control.stops)
+    assert Recording(clinic.folder.path / control.recording).statistics.resets == 1
 
 
 # ---- browser closed
@@ -363,7 +393,7 @@ def test_a_clock_that_was_changed_leaves_the_hand_disarmed(
 
 def test_a_profile_that_does_not_know_the_decoders_movement_is_refused(calibration: Calibration) -> None:
     with pytest.raises(ProfileError, match="right"):
-        fitting_profile(Profile(intents={"close": "power"}), calibration.model, user="u-aaaaaa")
+        fitting_profile(Profile(intents={"close": "toggle"}), calibration.model, user="u-aaaaaa")
     assert fitting_profile(None, calibration.model, user="u-aaaaaa").user == "u-aaaaaa"
 
 

@@ -7,7 +7,7 @@ in a real board. The current is the chip's own secret: up to 20 % off what its d
 
 References
 ----------
-.. [1] ADS1299 datasheet SBAS499C, sections 9.3.2.1 (sinc filter) and 9.3.2.4.4 (lead-off), table "ILEAD_OFF".
+.. [1] ADS1299 datasheet SBAS499C, sections 9.3.2.1 (sinc filter), 9.3.2.4.3 and 9.6.1.5 (lead-off).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Excitation:
 
         `off`: for channels whose electrode is off, the columns in which it is.
         """
-        tone = self._tone_uv_per_kohm(mode, first, uv.shape[1])
+        tone = self._uv_per_kohm(mode, first, uv.shape[1])
         if tone is None:
             return uv
         kohm = np.repeat(self.impedance_kohm[:, None], uv.shape[1], axis=1)
@@ -66,7 +66,9 @@ class Excitation:
             kohm[channel, columns] = OPEN_KOHM
         return uv + kohm * tone
 
-    def _tone_uv_per_kohm(self, mode: LeadOff, first: int, n: int) -> F64 | None:
+    def _uv_per_kohm(self, mode: LeadOff, first: int, n: int) -> F64 | None:
+        if mode == LeadOff.DC:
+            return np.full(n, self.current_na)
         if mode == LeadOff.AC_31_25_HZ:
             cycles = Fraction(125, 4) / self._rate
         elif mode == LeadOff.AC_QUARTER_RATE:

@@ -16,6 +16,7 @@ from typing import Protocol
 __all__ = ["Outlet", "PtyOutlet", "SocketOutlet", "open_outlet"]
 
 _READ = 4096
+_LOWER_NAMES = 256  # pseudo-terminals that may be free below the one that is wanted again
 _SEND_BUFFER = 16_384  # small, so that a host which stops reading is felt soon, as behind a serial line
 
 
@@ -40,14 +41,15 @@ class Outlet(Protocol):
     def hang_up(self) -> None: ...
 
 
-def open_outlet(transport: str, selector: selectors.BaseSelector) -> Outlet:
+def open_outlet(transport: str, selector: selectors.BaseSelector, before: Outlet | None = None) -> Outlet:
     """The outlet for "pty", "socket" or "auto" (a pseudo-terminal where the system has them).
 
-    It registers with `selector` whatever must be waited on to hear the host.
+    It registers with `selector` whatever must be waited on to hear the host. `before`: one that was hung up, whose name
+    is taken again if possible.
     """
     if transport == "socket" or (transport == "auto" and not hasattr(os, "openpty")):
         return SocketOutlet(selector)
-    return PtyOutlet(selector)
+    return PtyOutlet(selector, before if isinstance(before, PtyOutlet) else None)
 
 
 class PtyOutlet:
@@ -55,14 +57,21 @@ class PtyOutlet:
 
     So settings and unread bytes outlive a host that closes the port and opens it again, as they do behind a
     USB adapter, and no end of file reaches the board in between.
+
+    Parameters
+    ----------
+    selector : BaseSelector
+    before : PtyOutlet, optional
+        One that was hung up: its name comes back, unless a host still has it open. Until then nobody else gets it, as
+        the system numbers no pseudo-terminal anew while one of its ends is held.
     """
 
     connected = True
 
-    def __init__(self, selector: selectors.BaseSelector) -> None:
+    def __init__(self, selector: selectors.BaseSelector, before: PtyOutlet | None = None) -> None:
         import tty  # not on Windows
 
-        self._master, self._slave = os.openpty()
+        self._master, self._slave = os.openpty() if before is None else before._again()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.url = os.ttyname(self._slave)
@@ -86,9 +95,20 @@ class PtyOutlet:
             self._selector.modify(self._master, _events(wanted))
 
     def hang_up(self) -> None:
+        """The host reads an error from now on, and nobody finds the port under its name."""
         self._selector.unregister(self._master)
         os.close(self._master)
+
+    def _again(self) -> tuple[int, int]:
         os.close(self._slave)
+        opened = [os.openpty()]
+        while os.ttyname(opened[-1][1]) != self.url and len(opened) < _LOWER_NAMES:
+            opened.append(os.openpty())  # lower numbers are given out first
+        *others, found = opened
+        for ends in others:
+            for end in ends:
+                os.close(end)
+        return found
 
 
 class SocketOutlet:

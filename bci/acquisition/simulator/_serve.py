@@ -15,7 +15,7 @@ from typing import IO, Any
 from bci.acquisition.simulator._board import Board, Report
 from bci.acquisition.simulator._config import BoardConfig
 from bci.acquisition.simulator._control import ControlChannel
-from bci.acquisition.simulator._outlets import open_outlet
+from bci.acquisition.simulator._outlets import Outlet, open_outlet
 from bci.acquisition.simulator._signals import Signal, open_signal
 
 __all__ = ["run_board"]
@@ -50,8 +50,15 @@ def run_board(
     signal = open_signal(config.signal)
     selector = selectors.SelectSelector()  # the one kind that knows pseudo-terminals on every system
     control = ControlChannel(commands, parent=parent, selector=selector)
+    outlet: Outlet | None = None
+
+    def plug() -> Outlet:
+        nonlocal outlet
+        outlet = open_outlet(config.transport, selector, outlet)
+        return outlet
+
     with _truth(config.truth_path) as report:
-        board = Board(config, signal, lambda: open_outlet(config.transport, selector), report=report)
+        board = Board(config, signal, plug, report=report)
         # The head model takes a second to compute: now, not between START and its answer.
         signal.read(0, 0, 1)
         answer(
