@@ -21,6 +21,7 @@ from rich.text import Text
 from bci.chunks import Chunk
 from bci.cli._clinic_view_keys import ClinicKeys
 from bci.cli._console import can_show
+from bci.cli._help import wrapped
 from bci.language import _
 
 __all__ = ["ClinicTerminal", "draw"]
@@ -272,7 +273,8 @@ def _hand(state: dict[str, Any], ascii_only: bool) -> RenderableType:
     lines: Sequence[str] = hand_lines(
         tuple(hand["position"]), contact=tuple(hand["contact"] or (False,) * 6), ascii_only=ascii_only
     )
-    return Group(*(Text(line) for line in lines), Text(str(hand["cause"])[:40], style="dim"))
+    why = wrapped(str(hand["cause"]), 40)
+    return Group(*(Text(line) for line in lines), *(Text(line, style="dim") for line in why))
 
 
 def _beside(columns: list[RenderableType], width: int) -> RenderableType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,11 +13,19 @@ from bci.cli._lists import words
 from bci.language import N_, _
 
 if TYPE_CHECKING:
+    from bci.report.visit import Visit
     from bci.sessions.bench import Bench
     from bci.sessions.screen import Screen
     from bci.sessions.visiting import Clinic
 
-__all__ = ["clinic_options", "open_clinic", "store_option"]
+__all__ = [
+    "clinic_options",
+    "open_clinic",
+    "plan_options",
+    "result_options",
+    "store_option",
+    "tell_visit",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +49,9 @@ _OPTIONS = (
         "--override",
         metavar="ELECTRODES",
         default="",
-        help=N_("Go on although these electrodes are bad, e.g. F3,C4, or all. Needs --by."),
+        help=N_(
+            "Go on without these bad electrodes, e.g. F3,C4, or all; the decoder leaves them out. Needs --by."
+        ),
     ),
     click.option("--by", default="", metavar="NAME", help=N_("Who answers for --override; it is logged.")),
     click.option("--no-page", is_flag=True, help=N_("No page in the browser, only this terminal.")),
@@ -68,9 +78,58 @@ _OPTIONS = (
 )
 
 
+_PLAN = (
+    click.option(
+        "--blocks",
+        type=click.IntRange(2, 20),
+        default=4,
+        show_default=True,
+        help=N_("Of a calibration: blocks of trials."),
+    ),
+    click.option(
+        "--trials",
+        type=click.IntRange(3, 50),
+        default=10,
+        show_default=True,
+        help=N_("Of a calibration: trials of each class in a block."),
+    ),
+)
+_RESULT = (
+    click.option("--no-report", is_flag=True, help=N_("Write no report at the end.")),
+    click.option(
+        "--json", "as_json", is_flag=True, help=N_("Print the visit for programs, and nothing else.")
+    ),
+)
+
+
 def clinic_options(command: F) -> F:
     """Decorator: the options of all steps of a visit; the command takes them as keyword arguments."""
-    for option in reversed(_OPTIONS):
+    return _with(_OPTIONS, command)
+
+
+def plan_options(command: F) -> F:
+    """Decorator: how long a calibration is; the arguments are `blocks` and `trials`."""
+    return _with(_PLAN, command)
+
+
+def result_options(command: F) -> F:
+    """Decorator: what is told at the end of a visit; the arguments are `no_report` and `as_json`."""
+    return _with(_RESULT, command)
+
+
+def tell_visit(visit: Visit | None, lines: Iterable[str], *, as_json: bool) -> None:
+    """The end of a visit on stdout: all of it for programs, or these lines for people."""
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(visit), indent=2).decode())
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _with(options: Sequence[Callable[[F], F]], command: F) -> F:
+    for option in reversed(options):
         command = option(command)
     return command
 

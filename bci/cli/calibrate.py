@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from bci.cli._clinic_view_options import clinic_options, open_clinic
+from bci.cli._clinic_view_options import (
+    clinic_options,
+    open_clinic,
+    plan_options,
+    result_options,
+    tell_visit,
+)
 from bci.cli._lists import words
 from bci.language import N_, _
 
@@ -30,16 +36,7 @@ __all__ = ["command"]
     show_default=True,
     help=N_("executed: for users who can move the hand."),
 )
-@click.option(
-    "--blocks", type=click.IntRange(2, 20), default=4, show_default=True, help=N_("Blocks of trials.")
-)
-@click.option(
-    "--trials",
-    type=click.IntRange(3, 50),
-    default=10,
-    show_default=True,
-    help=N_("Trials of each class in a block."),
-)
+@plan_options
 @click.option(
     "--baseline",
     type=click.FloatRange(1, 20),
@@ -84,8 +81,7 @@ __all__ = ["command"]
     metavar="FILE",
     help=N_("Keep this profile (TOML) for the user."),
 )
-@click.option("--no-report", is_flag=True, help=N_("Write no report at the end."))
-@click.option("--json", "as_json", is_flag=True, help=N_("Print the visit for programs, and nothing else."))
+@result_options
 def command(
     classes: str,
     movement: str,
@@ -135,14 +131,8 @@ def command(
         if visit is None or visit.calibration is None:
             return 1
         say("" if no_report else _("Report: {path}").format(path=clinic.report()))
-        if as_json:
-            import msgspec
-
-            click.echo(msgspec.json.format(msgspec.json.encode(visit), indent=2).decode())
-        else:
-            click.echo(clinic.result())
-            for advice in visit.calibration.advice:
-                click.echo(advice)
-            if visit.calibration.ready:
-                click.echo(_("Next: bci control --user {user}").format(user=clinic.user))
+        lines = [clinic.result(), *visit.calibration.advice]
+        if visit.calibration.ready:
+            lines.append(_("Next: bci control --user {user}").format(user=clinic.user))
+        tell_visit(visit, lines, as_json=as_json)
     return 0 if visit.calibration.ready else 1

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from bci.cli._clinic_view_options import clinic_options, open_clinic
+from bci.cli._clinic_view_options import (
+    clinic_options,
+    open_clinic,
+    plan_options,
+    result_options,
+    tell_visit,
+)
 from bci.language import N_, _
 
 __all__ = ["command"]
@@ -32,22 +38,8 @@ __all__ = ["command"]
 @click.option(
     "--minutes", type=click.FloatRange(0), help=N_("Minutes of free use after it. Default: until you end it.")
 )
-@click.option(
-    "--blocks",
-    type=click.IntRange(2, 20),
-    default=4,
-    show_default=True,
-    help=N_("Of a new user's calibration: blocks of trials."),
-)
-@click.option(
-    "--trials",
-    type=click.IntRange(3, 50),
-    default=10,
-    show_default=True,
-    help=N_("Of a new user's calibration: trials of each class in a block."),
-)
-@click.option("--no-report", is_flag=True, help=N_("Write no report at the end."))
-@click.option("--json", "as_json", is_flag=True, help=N_("Print the visit for programs, and nothing else."))
+@plan_options
+@result_options
 def command(
     hand: str,
     hand_port: str | None,
@@ -65,7 +57,6 @@ def command(
     armed by a key, never by itself. First a measured check of rest and movement, so that false movements a minute rest
     on stated minutes; then free use. What has drifted since the calibration is said, and calibrating again is offered.
     """
-    from bci.sessions.calibrating import CalibrationOptions
     from bci.sessions.controlling import ControlOptions
     from bci.sessions.guided import CalibrationPlan
     from bci.sessions.warm_up import Compiling
@@ -83,7 +74,7 @@ def command(
         while True:
             if calibrating:
                 plan = CalibrationPlan(blocks=blocks, trials_per_class=trials)
-                visit = clinic.calibrate(CalibrationOptions(plan=plan), compiling=compiling)
+                visit = clinic.calibrate(clinic.like_before(plan), compiling=compiling)
                 if visit is None or visit.calibration is None or not visit.calibration.ready:
                     break
                 if clinic.person:
@@ -94,11 +85,5 @@ def command(
                 break
         if visit is not None and not no_report:
             say(_("Report: {path}").format(path=clinic.report()))
-        if as_json:
-            import msgspec
-
-            click.echo(msgspec.json.format(msgspec.json.encode(visit), indent=2).decode())
-        else:
-            click.echo(clinic.result())
-            click.echo(clinic.control_result())
+        tell_visit(visit, (clinic.result(), clinic.control_result()), as_json=as_json)
     return 0 if visit is not None and visit.control is not None else 1

@@ -34,7 +34,7 @@ def command(as_json: bool, **options: Any) -> int:
                 return 1
         except ElectrodesError as err:
             if not as_json:
-                click.echo(str(err), err=True)
+                say(str(err))
             code = 1
         part = clinic.folder.read().before if code == 0 else None
         seen = clinic.seen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bci.cli._language import language_option
-from bci.language import _, language
+from bci.language import _, language, system_reason
 
 if TYPE_CHECKING:
     from bci.sessions.store import SessionStore
@@ -59,7 +59,7 @@ def command(
             _("{path} exists already; choose another name").format(path=mne), path=mne
         ) from err
     except OSError as err:
-        reason = err.strerror or str(err)
+        reason = system_reason(err)
         raise RecordingError(
             _("the report cannot be written to {path}: {reason}").format(
                 path=err.filename or path, reason=reason

@@ -49,7 +49,7 @@ class ArtefactLimits:
 
     References
     ----------
-    .. [1] Texas Instruments, ADS1299 data sheet SBAS499C, section 9.3.1.4 (full-scale input ±VREF/gain).
+    .. [1] Texas Instruments, ADS1299 data sheet SBAS499C, section 9.3.1.3.2 (full-scale input ±VREF/gain).
     .. [2] Goncharova et al., Clin. Neurophysiol. 114(9):1580-1593, 2003. doi:10.1016/S1388-2457(03)00093-2
     """
 

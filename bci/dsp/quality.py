@@ -1,8 +1,15 @@
-"""Signal quality of each channel, 0 to 100, with its reasons in plain words: of a recording, or while it streams."""
+"""Signal quality of each channel, 0 to 100, with its reasons in plain words: of a recording, or while it streams.
+
+References
+----------
+.. [1] Urigüen & Garcia-Zapirain, J. Neural Eng. 12(3):031001, 2015: where artefacts lie in the spectrum.
+   doi:10.1088/1741-2560/12/3/031001
+.. [2] Goncharova et al., Clin. Neurophysiol. 114(9):1580-1593, 2003. doi:10.1016/S1388-2457(03)00093-2
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +26,24 @@ from bci.errors import DesignError, ShapeError
 
 __all__ = ["ChannelQuality", "QualityWatch", "assess_quality"]
 
-RAIL_UV = 187_500.0  # end of an ADS1299's range at gain 24, data sheet SBAS499C, section 9.3.1.4
+#: Of blinks, sweat, breathing and a moving head [1]_.
+SLOW_HZ = 7.0
+#: Power of 1–30 Hz over that above 30 Hz, per hertz: 0 dB for white noise, at least 6 dB more where brains, blinks or
+#: drift are what is seen; muscles of jaw and neck are loudest above 30 Hz [2]_.
+NOISE_DB, MUSCLE_DB = 6.0, -1.5
+TOLD = {
+    "waves": "large slow waves",
+    "mains": "strong mains hum",
+    "muscle": "strong muscle",
+    "noise": "broad-band noise",
+}
+#: Peak to peak from where points are taken, and where all are: steady noise covers brains sooner than waves that pass.
+SWING_UV = {"waves": (150, 1000), "mains": (150, 1000), "muscle": (150, 1000), "noise": (100, 400)}
+#: The same of noise over signal per hertz, dB.
+RISE_DB = {"muscle": (-3, 6), "noise": (-6, 1.5)}
+WEAK_UV = 3.0  # peak to peak: what comes from a head is more
+FAST = {"muscle": "muscle", "noise": "high-frequency noise"}
+RAIL_UV = 187_500.0  # end of an ADS1299's range at gain 24, data sheet SBAS499C, section 9.3.1.3.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +58,8 @@ class ChannelQuality:
     reasons : tuple of str
         Why points were taken, the largest deduction first; empty for 100.
     causes : tuple of str
-        One word for each reason: "railed", "flat", "lost", "waves", "mains", "noise", "offset", "weak".
+        One word for each reason: "railed", "flat", "lost", "waves" (slow: blinks, sweat, movement), "mains", "noise"
+        (as strong at high frequencies as at low ones), "muscle" (stronger there), "offset", "weak".
     offset_uv : float, µV
         Median: the half-cell potential.
     noise_uvpp : float, µV
@@ -246,6 +271,8 @@ def _judge(
 
     qualities = []
     for c, label in enumerate(labels):
+        disturbance = _disturbance(freqs, density[c], line_hz, snr[c])
+        fast = "muscle" if snr[c] < MUSCLE_DB else "noise"
         deductions = (
             (
                 100.0 * (railed[c] > 0.001),
@@ -258,25 +285,35 @@ def _judge(
                 f"flat for {longest[c]:.1f} s: electrode off or input shorted",
             ),
             (100.0 * _rise(lost, 0.0, 0.5), "lost", f"{100 * lost:.1f} % of the samples were lost"),
-            (60.0 * _rise(swing[c], 150, 1000), "waves", f"large waves: {swing[c]:.0f} µV peak to peak"),
+            (
+                60.0 * _rise(swing[c], *SWING_UV[disturbance]),
+                disturbance,
+                f"{TOLD[disturbance]}: {swing[c]:.0f} µV peak to peak",
+            ),
             (
                 40.0 * _rise(np.log10(max(line[c], 1.0)), 1, 4),
                 "mains",
                 f"mains {line[c]:.0f} times above its surroundings",
             ),
             (
-                40.0 * _rise(-snr[c], -3, 6),
-                "noise",
-                f"much high-frequency noise: signal only {snr[c]:.1f} dB above it",
+                40.0
+                * _rise(-snr[c], *RISE_DB[fast])
+                * (swing[c] > WEAK_UV),  # where there is a signal to cover
+                fast,
+                f"much {FAST[fast]}: signal only {snr[c]:.1f} dB above it",
             ),
             (
                 30.0 * _rise(abs(offset[c]), 100_000, 180_000),
                 "offset",
                 f"offset {offset[c] / 1000:.0f} mV: electrode drying or loose",
             ),
-            (60.0 * _rise(-swing[c], -3, -0.5), "weak", f"hardly any signal: {swing[c]:.1f} µV peak to peak"),
+            (
+                60.0 * _rise(-swing[c], -WEAK_UV, -0.5),
+                "weak",
+                f"hardly any signal: {swing[c]:.1f} µV peak to peak",
+            ),
         )
-        taken = sorted((d for d in deductions if d[0] >= 1.0), key=lambda d: -d[0])
+        taken = _once(d for d in deductions if d[0] >= 1.0)
         qualities.append(
             ChannelQuality(
                 channel=label,
@@ -290,6 +327,27 @@ def _judge(
             )
         )
     return qualities
+
+
+def _once(deductions: Iterable[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
+    """Deductions, the largest first; two of one cause become one, with the reason of the larger."""
+    found: dict[str, tuple[float, str, str]] = {}
+    for points, cause, reason in sorted(deductions, key=lambda d: -d[0]):
+        before = found.get(cause)
+        found[cause] = (points, cause, reason) if before is None else (before[0] + points, cause, before[2])
+    return sorted(found.values(), key=lambda d: -d[0])
+
+
+def _disturbance(freqs: F64, density: F64, line_hz: float, snr_db: float) -> str:
+    """What a large signal consists of: where most of its power of 0.5–50 Hz lies, and how its spectrum goes on."""
+    mains = np.abs(freqs - line_hz) <= 2.0
+    other = (freqs >= 0.5) & (freqs < 50.0) & ~mains
+    total = density[other].sum()
+    if 0.5 * density[mains].sum() > total:  # half of it is inside: the band's edge lies at 50 Hz
+        return "mains"
+    if density[other & (freqs < SLOW_HZ)].sum() > 0.5 * total or snr_db > NOISE_DB:
+        return "waves"
+    return "muscle" if snr_db < MUSCLE_DB else "noise"
 
 
 def _rise(value: float, low: float, high: float) -> float:

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.chunks import F64, Chunk, SignalInfo
 from bci.decoders.frozen import BANDS_HZ
 from bci.dsp import FilterBank, GapPolicy, Patched, cascade, design_bandpass, design_notch
-from bci.errors import MontageMismatchError, RateMismatchError, ShapeError
+from bci.errors import DesignError, MontageMismatchError, RateMismatchError, ShapeError
 from bci.language import _
 
-__all__ = ["CleaningStage", "FilterChain"]
+__all__ = ["CleaningStage", "FilterChain", "rows_taken"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +32,7 @@ class FilterChain:
     Parameters
     ----------
     channels : tuple of str
-        Electrodes in the order of the signal's rows.
+        Electrodes that are taken, in the order of the signal's rows.
     rate : Fraction, Hz
     sos : ndarray, shape (n_bands, n_sections, 6)
         All second-order sections of every band, notches included.
@@ -40,11 +41,15 @@ class FilterChain:
         Of each band-pass's low-pass prototype.
     notch_hz : tuple of float, Hz
         Lines that are removed first.
+    left_out : tuple of str
+        Electrodes of the same cap that are not taken, e.g. bad ones: nobody needs them, and `rows` passes them by.
 
     Raises
     ------
     ShapeError
         If there is not one cascade per band.
+    DesignError
+        If an electrode is taken and left out.
     """
 
     channels: tuple[str, ...]
@@ -53,8 +58,11 @@ class FilterChain:
     bands_hz: tuple[tuple[float, float], ...]
     order: int
     notch_hz: tuple[float, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if both := set(self.channels) & set(self.left_out):
+            raise DesignError(f"{' '.join(sorted(both))} cannot be taken and left out")
         if (
             self.sos.ndim != 3
             or self.sos.shape[2] != 6
@@ -74,16 +82,17 @@ class FilterChain:
         bands_hz: Sequence[tuple[float, float]] = BANDS_HZ,
         order: int = 4,
         notch_hz: tuple[float, ...] = (),
+        left_out: Sequence[str] = (),
     ) -> FilterChain:
         """Design a Butterworth chain for a signal.
 
         The first band of the default passes mu and beta rhythms, whose power falls with executed and intended movement;
-        the others cut 4 to 40 Hz into pieces.
+        the others cut 4 to 40 Hz into pieces. Of `left_out` those count that the signal has.
 
         Raises
         ------
         DesignError
-            If a frequency does not fit the rate.
+            If a frequency does not fit the rate, or fewer than two electrodes are left.
 
         References
         ----------
@@ -94,7 +103,13 @@ class FilterChain:
         notches = [design_notch(line, fs_hz=fs_hz) for line in notch_hz]
         sos = [cascade(*notches, design_bandpass(*band, fs_hz=fs_hz, order=order)) for band in bands_hz]
         bands = tuple((float(low), float(high)) for low, high in bands_hz)
-        return cls(info.channels, info.rate, np.stack(sos), bands, order, notch_hz)
+        channels = tuple(name for name in info.channels if name not in left_out)
+        if left_out and len(channels) < 2:
+            raise DesignError(
+                f"a decoder needs two electrodes or more, {len(channels)} of {info.n_channels} are left"
+            )
+        gone = tuple(name for name in info.channels if name in left_out)
+        return cls(channels, info.rate, np.stack(sos), bands, order, notch_hz, gone)
 
     @property
     def band_hz(self) -> tuple[float, float]:
@@ -114,7 +129,7 @@ class FilterChain:
         return round(seconds * self.rate)
 
     def require(self, info: SignalInfo) -> None:
-        """Refuse a signal of another rate or montage.
+        """Refuse a signal of another rate or montage. It may or may not have what is left out.
 
         Raises
         ------
@@ -130,14 +145,27 @@ class FilterChain:
                 got_hz=info.fs_hz,
                 expected_hz=self.fs_hz,
             )
-        if info.channels != self.channels:
+        if (got := tuple(name for name in info.channels if name not in self.left_out)) != self.channels:
             raise MontageMismatchError(
                 _("{difference}: use the montage of the training or train anew").format(
-                    difference=_difference(info.channels, self.channels)
+                    difference=_difference(got, self.channels)
                 ),
                 got=info.channels,
                 expected=self.channels,
             )
+
+    def rows(self, info: SignalInfo) -> NDArray[np.bool_] | None:
+        """Which rows of a signal this chain takes, for `rows_taken`; None: all of them.
+
+        Raises
+        ------
+        RateMismatchError, MontageMismatchError
+            As `require`.
+        """
+        self.require(info)
+        if info.channels == self.channels:
+            return None
+        return np.array([name in self.channels for name in info.channels])
 
     def start(self) -> CleaningStage:
         """A running chain at the beginning of a stream."""
@@ -172,6 +200,21 @@ class CleaningStage:
         """Forget the past; the next chunk is the first."""
         self._gaps.reset()
         self._bank.reset()
+
+
+def rows_taken(chunk: Chunk, rows: NDArray[np.bool_] | None) -> Chunk:
+    """The chunk with these rows of its signal alone, without status words; as it came where `rows` is None.
+
+    Raises
+    ------
+    ShapeError
+        If it has another number of channels.
+    """
+    if rows is None:
+        return chunk
+    if len(chunk.data_uv) != len(rows):
+        raise ShapeError(f"expected {len(rows)} channels, got {len(chunk.data_uv)}")
+    return replace(chunk, data_uv=np.asfortranarray(chunk.data_uv[rows]), status=None)
 
 
 def _difference(got: tuple[str, ...], expected: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ from bci.decoders.adaptation import AdaptationParameters
 from bci.decoders.calibration import Calibration
 from bci.decoders.frozen import FrozenEnsemble, View
 from bci.errors import BciError, ModelFileError, NotCertifiedError
-from bci.language import _
+from bci.language import _, library_reason, system_reason
 from bci.pipeline.chain import FilterChain
 from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.prosthesis.certificate import Certificate
@@ -51,12 +51,13 @@ class _DecoderMeta(msgspec.Struct, forbid_unknown_fields=True):
     outlier_distance: float | None  # None: nothing is an outlier
 
 
-class _ChainMeta(msgspec.Struct, forbid_unknown_fields=True):
+class _ChainMeta(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     channels: tuple[str, ...]
     rate: tuple[int, int]
     bands_hz: tuple[tuple[float, float], ...]
     order: int
     notch_hz: tuple[float, ...]
+    left_out: tuple[str, ...] = ()  # not written where empty: models without it keep their digest
 
 
 class _Meta(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,7 +105,7 @@ def save_model(model: Model, path: str | Path) -> str:
     except OSError as err:
         new.unlink(missing_ok=True)
         raise ModelFileError(
-            _("cannot write the model to {path}: {reason}").format(path=path, reason=err.strerror or err),
+            _("cannot write the model to {path}: {reason}").format(path=path, reason=system_reason(err)),
             path=path,
         ) from err
     return sha256
@@ -135,11 +136,12 @@ def load_model(path: str | Path, *, info: SignalInfo | None = None) -> Model:
             arrays = {name: np.asarray(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except OSError as err:
         raise ModelFileError(
-            _("cannot read {path}: {reason}").format(path=path, reason=err.strerror or err), path=path
+            _("cannot read {path}: {reason}").format(path=path, reason=system_reason(err)), path=path
         ) from err
     except (SafetensorError, ValueError, TypeError, AttributeError, KeyError) as err:
         raise ModelFileError(
-            _("{path} is no model file or is damaged: {err}").format(path=path, err=err), path=path
+            _("{path} is no model file or is damaged: {err}").format(path=path, err=library_reason(err)),
+            path=path,
         ) from err
     model = _parse(header, arrays, path)
     if info is not None:
@@ -186,6 +188,7 @@ def _meta_of(model: Model) -> bytes:
             bands_hz=chain.bands_hz,
             order=chain.order,
             notch_hz=chain.notch_hz,
+            left_out=chain.left_out,
         ),
         cued=_decoder_meta(model.cued),
         motor=None if model.motor is None else _decoder_meta(model.motor),
@@ -261,7 +264,8 @@ def _parse(header: dict[str, str], arrays: dict[str, Any], path: Path) -> Model:
         return _model_of(msgspec.json.decode(text, type=_Meta), arrays)
     except (msgspec.MsgspecError, BciError, ValueError, RecursionError, ZeroDivisionError) as err:
         raise ModelFileError(
-            _("{path} does not hold a usable model: {err}").format(path=path, err=err), path=path
+            _("{path} does not hold a usable model: {err}").format(path=path, err=library_reason(err)),
+            path=path,
         ) from err
 
 
@@ -277,6 +281,7 @@ def _model_of(meta: _Meta, arrays: dict[str, Any]) -> Model:
         meta.chain.bands_hz,
         meta.chain.order,
         meta.chain.notch_hz,
+        meta.chain.left_out,
     )
     if not chain.channels or not 0 < chain.rate <= _MAX_HZ:
         raise ValueError("it has no channels or no sampling rate")

@@ -27,7 +27,7 @@ from bci.dsp import oas
 from bci.errors import DesignError, LabelError, PolicyRefusedError, TooFewRunsError, TooFewTrialsError
 from bci.evaluation import balanced_accuracy, balanced_accuracy_interval, chance_level, run_blocked_folds
 from bci.language import _
-from bci.pipeline.chain import FilterChain
+from bci.pipeline.chain import FilterChain, rows_taken
 from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.pipeline.online import may_move, no_prediction
 from bci.pipeline.runs import Run, task_events
@@ -70,6 +70,7 @@ def train(
     bands_hz: Sequence[tuple[float, float]] = BANDS_HZ,
     order: int = 4,
     notch_hz: tuple[float, ...] = (),
+    left_out: Sequence[str] = (),
     sliding_s: float = 2.0,
     step_s: float = 0.1,
     motor_channels: Sequence[str] = MOTOR_CHANNELS,
@@ -91,7 +92,7 @@ def train(
         Window of the cued decoder relative to the cue.
     task_s : float, s
         How long the movement was to be made or intended after its cue.
-    bands_hz, order, notch_hz
+    bands_hz, order, notch_hz, left_out
         See `FilterChain.design`.
     sliding_s, step_s : float, s
         Window and step of the asynchronous decoder; the step is rounded down to whole samples and the
@@ -134,7 +135,9 @@ def train(
         )
     if not runs:
         raise TooFewRunsError(_("expected at least one run to train on, got none"), n_runs=0, needed=1)
-    chain = FilterChain.design(runs[0].info, bands_hz=bands_hz, order=order, notch_hz=notch_hz)
+    chain = FilterChain.design(
+        runs[0].info, bands_hz=bands_hz, order=order, notch_hz=notch_hz, left_out=left_out
+    )
     timing = _timing(chain, window_s=window_s, task_s=task_s, sliding_s=sliding_s, step_s=step_s)
 
     trials = cued_windows(runs, chain, labels=labels, window_s=window_s)
@@ -160,7 +163,7 @@ def train(
             _of_sliding(run, windows, movements, timing, following)
             for run, windows in zip(runs, sliding, strict=True)
         ]
-        asynchronous, left_out = train_ensemble(
+        asynchronous, unseen = train_ensemble(
             samples,
             classes=sorted({*movements, REST}),
             views=views_of(chain.n_bands, ((0.0, 1.0),)),
@@ -168,8 +171,8 @@ def train(
             outlier_quantile=_INLIERS,
         )
         # Where one run or class stands alone, blocks were left out: nothing to choose a policy on.
-        if len(left_out.runs) == sum(len(run.columns) for run in samples):
-            predictions = _left_out_predictions(sliding, asynchronous, left_out)
+        if len(unseen.runs) == sum(len(run.columns) for run in samples):
+            predictions = _left_out_predictions(sliding, asynchronous, unseen)
             events = [task_events(run, movements, task_s=task_s) for run in runs]
             try:
                 choice = choose_policy(predictions, events, fs_hz=chain.fs_hz, budget_per_min=budget_per_min)
@@ -304,7 +307,8 @@ def _validate_cued(
 def _slide(run: Run, chain: FilterChain, timing: Timing) -> list[SlidingWindow]:
     """Every point of the decision grid of a run, through the online stages."""
     stage = SlidingWindows(chain, window_samples=timing.window_samples, step_samples=timing.step_samples)
-    return [window for chunk in run.chunks for window in stage.process(chunk)]
+    rows = chain.rows(run.info)
+    return [window for chunk in run.chunks for window in stage.process(rows_taken(chunk, rows))]
 
 
 def _following(timing: Timing, chain: FilterChain) -> AdaptationParameters:

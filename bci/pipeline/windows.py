@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64, Chunk, Marker
 from bci.dsp import Marks, SlidingCovariance
-from bci.pipeline.chain import FilterChain
+from bci.pipeline.chain import FilterChain, rows_taken
 from bci.pipeline.runs import Run, cues_of
 
 __all__ = ["CuedWindows", "SlidingWindow", "SlidingWindows", "cued_windows"]
@@ -101,13 +101,13 @@ class _CleanedRun:
     """All of a run behind the causal stages, in pieces without a gap."""
 
     def __init__(self, run: Run, chain: FilterChain) -> None:
-        chain.require(run.info)
+        rows = chain.rows(run.info)
         stage = chain.start()
         pieces: list[list[F64]] = []
         self._starts: list[int] = []
         self._marks = Marks()
         for chunk in run.chunks:
-            clean = stage.process(chunk)
+            clean = stage.process(rows_taken(chunk, rows))
             if clean.reset or not pieces:
                 pieces.append([])
                 self._starts.append(clean.first_sample)

@@ -34,3 +34,7 @@ def __getattr__(name: str) -> Any:  # each of these loads matplotlib and jinja2
     if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"bci.report.{homes[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

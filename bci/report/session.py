@@ -71,7 +71,12 @@ def write_session_report(
         s=s,
         model=model,
         accuracy=pictures.accuracy_bars(names, values, intervals, chance=cued["chance"]),
-        confusion=pictures.confusion(cued["confusion"]),
+        confusion=pictures.confusion(
+            {
+                class_in_picture(truth): {class_in_picture(said): n for said, n in row.items()}
+                for truth, row in cued["confusion"].items()
+            }
+        ),
         contrast=pictures.channel_contrast(model.chain.channels, contrast, label=label),
         timelines=[_timeline(run, trace, model, accepted) for run, trace in zip(runs, traces, strict=True)],
     )

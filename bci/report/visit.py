@@ -13,7 +13,7 @@ import msgspec
 
 from bci.errors import RecordingError
 from bci.files import write_private
-from bci.language import _
+from bci.language import _, library_reason, system_reason
 
 __all__ = [
     "CalibrationPart",
@@ -22,6 +22,7 @@ __all__ = [
     "DroppedTrial",
     "ElectrodeState",
     "Equipment",
+    "MeasuredRun",
     "Override",
     "Stop",
     "Visit",
@@ -93,6 +94,10 @@ class CalibrationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = ""
     model_sha256: str = ""
     ended: str = ""  # why it ended before its time, in words
+    left_out: tuple[str, ...] = ()  # electrodes that the decoder does not take
+    override: Override | None = None  # who answered for that, where somebody had to
+    blocks: tuple[tuple[int, int], ...] = ()  # samples of each block in the recording: first, end
+    spans: tuple[tuple[int, int], ...] = ()  # samples that taught nothing: pauses and spoilt trials
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,9 +108,20 @@ class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stopped: bool
 
 
+class MeasuredRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measured check of a control session: what was followed of what was asked for, and what moved at rest."""
+
+    second: float  # into the control
+    hits: int
+    cued_movements: int
+    false_movements: int
+    idle_minutes: float
+
+
 class ControlPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the hand did. `movements` as of `movement_figures`, with `idle_minutes` it rests on; None where no rest or
-    task was asked for and so nothing can be called false."""
+    task was asked for and so nothing can be called false. `per_run` holds the measured checks one by one: the first,
+    and one for each time that somebody measured again."""
 
     at_s: float
     recording: str
@@ -114,11 +130,15 @@ class ControlPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     samples: int
     samples_lost: int
     movements: dict[str, Any] | None
-    per_run: tuple[float, ...] = ()
+    per_run: tuple[MeasuredRun, ...] = ()
     stops: tuple[Stop, ...] = ()
     commands: dict[str, int] = {}  # what the hand was told: count per action
     latency_ms: dict[str, float] = {}  # last byte to command: median, p99
     drift: tuple[str, ...] = ()
+    model: str = ""
+    model_sha256: str = ""
+    left_out: tuple[str, ...] = ()  # electrodes that its decoder does not take
+    contact_watched: bool | None = None  # by the converter's comparators, all the time
 
 
 class Equipment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,12 +183,14 @@ def read_visit(path: Path) -> Visit:
     except OSError as err:
         raise RecordingError(
             _("{path} cannot be read ({strerror}); name a session's folder").format(
-                path=path, strerror=err.strerror
+                path=path, strerror=system_reason(err)
             ),
             path=path,
         ) from err
     except msgspec.DecodeError as err:
-        raise RecordingError(_("{path} holds no visit: {err}").format(path=path, err=err), path=path) from err
+        raise RecordingError(
+            _("{path} holds no visit: {err}").format(path=path, err=library_reason(err)), path=path
+        ) from err
     if visit.schema != SCHEMA:
         raise RecordingError(
             _("{path} is of schema {schema!r}, expected {expected!r}").format(

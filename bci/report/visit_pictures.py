@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 
 from bci.chunks import F64
 from bci.errors import MontageMismatchError
-from bci.evaluation import ReliabilityBin
+from bci.evaluation import ReliabilityBin, poisson_interval, wilson_interval
 from bci.report import decoding_pictures, pictures
 from bci.report.fonts import in_picture as _
 from bci.report.pictures import BLUE, GREY, RED, STYLE, as_svg, new_figure
 from bci.report.responses import BETA_HZ, MU_HZ, Responses
-from bci.report.visit import CalibrationPart, CheckPart
+from bci.report.visit import CalibrationPart, CheckPart, MeasuredRun
 from bci.report.with_mne import draw_head
 from bci.report.words import CLASSES
 
-__all__ = ["calibration", "class_in_picture", "impedances", "scalp_maps", "time_frequency"]
+__all__ = ["calibration", "class_in_picture", "control_trend", "impedances", "scalp_maps", "time_frequency"]
 
 #: Where hand movements show, best first; the first three that are there are drawn, in this order from left to right.
 SEEN_AT = (("C3", "CP3", "FC3", "C1", "C5"), ("Cz", "FCz", "CPz"), ("C4", "CP4", "FC4", "C2", "C6"))
@@ -55,6 +55,38 @@ def calibration(part: CalibrationPart) -> dict[str, str | None]:
         "trend": pictures.trend(blocks, chance=cued["chance"]) if len(blocks) > 1 else None,
         "reliability": decoding_pictures.reliability_curve(bins, debiased=None) if bins else None,
     }
+
+
+def control_trend(runs: Sequence[MeasuredRun]) -> list[str]:
+    """Movements followed, and false movements, of one measured check after the other; empty where there are not two.
+
+    With 95 % intervals: Wilson's of the share followed, exact Poisson of the false movements a minute.
+    """
+    if len(runs) < 2:
+        return []
+    shares: list[tuple[int, float]] = [(run.hits, max(run.cued_movements, 1)) for run in runs]
+    rates: list[tuple[int, float]] = [(run.false_movements, run.idle_minutes) for run in runs]
+    of_share = [wilson_interval(n, int(of)) for n, of in shares]
+    of_rate = [poisson_interval(n, minutes) for n, minutes in rates]
+    drawn = [
+        (_("movements followed"), shares, of_share, 1.12, BLUE, "{:.0%}"),
+        (_("false movements a minute"), rates, of_rate, 1.1 * max(1.0, np.max(of_rate)), RED, "{:.1f}"),
+    ]
+    pictures_of = []
+    for title, counts, bounds, top, colour, form in drawn:
+        values = np.array([n / of for n, of in counts])
+        figure, axes = new_figure(3.4, 2.6)
+        spread = np.abs(np.array(bounds).T - values)
+        axes.errorbar(range(len(runs)), values, yerr=spread, fmt="o-", color=colour, capsize=4, markersize=5)
+        for k, value in enumerate(values):
+            axes.annotate(form.format(value), (k, value), (6, 5), textcoords="offset points", fontsize=8)
+        axes.set_xticks(range(len(runs)), [f"{run.second / 60:.0f}" for run in runs])
+        axes.set_xlim(-0.4, len(runs) - 0.4)
+        axes.set_ylim(0, top)
+        axes.set_xlabel(_("measured check begun, minutes into the control"))
+        axes.set_ylabel(title)
+        pictures_of.append(as_svg(figure))
+    return pictures_of
 
 
 def impedances(before: CheckPart | None, after: CheckPart | None) -> str | None:

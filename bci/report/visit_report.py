@@ -7,21 +7,25 @@ what the rhythms did. What was not done is said.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from bci.acquisition import Recording
 from bci.errors import BciError
 from bci.files import write_private
 from bci.language import _, speaking
-from bci.pipeline import load_model, split_runs
+from bci.pipeline import Run, load_model, split_runs
+from bci.pipeline.chain import rows_taken
 from bci.report import visit_pictures
 from bci.report.fonts import pictures_speak
 from bci.report.page import environment, render
 from bci.report.responses import MAP_FROM_S, REFERENCE_S, Responses, event_related_power
-from bci.report.visit import CalibrationPart, Visit
+from bci.report.visit import CalibrationPart, Override, Visit
 from bci.report.words import class_word
 
 __all__ = ["write_mne_visit_report", "write_visit_report"]
@@ -83,7 +87,7 @@ def write_mne_visit_report(path: Path, visit: Visit, folder: Path, *, language: 
 
 def _sections(visit: Visit, folder: Path) -> list[Section]:
     parts: Any = environment().get_template("visit_parts.html.j2").module
-    sections = [Section("", parts.summary(visit, _not_done(visit)))]
+    sections = [Section("", parts.summary(visit, _not_done(visit), _overrides(visit)))]
     if not pictures_speak():
         note = _("This computer has no font with Chinese signs, so words in pictures are English.")
         sections.append(Section("", Markup('<p class="note">{}</p>').format(note)))
@@ -97,9 +101,16 @@ def _sections(visit: Visit, folder: Path) -> list[Section]:
         found, drawn = _rhythms(calibration, folder)
         sections.append(Section(_("Where the difference lies"), parts.rhythms(found, drawn)))
     if visit.control is not None:
-        sections.append(Section(_("Control of the hand"), parts.control(visit.control)))
+        trend = visit_pictures.control_trend(visit.control.per_run)
+        sections.append(Section(_("Control of the hand"), parts.control(visit.control, trend)))
     sections.append(Section(_("What was used"), parts.equipment(visit)))
     return sections
+
+
+def _overrides(visit: Visit) -> list[Override]:
+    """Whoever went on with bad electrodes, each once; a later look may have taken the place of the one before it."""
+    said = (part.override for part in (visit.calibration, visit.before, visit.after) if part is not None)
+    return list(dict.fromkeys(override for override in said if override is not None))
 
 
 def _not_done(visit: Visit) -> list[str]:
@@ -119,7 +130,8 @@ def _rhythms(part: CalibrationPart, folder: Path) -> tuple[Responses | None, dic
         task_s = load_model(folder / part.model).timing.task_s if part.model else TASK_S
     try:
         recording = Recording(folder / part.recording)
-        runs = [run for run in split_runs(recording.info, recording) if run.markers]
+        taken = np.array([name not in part.left_out for name in recording.info.channels])
+        runs = [_taken(run, taken) for run in split_runs(recording.info, recording) if run.markers]
         found = event_related_power(runs, labels=part.classes, task_s=task_s) if runs else None
     except BciError as err:
         return None, {"why_not": _("Nothing can be said of the rhythms: {reason}").format(reason=err)}
@@ -134,3 +146,9 @@ def _rhythms(part: CalibrationPart, folder: Path) -> tuple[Responses | None, dic
         "map_s": [f"{MAP_FROM_S:g}", f"{found.task_s:g}"],
         "trials": _(", ").join(f"{n} × {class_word(name)}" for name, n in found.trials.items()),
     }
+
+
+def _taken(run: Run, rows: NDArray[np.bool_]) -> Run:
+    """The run without electrodes that were left out: a bad one would spread to all through the common average."""
+    info = replace(run.info, channels=tuple(np.array(run.info.channels)[rows].tolist()))
+    return Run(info, tuple(rows_taken(chunk, rows) for chunk in run.chunks), run.markers)

@@ -12,6 +12,7 @@ __all__ = [
     "CLASSES",
     "class_word",
     "command_word",
+    "file_word",
     "finding_word",
     "latency_word",
     "level_word",
@@ -72,6 +73,14 @@ COMMANDS = {
 }
 #: What stands in where there is no hardware.
 THINGS = {"simulated board": N_("simulated board"), "simulated hand": N_("simulated hand")}
+#: What a session leaves in its folder.
+FILES = {
+    "recording": N_("Recording"),
+    "model": N_("Model"),
+    "events": N_("Event log"),
+    "decisions": N_("Decisions"),
+    "report": N_("Report"),
+}
 LATENCIES = {"median": N_("median"), "p90": N_("90 % within"), "p99": N_("99 % within"), "worst": N_("worst")}
 
 
@@ -113,8 +122,16 @@ def command_word(name: str) -> str:
 
 
 def thing_word(name: str) -> str:
-    """A device or hand."""
-    return _word(THINGS, name)
+    """A device or hand; what follows its name, such as a version, stays."""
+    for known, word in THINGS.items():
+        if name == known or name.startswith(f"{known} "):
+            return _(word) + name.removeprefix(known)
+    return name
+
+
+def file_word(name: str) -> str:
+    """A file of a session."""
+    return _word(FILES, name)
 
 
 def latency_word(name: str) -> str:

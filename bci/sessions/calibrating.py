@@ -9,24 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from bci.chunks import F64, Chunk
-from bci.errors import BciError, TooFewTrialsError
+from bci.chunks import Chunk, Marker
 from bci.language import _, ngettext
-from bci.pipeline import CuedScore, Model, Run, model_digest, save_model, task_events, train
-from bci.pipeline.scoring import predict_run
-from bci.report.visit import CalibrationPart, DroppedTrial, Visit
+from bci.pipeline import Run
+from bci.report.visit import CalibrationPart, DroppedTrial, Override, Visit
 from bci.sessions.bench import Bench
-from bci.sessions.drift import BandPower, Reference
+from bci.sessions.electrodes import left_out_sentence
 from bci.sessions.guided import Asked, CalibrationPlan, GuidedCalibration, Shown, spans_of
-from bci.sessions.readiness import Judged, judge_calibration, training_run
+from bci.sessions.learning import learn
+from bci.sessions.readiness import training_run
 from bci.sessions.room import DiskRoom
-from bci.sessions.screen import Screen, button, class_word, stage
+from bci.sessions.screen import Screen, button, class_word, cue_state, progress_state, stage
 from bci.sessions.store import SessionStore, VisitFolder
 from bci.sessions.trial_watch import TrialWatch
 from bci.sessions.warm_up import Compiling
@@ -52,21 +49,24 @@ class CalibrationOptions:
         Executed by users who can move one hand, intended by those who cannot.
     budget_per_min : float
         False movements per minute that the policy may cost.
-    ignored : tuple of str
-        Bad electrodes that somebody has answered for.
+    left_out : tuple of str
+        Bad electrodes that the decoder does not take.
+    override : Override or None
+        Who answered for them, where somebody had to.
     """
 
     plan: CalibrationPlan = field(default_factory=CalibrationPlan)
     movement: str = "intended"
     budget_per_min: float = 1.0
-    ignored: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    override: Override | None = None
 
 
 def announce(options: CalibrationOptions) -> str:
     """What is coming, said beforehand."""
     plan = options.plan
     words = ", ".join(f"“{class_word(label, movement=options.movement)}”" for label in plan.classes)
-    return _(
+    said = _(
         "{blocks} blocks of {trials} trials take about {minutes} minutes. Cues: {words}. Between blocks there is "
         "a rest of {rest} s; you can pause at any time."
     ).format(
@@ -76,6 +76,7 @@ def announce(options: CalibrationOptions) -> str:
         words=words,
         rest=f"{plan.timing.between_s:.0f}",
     )
+    return " ".join(filter(None, (said, left_out_sentence(options.left_out))))
 
 
 def calibrate(
@@ -122,9 +123,14 @@ def calibrate(
     info = bench.info
     room.require(options.plan.seconds * 1.3 * info.fs_hz * info.n_channels * BYTES_PER_SAMPLE / 1e6)
     recording = folder.free("calibration", ".bfp")
-    bench.record(recording, {"what": "guided calibration", "movement": options.movement})
-    session = _Guided(bench, screen, options, room, person=person, wall_clock=store.wall_clock)
-    session.run()
+    notes = {"what": "guided calibration", "movement": options.movement, "left_out": list(options.left_out)}
+    bench.record(recording, notes)
+    bench.watch_contact()
+    session = _Guided(bench, screen, options, room, person=person)
+    try:
+        session.run()
+    finally:
+        bench.watch_contact(False)
     screen.show(
         stage=stage(_("Calibration"), _("Learning from {n} trials …").format(n=len(session.guide.kept))),
         cue=None,
@@ -142,6 +148,8 @@ def calibrate(
         samples_lost=statistics.samples_lost,
         cued={},
         ended=session.ended,
+        left_out=options.left_out,
+        override=options.override,
     )
     part = _train(part, session, folder, options, store.wall_clock, compiling)
     visit = msgspec.structs.replace(folder.read(), calibration=part)
@@ -180,12 +188,11 @@ class _Guided:
         room: DiskRoom,
         *,
         person: bool,
-        wall_clock: Callable[[], float],
     ) -> None:
         self.bench, self.screen, self.options, self.room = bench, screen, options, room
-        self.person, self.wall_clock = person, wall_clock
+        self.person = person
         self.guide = GuidedCalibration(options.plan, fs_hz=bench.info.fs_hz)
-        self.watch = TrialWatch(bench.info, ignored=options.ignored)
+        self.watch = TrialWatch(bench.info, left_out=options.left_out)
         self.blocks: list[list[Chunk]] = [[]]
         self.idle: list[tuple[int, int]] = []  # samples of pauses and rests between blocks
         self.ended = ""
@@ -276,8 +283,6 @@ class _Guided:
         return events
 
     def _show(self, shown: Shown) -> None:
-        word = class_word(shown.label, movement=self.options.movement) if shown.label else ""
-        phase = shown.phase if shown.phase in ("rest", "cue", "task") else "pause"
         told = ngettext("{n} trial will be asked again.", "{n} trials will be asked again.", self._spoilt)
         notes = [*self._notes, *([told.format(n=self._spoilt)] if self._spoilt else [])]
         buttons = [button("quit", _("End"))]
@@ -288,21 +293,13 @@ class _Guided:
         else:
             buttons.insert(0, button("pause", _("Pause")))
         self.screen.show(
-            cue={
-                "word": word,
-                "kind": shown.label,
-                "phase": phase,
-                "left_s": round(shown.left_s, 1),
-                "beep": shown.beep,
-            },
-            progress={
-                "done": shown.done,
-                "total": shown.total,
-                "left_s": round(shown.total_left_s),
-                "text": _("trial {done} of {total}, about {minutes} min left").format(
+            cue=cue_state(shown, movement=self.options.movement),
+            progress=progress_state(
+                shown,
+                _("trial {done} of {total}, about {minutes} min left").format(
                     done=shown.done, total=shown.total, minutes=f"{shown.total_left_s / 60:.0f}"
                 ),
-            },
+            ),
             stage=stage(_("Calibration"), _phase_sentence(shown), *buttons),
             link=self._link(),
             notes=notes,
@@ -318,20 +315,27 @@ class _Guided:
 
     def runs(self) -> list[Run]:
         """The blocks as the decoders take them: pauses and spoilt trials are gaps, said to be."""
-        info, trials = self.bench.info, self.guide.asked
-        spans = [*self.idle, *spans_of(trials, after_s=AFTER_S, fs_hz=info.fs_hz)]
-        runs = []
+        info, spans, runs = self.bench.info, self.spans(), []
         for chunks in self.blocks:
             samples = [c for c in chunks if c.n_samples]
             if not samples:
                 continue
-            cues = [
-                t for t in self.guide.kept if samples[0].first_sample <= t.cue_sample < samples[-1].end_sample
-            ]
+            first, end = samples[0].first_sample, samples[-1].end_sample
+            cues = [Marker(t.cue_sample, t.label) for t in self.guide.kept if first <= t.cue_sample < end]
             run = training_run(info, chunks, spans, cues)
             if cues and run.chunks:
                 runs.append(run)
         return runs
+
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Samples that teach nothing: pauses, and spoilt trials."""
+        spoilt = spans_of(self.guide.asked, after_s=AFTER_S, fs_hz=self.bench.info.fs_hz)
+        return (*self.idle, *spoilt)
+
+    def blocks_of_samples(self) -> tuple[tuple[int, int], ...]:
+        """Where each block lies in the recording."""
+        blocks = [[c for c in chunks if c.n_samples] for chunks in self.blocks]
+        return tuple((chunks[0].first_sample, chunks[-1].end_sample) for chunks in blocks if chunks)
 
 
 def _phase_sentence(shown: Shown) -> str:
@@ -359,8 +363,7 @@ def _train(
     wall_clock: Callable[[], float],
     compiling: Compiling | None,
 ) -> CalibrationPart:
-    """Train, judge and save; a calibration that gives no model says why."""
-    labels, task_s = options.plan.classes, options.plan.timing.task_s
+    """Learn from what counts; a calibration that gives no model says why."""
     if min(part.trials_kept.values()) < MIN_TRIALS:
         told = ", ".join(
             f"{class_word(k, movement=options.movement)} {n}" for k, n in part.trials_kept.items()
@@ -369,62 +372,18 @@ def _train(
             counts=told, n=MIN_TRIALS
         )
         return msgspec.structs.replace(part, refusal=why, advice=(_("Calibrate again, with a rest before."),))
-    runs = session.runs()
+    part = msgspec.structs.replace(part, blocks=session.blocks_of_samples(), spans=session.spans())
     if compiling is not None:
         compiling.wait_for_training()
-    left_out: list[CuedScore] = []
-    try:
-        model = train(
-            runs,
-            labels=labels,
-            task_s=task_s,
-            budget_per_min=options.budget_per_min,
-            issued_s=wall_clock(),
-            tell_left_out=left_out.append,
-        )
-    except (TooFewTrialsError, BciError) as err:
-        return msgspec.structs.replace(
-            part, refusal=str(err), advice=(_("See to the electrodes, then calibrate again."),)
-        )
-    judged: Judged = judge_calibration(model, left_out[0] if left_out else None, labels=labels)
-    path: Path = folder.free("model", ".safetensors")
-    save_model(model, path)
-    _reference(model, runs).write(folder.reference)
-    return msgspec.structs.replace(
+    return learn(
         part,
-        cued=judged.cued,
-        per_run=judged.per_run,
-        reliability=judged.reliability,
-        asynchronous=judged.asynchronous,
-        ready=judged.ready,
-        refusal=judged.refusal,
-        advice=judged.advice,
-        model=path.name,
-        model_sha256=model_digest(model),
+        session.runs(),
+        folder,
+        task_s=options.plan.timing.task_s,
+        budget_per_min=options.budget_per_min,
+        issued_s=wall_clock(),
+        left_out=options.left_out,
     )
-
-
-def _reference(model: Model, runs: Sequence[Run]) -> Reference:
-    """What the signal was like: powers of all seconds, and how often rest looked like movement."""
-    info = runs[0].info
-    seconds: list[F64] = []
-    for run in runs:
-        power = BandPower(info)
-        for chunk in run.chunks:
-            seconds += power.process(chunk)
-    moved = rested = 0
-    if model.asynchronous is not None and "rest" in model.classes:
-        column = model.classes.index("rest")
-        movements = [name for name in model.classes if name != "rest"]
-        run = runs[-1]
-        busy = [(e.cue_sample, e.end_sample) for e in task_events(run, movements, task_s=model.timing.task_s)]
-        window = model.timing.window_samples
-        for prediction in predict_run(model, run):
-            at = prediction.sample_index
-            if prediction.valid and not any(a < at and at - window < b for a, b in busy):
-                rested += 1
-                moved += prediction.probabilities[column] < 0.5
-    return Reference.of(info, np.array(seconds), movement_in_rest=moved / rested if rested else 0.0)
 
 
 def _dropped(trials: Sequence[Asked]) -> tuple[DroppedTrial, ...]:

@@ -60,7 +60,7 @@ class ControlLoop:
         self.policy = IntentPolicy.for_profile(self.model.policy, self.profile, fs_hz=self.info.fs_hz)
         scale = self.info.uv_per_count or (np.inf,) * self.info.n_channels
         self._needed = [self.info.channels.index(name) for name in self.model.chain.channels]
-        self._rails_uv = _NEAR_RAIL * _FULL_SCALE_COUNTS * np.asarray(scale)[:, None]
+        self._rails_uv = _NEAR_RAIL * _FULL_SCALE_COUNTS * np.asarray(scale)[self._needed, None]
 
     def feed(self, chunk: Chunk, *, last_byte_ns: int | None = None) -> Iterator[Decided]:
         """Take the next chunk; yields each decision once the monitor has been told of it.
@@ -90,7 +90,7 @@ class ControlLoop:
                     self._device_us(piece.end_sample - 1),
                     lost=piece.lost_before,
                     lead_off=lead_off(piece, self._needed),
-                    saturated=bool((np.abs(piece.data_uv) >= self._rails_uv).any()),
+                    saturated=bool((np.abs(piece.data_uv[self._needed]) >= self._rails_uv).any()),
                     outlier=newest is not None and newest.valid and newest.outlier,
                     last_byte_ns=last_byte_ns if newest is not None else None,
                 )

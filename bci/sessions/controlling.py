@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,26 +17,32 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bci.acquisition import Source
 from bci.chunks import Chunk
 from bci.errors import ArmingRefusedError, DeviceError, MonitorError, NotCertifiedError
 from bci.language import _
 from bci.pipeline import Model, model_digest
-from bci.prosthesis import Certificate, HandSimulator, Profile, SafetyMonitor
-from bci.prosthesis.known_hands import TITLES
+from bci.prosthesis import Certificate, Profile, SafetyMonitor
 from bci.report.visit import ControlPart, Visit
 from bci.sessions.arming import arm
 from bci.sessions.bench import Bench
 from bci.sessions.control import ControlLoop
 from bci.sessions.drift import DriftWatch, Reference
-from bci.sessions.electrodes import ElectrodeWatch
+from bci.sessions.electrodes import ElectrodeWatch, left_out_sentence
 from bci.sessions.folder import DecisionLog
 from bci.sessions.guided import CalibrationPlan, CueTiming, GuidedCalibration, Shown
+from bci.sessions.hands import open_hand
 from bci.sessions.measured import Measured
 from bci.sessions.room import DiskRoom
-from bci.sessions.screen import Screen, button, class_word, electrode_states, hand_state, stage
+from bci.sessions.screen import (
+    Screen,
+    control_stage,
+    cue_state,
+    electrode_states,
+    hand_state,
+    progress_state,
+)
 from bci.sessions.store import SessionStore, VisitFolder
-from bci.sessions.summary import latency_figures
+from bci.sessions.summary import latency_ms
 from bci.sessions.what_happened import commands_of, stops_of
 
 __all__ = ["ControlOptions", "control"]
@@ -46,7 +52,6 @@ LOOK_EVERY_S = 1.0
 #: A key that is held down sends STOP again and again; arming waits until it has been let go for so long.
 RELEASED_NS = 500_000_000
 READ_S = 0.25  # of an accelerated world, at most
-SERIAL_OPENER = "bci.acquisition._serial:SerialPort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ def control(
     options: ControlOptions,
     *,
     model: Model,
+    model_name: str = "",
     certificate: Certificate,
     reference: Reference | None,
     profile: Profile,
@@ -100,7 +106,9 @@ def control(
     room = room or DiskRoom(folder.path)
     room.require(60.0)
     with ExitStack() as stack:
-        session = _Control(bench, folder, screen, options, model, profile, room, person, clock_ns, stack)
+        session = _Control(
+            bench, folder, screen, options, model, model_name, profile, room, person, clock_ns, stack
+        )
         session.open(certificate, reference)
         try:
             session.run()
@@ -127,6 +135,7 @@ class _Control:
         screen: Screen,
         options: ControlOptions,
         model: Model,
+        model_name: str,
         profile: Profile,
         room: DiskRoom,
         person: bool,
@@ -134,7 +143,8 @@ class _Control:
         stack: ExitStack,
     ) -> None:
         self.bench, self.folder, self.screen, self.options = bench, folder, screen, options
-        self.model, self.profile, self.room, self.person = model, profile, room, person
+        self.model, self.model_name, self.profile = model, model_name, profile
+        self.room, self.person = room, person
         self.clock_ns, self.stack = clock_ns, stack
         self.fs_hz = bench.info.fs_hz
         self.recording = folder.free("control", ".bfp")
@@ -145,6 +155,7 @@ class _Control:
         self.guide: GuidedCalibration | None = None
         self.drift: DriftWatch | None = None
         self.drift_said: list[str] = []
+        self.contact_watched = False
         self.ended = False
         self.ending = ""
         self._first = -1
@@ -162,16 +173,22 @@ class _Control:
     def open(self, certificate: Certificate, reference: Reference | None) -> None:
         """Record, start the monitor and its hand, and give STOP its way to it."""
         bench, options = self.bench, self.options
-        bench.record(self.recording, {"what": "control"})
+        hand, self.hand_title = open_hand(self.stack, options.hand, options.hand_port, fast=bench.fast)
+        left_out = self.model.chain.left_out
+        facts = {"what": "control", "left_out": list(left_out)}
+        bench.record(self.recording, facts)
+        self.contact_watched = bench.watch_contact()
+        self._notes = [left_out_sentence(left_out)] if left_out else []
         self.monitor = self.stack.enter_context(
             SafetyMonitor(
                 self.profile,
                 log_path=self.events,
                 certificate=certificate,
-                hand=self._hand(),
+                hand=hand,
                 clock="driven" if bench.fast else "monotonic",
                 model=model_digest(self.model),
-                channels=bench.info.channels,
+                channels=tuple(name for name in bench.info.channels if name not in left_out),
+                notes=facts,
             )
         )
         self.screen.stops(self._stop, self.monitor.stop_address)
@@ -189,20 +206,6 @@ class _Control:
             )
             self._plan = plan
 
-    def _hand(self) -> str | Mapping[str, Any]:
-        name, port = self.options.hand, self.options.hand_port
-        title = TITLES.get(name, name)
-        if port is not None:
-            self.hand_title = f"{title}, {port}"
-            opener = {} if port.startswith("socket://") else {"opener": SERIAL_OPENER}
-            return {"name": name, "port": port, **opener}
-        if name == "simulated":
-            self.hand_title = title
-            return name
-        hand = self.stack.enter_context(HandSimulator(name, clock="frames" if self.bench.fast else "wall"))
-        self.hand_title = _("{hand}, simulated").format(hand=title)
-        return hand.spec
-
     def close(self, now_s: float) -> ControlPart:
         """Disarm, end, and say what happened."""
         with suppress(MonitorError):
@@ -211,9 +214,8 @@ class _Control:
         self.log.close()
         with suppress(DeviceError):
             self.bench.source.stop()
-        source: Source = self.bench.source
-        statistics = source.statistics
-        latency = latency_figures(ended)
+        self.bench.watch_contact(False)
+        statistics = self.bench.source.statistics
         return ControlPart(
             at_s=now_s,
             recording=self.recording.name,
@@ -222,17 +224,15 @@ class _Control:
             samples=statistics.samples,
             samples_lost=statistics.samples_lost,
             movements=self.measured.figures(self.events),
+            per_run=self.measured.runs(self.events, begun=self._first),
             stops=stops_of(self.events),
             commands=commands_of(self.events),
-            latency_ms={
-                name: float(value)
-                for name, value in (
-                    ("median", latency["byte_to_command_ms_median"]),
-                    ("p99", latency["byte_to_command_ms_p99"]),
-                )
-                if value is not None
-            },
+            latency_ms=latency_ms(ended),
             drift=tuple(self.drift_said),
+            model=self.model_name,
+            model_sha256=model_digest(self.model),
+            left_out=self.model.chain.left_out,
+            contact_watched=self.contact_watched,
         )
 
     # ---- the loop
@@ -253,9 +253,7 @@ class _Control:
             for chunk in bench.read(seconds):
                 self._take(chunk)
             if was_there and bench.away:
-                self._stop(
-                    "board lost"
-                )  # the monitor holds by itself once the signal is stale; this latches it
+                self._stop("board lost")  # the monitor holds by itself when the signal is stale; this latches
             self._act()
             self._end_of_time()
             now_s = bench.next_sample / self.fs_hz
@@ -267,6 +265,13 @@ class _Control:
     def _take(self, chunk: Chunk) -> None:
         if self._first < 0 and chunk.n_samples:
             self._first = chunk.first_sample
+            self.contact_watched = self.contact_watched and chunk.status is not None
+            if not self.contact_watched:
+                self._notes.append(
+                    _(
+                        "This board cannot tell at once when an electrode falls off; keep an eye on the signal."
+                    )
+                )
         self.screen.signal(chunk)
         self.electrodes.process(chunk)
         if self.drift is not None:
@@ -294,21 +299,10 @@ class _Control:
             self._free_from = bench.next_sample
             self._notes = [_("The measured check is over. Now the hand may be used freely.")]
             return
-        word = class_word(shown.label, movement=self.options.movement) if shown.label else ""
-        phase = shown.phase if shown.phase in ("rest", "cue", "task") else "pause"
-        self._cue = {
-            "word": word,
-            "kind": shown.label,
-            "phase": phase,
-            "left_s": round(shown.left_s, 1),
-            "beep": shown.beep,
-        }
-        self._progress = {
-            "done": shown.done,
-            "total": shown.total,
-            "left_s": round(shown.total_left_s),
-            "text": _("measured check, {seconds} s left").format(seconds=f"{shown.total_left_s:.0f}"),
-        }
+        self._cue = cue_state(shown, movement=self.options.movement)
+        self._progress = progress_state(
+            shown, _("measured check, {seconds} s left").format(seconds=f"{shown.total_left_s:.0f}")
+        )
 
     def _act(self) -> None:
         """What was pressed, and what follows by itself."""
@@ -389,7 +383,7 @@ class _Control:
             "cue": self._cue,
             "progress": self._progress,
             "link": {"lost": statistics.samples_lost, "latency_ms": None, "faults": statistics.faults},
-            "stage": self._stage(view.mode, view.stopped),
+            "stage": control_stage(view, measured=self._free_from is not None, drifted=bool(self.drift_said)),
             "notes": list(self._notes),
         }
         if self._shown_s - self._looked_s >= LOOK_EVERY_S:
@@ -410,16 +404,3 @@ class _Control:
                 )
             ]
         self.screen.show(**state)
-
-    def _stage(self, mode: str, stopped: bool) -> dict[str, Any]:
-        quit_ = button("quit", _("End"))
-        again = [button("recalibrate", _("Calibrate again"))] if self.drift_said else []
-        if stopped:
-            text = _("STOP: the hand holds. Arm again only when it is clear why.")
-            return stage(_("Control"), text, button("arm", _("Arm again")), *again, quit_)
-        if mode in ("armed", "moving", "hold"):
-            check = [button("check", _("Measure again"))] if self._free_from is not None else []
-            text = _("The hand follows. Space or Esc is STOP.")
-            return stage(_("Control"), text, button("disarm", _("Disarm")), *check, *again, quit_)
-        text = _("The hand is disarmed. See that nobody is in its way, then arm. Space or Esc is STOP.")
-        return stage(_("Control"), text, button("arm", _("Arm")), *again, quit_)

@@ -35,6 +35,7 @@ from bci.pipeline import (
 )
 from bci.prosthesis import Certificate, HandSimulator, Profile, SafetyMonitor
 from bci.prosthesis.known_hands import TITLES
+from bci.report.words import thing_word
 from bci.sessions.arming import Operator
 from bci.sessions.control import ControlLoop
 from bci.sessions.folder import DecisionLog, SessionFolder
@@ -121,7 +122,7 @@ class _Demo:
         self.folder = SessionFolder.create(options.output)
         observer.stage(
             "prepare",
-            "starting the board; compiling the signal kernels beside it, the first time for some seconds",
+            _("starting the board; compiling the signal kernels beside it, the first time for some seconds"),
         )
         self._compiling = stack.enter_context(Compiling())
         self._play_file = self.folder.path / "played.npz"
@@ -156,8 +157,9 @@ class _Demo:
         info = self.info
         self.quality = QualityWatch(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)
         observer.note(
-            f"{self.info.device or 'board'} on {port}: {self.info.n_channels} channels at "
-            f"{self.info.fs_hz:g} Hz"
+            _("{device} on {port}: {n} channels at {fs_hz:g} Hz").format(
+                device=thing_word(info.device) or _("board"), port=port, n=info.n_channels, fs_hz=info.fs_hz
+            )
         )
 
     def _stage(self) -> Stage:
@@ -179,7 +181,10 @@ class _Demo:
     def calibrate(self) -> list[Run]:
         stage = self.stage
         names = stage.runs[: stage.n_calibration]
-        self.observer.stage("calibrate", f"{stage.title}; {', '.join(names)}, accelerated")
+        self.observer.stage(
+            "calibrate",
+            _("{title}; {runs}, accelerated").format(title=stage.title, runs=_(", ").join(names)),
+        )
         total, done = sum(stage.n_cues[: len(names)]), 0
         runs: list[Run] = []
         for name in names:
@@ -187,7 +192,7 @@ class _Demo:
             for chunk in self._stream(name):
                 chunks.append(chunk)
                 done += sum(marker.label in stage.classes for marker in chunk.markers)
-                self.observer.progress(done, total, "trials")
+                self.observer.progress(done, total, _("trials"))
             runs += split_runs(self.info, chunks)
         if not done:
             seen = sorted({marker.label for run in runs for marker in run.markers})
@@ -203,7 +208,8 @@ class _Demo:
 
     def train(self, runs: list[Run]) -> Model:
         self.observer.stage(
-            "train", "ensemble of tangent-space decoders; shares, calibration and policy on runs left out"
+            "train",
+            _("ensemble of tangent-space decoders; shares, calibration and policy on runs left out"),
         )
         self._compiling.wait_for_training()
         model = train(
@@ -217,8 +223,10 @@ class _Demo:
         if (control := model.validation.control) is not None:
             low, high = wilson_interval(control.hits, control.n_events)
             self.observer.note(
-                f"at most {self.budget_per_min:g} false movements a minute; expected to follow "
-                f"{control.true_positive_rate:.0%} of the intended ones (95 % {low:.0%}–{high:.0%})"
+                _(
+                    "at most {budget:g} false movements a minute; expected to follow {share:.0%} of the intended "
+                    "ones (95 % {low:.0%}–{high:.0%})"
+                ).format(budget=self.budget_per_min, share=control.true_positive_rate, low=low, high=high)
             )
         return model
 
@@ -243,14 +251,15 @@ class _Demo:
         self._compiling.wait()
         loop = ControlLoop(model, self.info, monitor, self.profile)
         self.observer.stage(
-            "control", f"{', '.join(stage.runs[n:])}: decoder → policy → safety monitor → hand"
+            "control",
+            _("{runs}: decoder → policy → safety monitor → hand").format(runs=_(", ").join(stage.runs[n:])),
         )
         self.observer.note(self.hand_title)
         if refusal:
-            self.observer.note(f"The hand refuses to arm: {refusal}")
+            self.observer.note(_("The hand refuses to arm: {refusal}").format(refusal=refusal))
         elif self.options.stop_key:
             self.stack.enter_context(StopKey(lambda: monitor.stop("key")))
-            self.observer.note(f"STOP: {STOP_KEYS}")
+            self.observer.note(_("STOP: {keys}").format(keys=_(STOP_KEYS)))
         operator = Operator(monitor, fs_hz=self.info.fs_hz, refusal=refusal)
         runs: list[Run] = []
         traces: list[RunTrace] = []
@@ -286,20 +295,20 @@ class _Demo:
         statistics = self.source.statistics
         self.source.close()
         if operator.stopped:
-            self.observer.note("STOP was pressed: the hand was held from then on.")
+            self.observer.note(_("STOP was pressed: the hand was held from then on."))
         elif not operator.armed and not refusal:
-            self.observer.note(f"The hand was never armed: {operator.refusal}")
+            self.observer.note(_("The hand was never armed: {refusal}").format(refusal=operator.refusal))
         return self._summarise(model, Outcome(runs, traces, operator, ended, statistics))
 
     def _hand(self) -> HandSimulator | None:
         """The simulated hand that is asked for, in a process of its own; None where the monitor's own will do."""
-        name, title = self.options.hand, TITLES.get(self.options.hand, self.options.hand)
-        self.hand_title = f"{title}, inside the monitor's process"
+        name, title = self.options.hand, _(TITLES.get(self.options.hand, self.options.hand))
+        self.hand_title = _("{hand}, inside the monitor's process").format(hand=title)
         if name == "simulated":
             return None
         clock = "wall" if self.board is None else "frames"
         hand = self.stack.enter_context(HandSimulator(name, clock=clock))
-        self.hand_title = f"{title}, simulated on its real bytes, {hand.port}"
+        self.hand_title = _("{hand}, simulated on its real bytes, {port}").format(hand=title, port=hand.port)
         return hand
 
     def _stream(self, run: str) -> Iterator[Chunk]:
@@ -328,7 +337,7 @@ class _Demo:
     def _summarise(self, model: Model, outcome: Outcome) -> Summary:
         from bci.report import write_session_report  # draws pictures, so it loads only now
 
-        self.observer.stage("report", "scoring trials that were never trained on, drawing the report")
+        self.observer.stage("report", _("scoring trials that were never trained on, drawing the report"))
         accepted = accepted_intents(self.folder.events)
         summary = summarise(model, outcome, accepted, stage=self.stage, info=self.info, folder=self.folder)
         summary.link |= {"baud": self.options.baud, "port": self.port}

@@ -24,7 +24,7 @@ from bci.files import write_private
 from bci.language import _
 from bci.sessions.electrodes import Electrode
 
-__all__ = ["BandPower", "Drift", "DriftWatch", "Reference"]
+__all__ = ["BandPower", "Drift", "DriftWatch", "Reference", "sees_movement"]
 
 BAND_HZ = (8.0, 30.0)
 #: Deviations of a channel's minute from the calibration, in its own spread there, that count.
@@ -163,16 +163,16 @@ class DriftWatch:
     ----------
     reference : Reference
     info : SignalInfo
-        Of the stream; the reference's channels are looked for in it.
+        Of the stream; the reference's channels are looked for in it, others are no matter.
     """
 
     def __init__(self, reference: Reference, info: SignalInfo) -> None:
         self.reference = reference
-        self._rows = [info.channels.index(name) for name in reference.channels if name in info.channels]
-        kept = [reference.channels.index(info.channels[row]) for row in self._rows]
-        self._names = [info.channels[row] for row in self._rows]
-        self._level = np.array(reference.level_db)[kept]
-        self._spread = np.array(reference.spread_db)[kept]
+        known = zip(reference.channels, reference.level_db, reference.spread_db, strict=True)
+        there = [(name, level, spread) for name, level, spread in known if name in info.channels]
+        self._names = [name for name, _level, _spread in there]
+        self._rows = [info.channels.index(name) for name in self._names]
+        self._level, self._spread = np.array([figures for _name, *figures in there]).reshape(-1, 2).T
         self._power = BandPower(info)
         self._seconds: deque[F64] = deque(maxlen=round(MINUTE_S))
         self._far: deque[bool] = deque(maxlen=600)
@@ -187,16 +187,14 @@ class DriftWatch:
     def decided(self, predictions: Iterable[Prediction], *, resting: bool) -> None:
         """Take decisions; `resting` where rest was asked for just now."""
         for prediction in predictions:
-            if not prediction.valid:
-                continue
-            self._far.append(prediction.outlier)
-            if resting and "rest" in prediction.classes:
-                rest = prediction.probabilities[prediction.classes.index("rest")]
-                self._moved_in_rest.append(rest < 0.5)
+            if prediction.valid:
+                self._far.append(prediction.outlier)
+            if resting and (moved := sees_movement(prediction)) is not None:
+                self._moved_in_rest.append(moved)
 
     def electrodes(self, electrodes: Sequence[Electrode]) -> None:
         """Take the newest look at the electrodes."""
-        self._electrodes = tuple(electrodes)
+        self._electrodes = tuple(e for e in electrodes if e.name in self._names)
 
     def look(self) -> Drift:
         """How things stand; "none" until half a minute has come."""
@@ -248,3 +246,10 @@ class DriftWatch:
         if drying:
             said.append(_("The impedance has grown at {names}.").format(names=", ".join(drying)))
         return said
+
+
+def sees_movement(prediction: Prediction) -> bool | None:
+    """Whether a decision is for a movement rather than for rest; None where it says nothing of that."""
+    if not prediction.valid or "rest" not in prediction.classes:
+        return None
+    return prediction.probabilities[prediction.classes.index("rest")] < 0.5

@@ -19,7 +19,15 @@ from bci.dsp import ChannelQuality, QualityWatch
 from bci.language import _, ngettext
 from firmware_protocol import LeadOff
 
-__all__ = ["Electrode", "ElectrodeWatch", "Level", "cap_off", "judge", "summary_sentence"]
+__all__ = [
+    "Electrode",
+    "ElectrodeWatch",
+    "Level",
+    "cap_off",
+    "judge",
+    "left_out_sentence",
+    "summary_sentence",
+]
 
 Level = Literal["good", "fair", "bad"]
 
@@ -47,7 +55,7 @@ class Electrode:
         "bad": do not decode from it.
     findings : tuple of str
         One word each, gravest first: "off", "railed", "flat", "impedance", "lost", "waves", "mains", "noise",
-        "offset", "weak".
+        "muscle", "offset", "weak".
     impedance_kohm : float or None
         Where the board can measure it.
     sentence, advice : str
@@ -172,6 +180,11 @@ def summary_sentence(electrodes: Sequence[Electrode]) -> str:
     return _("All electrodes are good.")
 
 
+def left_out_sentence(names: Sequence[str]) -> str:
+    """That the decoder goes without these electrodes, "" where it takes all."""
+    return _("The decoder leaves out {names}.").format(names=_(", ").join(names)) if names else ""
+
+
 def _words(finding: str, name: str, kohm: float | None) -> tuple[str, str]:
     """Sentence and advice about one finding; whole sentences, so that they can be translated."""
     wet = _("Wet electrode {name} again and press it on.").format(name=name)
@@ -207,10 +220,17 @@ def _words(finding: str, name: str, kohm: float | None) -> tuple[str, str]:
                     "Ask the user to sit still and blink less; if it stays, wet electrode {name} again."
                 ).format(name=name),
             )
+        case "muscle":
+            return (
+                _("{name} shows muscle activity.").format(name=name),
+                _("Ask the user to relax jaw and neck; if it stays, wet electrode {name} again.").format(
+                    name=name
+                ),
+            )
         case "noise":
             return (
-                _("{name} is noisy.").format(name=name),
-                _("Ask the user to relax jaw and neck; if it stays, wet electrode {name} again.").format(
+                _("{name} is noisy; the noise covers its signal.").format(name=name),
+                _("Wet electrode {name} again; if it stays, look for a broken lead or plug.").format(
                     name=name
                 ),
             )

@@ -22,7 +22,7 @@ from typing import Any
 from bci.decisions import Prediction
 from bci.errors import RecordingError
 from bci.files import open_private
-from bci.language import _
+from bci.language import _, library_reason, system_reason
 
 __all__ = ["DecisionLog", "SessionFolder", "read_decisions"]
 
@@ -50,7 +50,7 @@ class SessionFolder:
                 )
         except OSError as err:
             reason = _("{path} cannot be made ({reason}); name another folder with --output").format(
-                path=path, reason=err.strerror
+                path=path, reason=system_reason(err)
             )
             raise RecordingError(reason, path=path) from err
         return cls(path)
@@ -142,7 +142,9 @@ def read_decisions(path: Path) -> Iterator[Prediction]:
             if number == len(lines):
                 return
             raise RecordingError(
-                _("{path}, line {number}: no prediction ({err})").format(path=path, number=number, err=err),
+                _("{path}, line {number}: no prediction ({err})").format(
+                    path=path, number=number, err=library_reason(err)
+                ),
                 path=path,
             ) from err
         yield prediction

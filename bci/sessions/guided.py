@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bci.errors import DesignError
+from bci.language import _
 
 __all__ = ["Asked", "CalibrationPlan", "CueTiming", "GuidedCalibration", "Shown", "spans_of"]
 
@@ -52,12 +53,14 @@ class CueTiming:
         low, high = self.pause_s
         if not (0.0 < self.cue_s <= self.task_s <= 30.0 and 0.5 <= low <= high <= 30.0):
             raise DesignError(
-                f"a cue of {self.cue_s:g} s in a task of {self.task_s:g} s with pauses of {low:g}–{high:g} s is not "
-                "possible: the cue lies within the task, and a pause lasts half a second or more"
+                _(
+                    "a cue of {cue:g} s in a task of {task:g} s with pauses of {low:g}–{high:g} s is not possible: the "
+                    "cue lies within the task, and a pause lasts half a second or more"
+                ).format(cue=self.cue_s, task=self.task_s, low=low, high=high)
             )
         if not (self.baseline_s >= 1.0 and self.lead_in_s >= 1.0 and self.between_s >= 0.0):
             raise DesignError(
-                "baseline and lead-in last a second or more, the rest between blocks 0 s or more"
+                _("baseline and lead-in last a second or more, the rest between blocks 0 s or more")
             )
 
     @property
@@ -90,10 +93,12 @@ class CalibrationPlan:
     def __post_init__(self) -> None:
         if len(set(self.classes)) < 2 or set(self.classes) <= {"rest"}:
             raise DesignError(
-                f"expected two different classes or more, got {', '.join(self.classes) or 'none'}"
+                _("expected two different classes or more, got {classes}").format(
+                    classes=_(", ").join(self.classes) or _("none")
+                )
             )
         if self.blocks < 1 or self.trials_per_class < 1:
-            raise DesignError("a calibration has one block and one trial of each class at least")
+            raise DesignError(_("a calibration has one block and one trial of each class at least"))
 
     @property
     def n_trials(self) -> int:

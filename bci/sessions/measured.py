@@ -8,6 +8,7 @@ from typing import Any
 
 from bci.evaluation import EventScore, TaskEvent, match_events
 from bci.pipeline import Model
+from bci.report.visit import MeasuredRun
 from bci.sessions.control import Decided
 from bci.sessions.run_trace import REST, RunTrace, accepted_intents
 from bci.sessions.summary import movement_figures
@@ -22,6 +23,8 @@ FOLLOWING = frozenset({"armed", "moving", "hold"})
 class _Stretch:
     """Part of a measured check: `following` throughout, or not; `held` samples of it in a doubt."""
 
+    run: int  # which check
+    row: int  # its first decision among all
     first: int
     end: int
     following: bool
@@ -41,10 +44,11 @@ class Measured:
     model: Model
     fs_hz: float
     trace: RunTrace = field(init=False)
-    _cues: list[TaskEvent] = field(default_factory=list)
+    _cues: list[tuple[int, TaskEvent]] = field(default_factory=list)  # each with the number of its check
     _stretches: list[_Stretch] = field(default_factory=list)
     _running: bool = False
     _at: int = 0
+    _begun: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.trace = RunTrace("measured check", self.fs_hz, 0)
@@ -52,6 +56,7 @@ class Measured:
     def begin(self, sample: int) -> None:
         """A check begins at this sample."""
         self._running, self._at = True, sample
+        self._begun.append(sample)
 
     def end(self, sample: int) -> None:
         """It is over."""
@@ -60,39 +65,47 @@ class Measured:
     def cue(self, label: str, sample: int) -> None:
         """A cue was shown."""
         if self._running:
-            self._cues.append(TaskEvent(sample, sample + round(self.model.timing.task_s * self.fs_hz), label))
+            event = TaskEvent(sample, sample + round(self.model.timing.task_s * self.fs_hz), label)
+            self._cues.append((len(self._begun) - 1, event))
 
     def add(self, decided: Decided, mode: str, closure: float) -> None:
         """A decision, and the monitor's mode when it was made."""
+        end = decided.prediction.sample_index + 1
+        if self._running and end <= self._at:  # the board was reset and counts anew: the check is over
+            self._running = False
         if not self._running:
             return
         self.trace.add(decided, closure)
-        end = decided.prediction.sample_index + 1
         following = mode in FOLLOWING
-        if (
-            not self._stretches
-            or self._stretches[-1].following != following
-            or self._stretches[-1].end < self._at
-        ):
-            self._stretches.append(_Stretch(self._at, end, following))
+        run = len(self._begun) - 1
+        newest = self._stretches[-1] if self._stretches else None
+        if newest is None or (newest.run, newest.following) != (run, following) or newest.end < self._at:
+            row = len(self.trace.predictions) - 1
+            self._stretches.append(_Stretch(run, row, self._at, end, following))
         self._stretches[-1].end = end
         if mode == "hold":
             self._stretches[-1].held += end - self._at
         self._at = end
 
-    def score(self, accepted: frozenset[int]) -> EventScore:
-        """Count the movements that the monitor let happen."""
+    def score(self, accepted: frozenset[int], run: int | None = None) -> EventScore:
+        """Count the movements that the monitor let happen, in all checks or in this one."""
         moved = {sample: action for number, sample, action in self.trace.intents if number in accepted}
         samples = [p.sample_index for p in self.trace.predictions]
         total = EventScore()
-        for stretch in self._stretches:
-            if not stretch.following:
+        ends = [*(stretch.row for stretch in self._stretches[1:]), len(samples)]
+        for stretch, end_row in zip(self._stretches, ends, strict=True):
+            if not stretch.following or run not in (None, stretch.run):
                 continue
-            inside = [s for s in samples if stretch.first <= s < stretch.end]
+            inside = samples[stretch.row : end_row]
+            if len(inside) < 2:  # a tenth of a second tells nothing
+                continue
             events = [
                 e
-                for e in self._cues
-                if e.label != REST and stretch.first <= e.cue_sample and e.end_sample <= stretch.end
+                for number, e in self._cues
+                if number == stretch.run
+                and e.label != REST
+                and stretch.first <= e.cue_sample
+                and e.end_sample <= stretch.end
             ]
             score = match_events(
                 inside,
@@ -119,3 +132,22 @@ class Measured:
             return None
         found = self.score(accepted_intents(log))
         return movement_figures(found) if found.idle_s > 0 else None
+
+    def runs(self, log: Path, *, begun: int) -> tuple[MeasuredRun, ...]:
+        """Each check by itself, in their order; those in which nothing was measured are left out.
+
+        `begun`: the sample from which seconds count.
+        """
+        accepted = accepted_intents(log)
+        scores = [(first, self.score(accepted, run)) for run, first in enumerate(self._begun)]
+        return tuple(
+            MeasuredRun(
+                second=round((first - begun) / self.fs_hz, 1),
+                hits=score.hits,
+                cued_movements=score.n_events,
+                false_movements=score.false_positives,
+                idle_minutes=score.idle_s / 60.0,
+            )
+            for first, score in scores
+            if score.idle_s > 0
+        )

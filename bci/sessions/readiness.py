@@ -13,7 +13,6 @@ from bci.errors import NotCertifiedError
 from bci.evaluation import balanced_accuracy, reliability, wilson_interval
 from bci.language import _
 from bci.pipeline import CuedScore, Model, Run, certify
-from bci.sessions.guided import Asked
 from bci.sessions.summary import cued_figures, movement_figures
 
 __all__ = ["Judged", "advice_for", "judge_calibration", "training_run"]
@@ -36,7 +35,7 @@ class Judged:
 
 
 def training_run(
-    info: SignalInfo, chunks: Sequence[Chunk], spans: Sequence[tuple[int, int]], cues: Sequence[Asked]
+    info: SignalInfo, chunks: Sequence[Chunk], spans: Sequence[tuple[int, int]], cues: Sequence[Marker]
 ) -> Run:
     """One block as the decoders take it: what lies in `spans` (pauses, spoilt trials) is missing, and said to be.
 
@@ -47,8 +46,8 @@ def training_run(
         Of one block, in order.
     spans : sequence of (first, end)
         Samples to leave out.
-    cues : sequence of Asked
-        Trials that count.
+    cues : sequence of Marker
+        Of trials that count.
     """
     kept: list[Chunk] = []
     lost = 0
@@ -74,7 +73,7 @@ def training_run(
             )
             lost, at = 0, stop
         lost += chunk.n_samples - at
-    return Run(info, tuple(kept), tuple(Marker(t.cue_sample, t.label) for t in cues))
+    return Run(info, tuple(kept), tuple(cues))
 
 
 def judge_calibration(model: Model, left_out: CuedScore | None, *, labels: Sequence[str]) -> Judged:

@@ -60,8 +60,8 @@ def replay_session(folder: SessionFolder) -> Comparison:
         raise RecordingError(
             _("{path} holds no decisions to compare with").format(path=folder.path), path=folder.path
         )
-    first = logged[0].sample_index
-    control = [run for run in runs if run.end_sample > first]
+    first, last = logged[0].sample_index, logged[-1].sample_index
+    control = [run for run in runs if run.end_sample > first and run.first_sample <= last]
     again = list(decide_again(model, control))
     difference = _compare(logged, again)
     policy = IntentPolicy.for_profile(model.policy, logged_profile(folder.events), fs_hz=model.chain.fs_hz)
@@ -79,5 +79,7 @@ def replay_session(folder: SessionFolder) -> Comparison:
 def _compare(logged: list[Prediction], again: list[Prediction]) -> str:
     for number, (a, b) in enumerate(zip_longest(logged, again), 1):
         if a != b:
-            return f"decision {number}: logged {a}, made again {b}"
+            return _("decision {number}: logged {logged}, made again {again}").format(
+                number=number, logged=a, again=b
+            )
     return ""

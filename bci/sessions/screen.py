@@ -13,9 +13,22 @@ from typing import Any, Protocol
 from bci.chunks import Chunk
 from bci.language import _
 from bci.prosthesis import Snapshot
+from bci.prosthesis.monitor_state import say_cause
 from bci.sessions.electrodes import Electrode
+from bci.sessions.guided import Shown
 
-__all__ = ["Screen", "Screens", "button", "class_word", "electrode_states", "hand_state", "stage"]
+__all__ = [
+    "Screen",
+    "Screens",
+    "button",
+    "class_word",
+    "control_stage",
+    "cue_state",
+    "electrode_states",
+    "hand_state",
+    "progress_state",
+    "stage",
+]
 
 Stop = Callable[[str], object]
 
@@ -85,6 +98,24 @@ def stage(title: str, text: str, *buttons: dict[str, str]) -> dict[str, Any]:
     return {"title": title, "text": text, "buttons": list(buttons)}
 
 
+def control_stage(view: Snapshot, *, measured: bool, drifted: bool) -> dict[str, Any]:
+    """The stage of a control session, with what can be pressed in this state of the hand.
+
+    `measured`: a measured check is over and can be done again; `drifted`: calibrating again is offered.
+    """
+    title, quit_ = _("Control"), button("quit", _("End"))
+    again = [button("recalibrate", _("Calibrate again"))] if drifted else []
+    if view.stopped:
+        text = _("STOP: the hand holds. Arm again only when it is clear why.")
+        return stage(title, text, button("arm", _("Arm again")), *again, quit_)
+    if view.mode in ("armed", "moving", "hold"):
+        check = [button("check", _("Measure again"))] if measured else []
+        text = _("The hand follows. Space or Esc is STOP.")
+        return stage(title, text, button("disarm", _("Disarm")), *check, *again, quit_)
+    text = _("The hand is disarmed. See that nobody is in its way, then arm. Space or Esc is STOP.")
+    return stage(title, text, button("arm", _("Arm")), *again, quit_)
+
+
 def button(action: str, label: str) -> dict[str, str]:
     """One button of a stage; in a terminal the first is Enter, the others their own letter."""
     return {"action": action, "label": label}
@@ -95,13 +126,34 @@ def electrode_states(electrodes: Sequence[Electrode]) -> list[dict[str, Any]]:
     return [asdict(electrode) | {"findings": list(electrode.findings)} for electrode in electrodes]
 
 
+def cue_state(shown: Shown, *, movement: str) -> dict[str, Any]:
+    """The value of `show(cue=…)`."""
+    return {
+        "word": class_word(shown.label, movement=movement) if shown.label else "",
+        "kind": shown.label,
+        "phase": shown.phase if shown.phase in ("rest", "cue", "task") else "pause",
+        "left_s": round(shown.left_s, 1),
+        "beep": shown.beep,
+    }
+
+
+def progress_state(shown: Shown, text: str) -> dict[str, Any]:
+    """The value of `show(progress=…)`."""
+    return {
+        "done": shown.done,
+        "total": shown.total,
+        "left_s": round(shown.total_left_s),
+        "text": text,
+    }
+
+
 def hand_state(view: Snapshot) -> dict[str, Any]:
-    """The value of `show(hand=…)`."""
+    """The value of `show(hand=…)`; the cause in the language spoken now."""
     return {
         "mode": "stale" if view.mode == "hold" and "no fresh signal" in view.cause else view.mode,
         "position": list(view.position),
         "contact": list(view.contact),
-        "cause": view.cause,
+        "cause": say_cause(view.cause),
         "stopped": view.stopped,
     }
 

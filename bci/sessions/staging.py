@@ -65,10 +65,10 @@ def stage_synthetic(*, seed: int, intent: float, classes: tuple[str, ...] = ("re
     cues = len(classes) * SYNTHETIC_TRIALS
     return Stage(
         signal=Synthetic(seed=seed, intent=intent, runs=(run,) * SYNTHETIC_RUNS),
-        title=f"synthetic EEG, seed {seed}, strength of intent {intent:g}",
+        title=_("synthetic EEG, seed {seed}, strength of intent {intent:g}").format(seed=seed, intent=intent),
         kind="synthetic",
         classes=classes,
-        runs=tuple(f"run {k + 1}" for k in range(SYNTHETIC_RUNS)),
+        runs=tuple(_("run {k}").format(k=k + 1) for k in range(SYNTHETIC_RUNS)),
         n_calibration=SYNTHETIC_RUNS // 2,
         n_cues=(cues,) * SYNTHETIC_RUNS,
         task_s=run.task_s,
@@ -148,7 +148,7 @@ def stage_recording(
     who = found[0].subject
     return Stage(
         signal=Played(str(play_file)),
-        title=f"recording {path.name}, {who}",
+        title=_("recording {name}, {who}").format(name=path.name, who=who),
         kind="recording",
         classes=files[0].classes,
         runs=tuple(f"R{n}" for n in order),

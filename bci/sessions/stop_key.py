@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bci.language import N_
 from bci.sessions.keyboard import Keyboard
 
 __all__ = ["STOP_KEYS", "StopKey"]
 
 #: What people are told. Every key is STOP but Ctrl-C, which ends the session (and holds the hand, too).
-STOP_KEYS = "space bar, or any other key"
+STOP_KEYS = N_("space bar, or any other key")
 
 
 class StopKey(Keyboard):

@@ -29,7 +29,7 @@ from bci._version import __version__
 from bci.chunks import SignalInfo
 from bci.errors import BciError, ProfileError, RecordingError
 from bci.files import write_private
-from bci.language import _
+from bci.language import _, system_reason
 from bci.prosthesis import Profile, read_profile
 from bci.report.visit import Equipment, Visit, read_visit, write_visit
 from bci.sessions.store_index import StoreIndex, VisitRow
@@ -65,10 +65,9 @@ class VisitFolder:
     def model(self) -> Path:
         return self.path / "model.safetensors"
 
-    @property
-    def reference(self) -> Path:
-        """What the signal was like in the calibration, for the drift watch."""
-        return self.path / "reference.json"
+    def reference_of(self, model: str) -> Path:
+        """What the signal was like when this model of the folder was learnt."""
+        return self.path / f"{model.replace('model', 'reference', 1).removesuffix('.safetensors')}.json"
 
     @property
     def report(self) -> Path:
@@ -191,7 +190,7 @@ class SessionStore:
         try:
             text = source.read_text(encoding="utf-8")
         except OSError as err:
-            raise ProfileError(f"{source}: {err.strerror}", path=source) from err
+            raise ProfileError(f"{source}: {system_reason(err)}", path=source) from err
         write_private(self.require(user) / "profile.toml", text)
 
     def delete_user(self, user: str) -> int:
@@ -204,7 +203,7 @@ class SessionStore:
             raise RecordingError(
                 _(
                     "{path} cannot be deleted ({reason}); close programs that have it open, then try again."
-                ).format(path=err.filename or folder, reason=err.strerror),
+                ).format(path=err.filename or folder, reason=system_reason(err)),
                 path=folder,
             ) from err
         self._index.forget(user)
@@ -346,7 +345,7 @@ class SessionStore:
             raise RecordingError(
                 _(
                     "{path} cannot be made ({reason}); name another folder with --store, or set {variable}."
-                ).format(path=folder, reason=err.strerror, variable=ENVIRONMENT),
+                ).format(path=folder, reason=system_reason(err), variable=ENVIRONMENT),
                 path=folder,
             ) from err
 

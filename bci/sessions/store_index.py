@@ -13,7 +13,7 @@ from pathlib import Path
 from bci.errors import RecordingError
 from bci.evaluation import poisson_interval
 from bci.files import open_private
-from bci.language import _
+from bci.language import _, library_reason
 from bci.report.visit import Visit
 
 __all__ = ["StoreIndex", "VisitRow"]
@@ -192,7 +192,7 @@ class StoreIndex:
     def _unusable(self, err: Exception) -> RecordingError:
         return RecordingError(
             _("The index {path} cannot be used ({reason}); delete that one file, it is made anew.").format(
-                path=self.path, reason=err
+                path=self.path, reason=library_reason(err)
             ),
             path=self.path,
         )

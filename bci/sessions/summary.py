@@ -13,7 +13,7 @@ import numpy as np
 from bci.evaluation import EventScore, poisson_interval
 from bci.pipeline import CuedScore
 
-__all__ = ["Summary", "cued_figures", "latency_figures", "movement_figures"]
+__all__ = ["Summary", "cued_figures", "latency_figures", "latency_ms", "movement_figures"]
 
 SCHEMA = "bci-session/1"
 
@@ -97,6 +97,13 @@ def latency_figures(monitor: Mapping[str, Any]) -> dict[str, Any]:
         "byte_to_command_ms_p99": _percentile(measured, 99),
         "worst_tick_late_ms": monitor.get("worst_tick_late_ms"),
     }
+
+
+def latency_ms(monitor: Mapping[str, Any]) -> dict[str, float]:
+    """Median and 99th percentile of `latency_figures`, ms; empty where none was measured."""
+    found = latency_figures(monitor)
+    pairs = ((name, found[f"byte_to_command_ms_{name}"]) for name in ("median", "p99"))
+    return {name: float(value) for name, value in pairs if value is not None}
 
 
 def _percentile(values: Sequence[float], q: float) -> float | None:

@@ -26,13 +26,13 @@ class TrialWatch:
     Parameters
     ----------
     info : SignalInfo
-    ignored : sequence of str
-        Electrodes that somebody has answered for; they spoil nothing.
+    left_out : sequence of str
+        Electrodes that the decoder will not take; they spoil nothing.
     """
 
-    def __init__(self, info: SignalInfo, *, ignored: Sequence[str] = ()) -> None:
+    def __init__(self, info: SignalInfo, *, left_out: Sequence[str] = ()) -> None:
         self.info = info
-        self._rows = [i for i, name in enumerate(info.channels) if name not in ignored]
+        self._rows = [i for i, name in enumerate(info.channels) if name not in left_out]
         motor = [i for i in self._rows if info.channels[i] in MOTOR_CHANNELS]
         self._motor = set(motor or self._rows)
         self._detector = ArtefactDetector(info.n_channels, fs_hz=info.fs_hz, channels=info.channels)

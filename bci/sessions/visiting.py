@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from bci._version import __version__
-from bci.errors import DeviceError, NotCertifiedError, RecordingError
+from bci.errors import DeviceError, ElectrodesError, NotCertifiedError, RecordingError
 from bci.language import _, language
-from bci.pipeline import Model
+from bci.pipeline import Model, certify, load_model
 from bci.prosthesis import Certificate
-from bci.report.visit import CheckPart, Equipment, Visit
+from bci.report.visit import CalibrationPart, CheckPart, ElectrodeState, Equipment, Visit
 from bci.sessions.bench import Bench
 from bci.sessions.calibrating import CalibrationOptions, announce, calibrate, result_sentence
 from bci.sessions.controlling import ControlOptions, control
 from bci.sessions.drift import Reference
 from bci.sessions.electrodes import Electrode
 from bci.sessions.fitting import fitting_model, fitting_profile
+from bci.sessions.guided import CalibrationPlan
+from bci.sessions.learning import learn_without
 from bci.sessions.room import DiskRoom, FreeMb, free_mb
 from bci.sessions.screen import Screen, button, stage
 from bci.sessions.signal_check import Gate, SignalCheck
@@ -106,15 +108,25 @@ class Clinic:
         return True
 
     def calibrate(self, options: CalibrationOptions, *, compiling: Compiling | None = None) -> Visit | None:
-        """The guided calibration, after saying what comes; None if somebody ended it before it began."""
+        """The guided calibration, after saying what comes; None if somebody ended it before it began.
+
+        Electrodes that were bad at the signal check do not go into the decoder.
+
+        Raises
+        ------
+        ElectrodesError
+            Fewer than two electrodes are left.
+        """
+        before = self.folder.read().before
+        if before is not None:  # what is bad and passed all the same teaches nothing
+            bad = tuple(e.name for e in before.electrodes if e.level == "bad")
+            _require_two(before.electrodes, bad)
+            options = replace(options, left_out=bad, override=before.override)
         self.screen.show(
             stage=stage(_("Calibration"), announce(options), button("next", _("Begin")), _quit())
         )
         if not self._go_on():
             return None
-        before = self.folder.read().before
-        if before is not None and before.override is not None:
-            options = replace(options, ignored=before.override.electrodes)
         visit = calibrate(
             self.bench,
             self.store,
@@ -131,14 +143,19 @@ class Clinic:
     def control(self, options: ControlOptions) -> Visit:
         """The control session with the newest calibration that is ready, and a look at the electrodes after it.
 
+        Where electrodes that its decoder takes have gone bad since and somebody went on all the same, the decoder is
+        learnt anew from the calibration's recording without them, and judged anew.
+
         Raises
         ------
-        NotCertifiedError, ModelFileError, MontageMismatchError, RateMismatchError, ProfileError
+        NotCertifiedError, ModelFileError, MontageMismatchError, RateMismatchError, ProfileError, RecordingError
             There is no such calibration, or it does not fit what is there now.
         """
-        model, certificate, reference, movement = self._model()
+        fitting = self._without_overridden(self._fitting())
+        model, learnt = fitting.model, fitting.part
+        reference = fitting.folder.reference_of(learnt.model)
         profile = fitting_profile(self.store.profile(self.user), model, user=self.user)
-        options = replace(options, movement=movement)
+        options = replace(options, movement=learnt.movement)
         visit, ending = control(
             self.bench,
             self.store,
@@ -146,8 +163,9 @@ class Clinic:
             self.screen,
             options,
             model=model,
-            certificate=certificate,
-            reference=reference,
+            model_name=f"{fitting.folder.path.name}/{learnt.model}",
+            certificate=fitting.certificate,
+            reference=Reference.read(reference) if reference.exists() else None,
             profile=profile,
             person=self.person,
             room=DiskRoom(self.folder.path, self.free),
@@ -159,9 +177,25 @@ class Clinic:
             return visit
         return self._keep(lambda now: msgspec.structs.replace(now, after=part))
 
+    def like_before(self, plan: CalibrationPlan) -> CalibrationOptions:
+        """A calibration of this plan, asked as the user's newest one was, and with the budget of the profile."""
+        profile = self.store.profile(self.user) if self.user else None
+        options = (
+            CalibrationOptions()
+            if profile is None
+            else CalibrationOptions(budget_per_min=profile.budget_per_min)
+        )
+        for row in reversed(self.store.visits(self.user) if self.user else ()):
+            part = self.store.folder(self.user, row.session).read().calibration
+            if part is not None:
+                plan = replace(plan, classes=part.classes)
+                return replace(options, plan=plan, movement=part.movement)
+        return replace(options, plan=plan)
+
     def require_calibration(self) -> None:
-        """See that there is a calibration to control with, before anybody presses a key. Errors as of `control`."""
-        self._model()
+        """See that there is a calibration to control with, before anybody presses a key, and let the signal check need
+        the electrodes that its decoder takes and no others. Errors as of `control`."""
+        self.gate = replace(self.gate, needed=self._fitting().model.chain.channels)
 
     def control_result(self) -> str:
         """The measured check in words, "" where none was done."""
@@ -228,30 +262,68 @@ class Clinic:
 
     def _keep_impedances(self, visit: Visit) -> None:
         """The drift watch compares with the impedances of the check."""
-        if visit.before is None or not self.folder.reference.exists():
+        if visit.before is None or visit.calibration is None or not visit.calibration.model:
             return
+        path = self.folder.reference_of(visit.calibration.model)
         found = {e.name: e.impedance_kohm for e in visit.before.electrodes if e.impedance_kohm is not None}
-        replace(Reference.read(self.folder.reference), impedance_kohm=found).write(self.folder.reference)
+        replace(Reference.read(path), impedance_kohm=found).write(path)
 
-    def _model(self) -> tuple[Model, Certificate, Reference | None, str]:
-        """Of the newest calibration of this user that gave a model."""
+    def _fitting(self) -> _Fitting:
+        """The newest calibration of this user that gave a model."""
         for row in reversed(self.store.visits(self.user)):
             folder = self.store.folder(self.user, row.session)
             part = folder.read().calibration
             if part is None or not part.model:
                 continue
-            if not part.ready:
-                raise NotCertifiedError(
-                    _("The hand stays disarmed. {why} {advice}").format(
-                        why=part.refusal, advice=" ".join(part.advice)
-                    )
-                )
+            _require_ready(part)
             model, certificate = fitting_model(folder, part, self.bench.info, now_s=self.store.wall_clock())
-            reference = Reference.read(folder.reference) if folder.reference.exists() else None
-            return model, certificate, reference, part.movement
+            return _Fitting(folder, part, model, certificate)
         raise RecordingError(
             _("User {user} has no calibration yet. Run: bci calibrate --user {user}").format(user=self.user),
             path=self.store.root,
+        )
+
+    def _without_overridden(self, fitting: _Fitting) -> _Fitting:
+        """The same, learnt anew where somebody answered for electrodes that the decoder takes."""
+        before = self.folder.read().before
+        overridden = before.override.electrodes if before is not None and before.override is not None else ()
+        bad = [name for name in overridden if name in fitting.model.chain.channels]
+        if not bad:
+            return fitting
+        text = _("Learning anew without {names} …").format(names=_(", ").join(bad))
+        self.screen.show(stage=stage(_("Control"), text))
+        part = learn_without(fitting.part, fitting.folder, self.folder, bad)
+        _require_ready(part)
+        model = load_model(self.folder.path / part.model)
+        return _Fitting(self.folder, part, model, certify(model))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """A calibration that fits what is there now, and the folder of its model and reference."""
+
+    folder: VisitFolder
+    part: CalibrationPart
+    model: Model
+    certificate: Certificate
+
+
+def _require_two(electrodes: Sequence[ElectrodeState], bad: Sequence[str]) -> None:
+    if len(electrodes) - len(bad) < 2:
+        raise ElectrodesError(
+            _("Too few electrodes are left for a decoder: {n} of {all}. Wet the others again.").format(
+                n=len(electrodes) - len(bad), all=len(electrodes)
+            ),
+            electrodes=tuple(bad),
+        )
+
+
+def _require_ready(part: CalibrationPart) -> None:
+    if not part.ready:
+        raise NotCertifiedError(
+            _("The hand stays disarmed. {why} {advice}").format(
+                why=part.refusal, advice=" ".join(part.advice)
+            )
         )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from bci.chunks import Chunk, SignalInfo
 from bci.errors import PageError
-from bci.language import _, language
+from bci.language import _, language, system_reason
 from bci.processes import own_group
 from bci.web._wire import pack_json, pack_signal
 
@@ -250,8 +250,14 @@ class LivePage:
             process.stdin.flush()
         silent = threading.Timer(START_S, process.kill)
         silent.start()
-        line = process.stdout.readline()
-        silent.cancel()
+        try:
+            line = process.stdout.readline()
+        except BaseException:  # Ctrl-C: nobody would close it any more
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            silent.cancel()
         first = json.loads(line) if line else {}
         if first.get("is") != "ready":
             process.kill()
@@ -328,4 +334,6 @@ def _spawn() -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **own_group())
     except OSError as err:
-        raise PageError(_("The live page could not be started: {reason}").format(reason=err)) from err
+        raise PageError(
+            _("The live page could not be started: {reason}").format(reason=system_reason(err))
+        ) from err

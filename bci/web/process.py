@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bci.errors import MonitorError
-from bci.language import _, use_language
+from bci.language import _, system_reason, use_language
 from bci.prosthesis import send_stop
 from bci.web._wire import JSON, MessageReader, Samples
 from bci.web.gate import Gate
@@ -148,7 +148,7 @@ def main() -> int:
         second = _second_listener(options)
     except OSError as err:
         reason = _("port {port} of this computer cannot be had ({reason}); choose another one").format(
-            port=options["port"], reason=err.strerror or err
+            port=options["port"], reason=system_reason(err)
         )
         outbox.say(**{"is": "failed", "reason": reason})
         time.sleep(0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,3 +135,53 @@ def test_a_watch_refuses_what_cannot_be_judged() -> None:
         QualityWatch(2, fs_hz=FS, channels=["C3"])
     with pytest.raises(ShapeError):
         QualityWatch(2, fs_hz=FS).process(np.zeros((3, 5)), 0)
+
+
+# ---- what disturbs an electrode
+
+
+def coloured(shape: Callable[[np.ndarray], np.ndarray], *, seed: int, n: int = 8 * int(FS)) -> np.ndarray:
+    """Noise of 1 µV rms whose amplitude over frequency is `shape`."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(n))
+    x: np.ndarray = np.fft.irfft(spectrum * shape(np.maximum(np.fft.rfftfreq(n, 1 / FS), 0.1)), n)
+    return x / x.std()
+
+
+def brain(seed: int) -> np.ndarray:
+    """1/f background of 12 µV and a little alpha, above a converter's noise."""
+    t = np.arange(8 * int(FS)) / FS
+    alpha = 4 * np.sin(2 * np.pi * 10 * t)
+    return 12 * coloured(lambda f: f**-0.9, seed=seed) + alpha + 0.3 * coloured(np.ones_like, seed=seed + 1)
+
+
+def sweat(f: np.ndarray) -> np.ndarray:
+    return (f < 0.8).astype(float)
+
+
+def emg(f: np.ndarray) -> np.ndarray:
+    """Of jaw and neck on the scalp: from 15 Hz up, loudest at 60–100 Hz [Goncharova 2003, figure 2]."""
+    return (f > 15) * (f / 60) ** 2 / (1 + (f / 60) ** 2) / (1 + (f / 150) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("cause", "disturbance"),
+    [("noise", uv * coloured(np.ones_like, seed=9)) for uv in (30, 60, 120, 300)]
+    + [("muscle", uv * coloured(emg, seed=9)) for uv in (20, 40, 80, 150)]
+    + [("mains", uv * np.sin(2 * np.pi * 50 * np.arange(8 * int(FS)) / FS)) for uv in (50, 300, 1000)]
+    + [("waves", uv * coloured(sweat, seed=9)) for uv in (200, 800)],
+)
+@pytest.mark.parametrize("seed", [1, 4])
+def test_what_disturbs_an_electrode_is_told_apart(cause: str, disturbance: np.ndarray, seed: int) -> None:
+    clean, disturbed = assess_quality(np.stack([brain(seed), brain(seed) + disturbance]), fs_hz=FS)
+    assert clean.causes == ()
+    assert disturbed.causes == (cause,)
+    assert disturbed.score < clean.score
+
+
+def test_noise_that_covers_the_brain_is_bad_and_says_so_rather_than_waves() -> None:
+    """60 µV rms under a background of 12 µV: nothing can be decoded."""
+    (found,) = assess_quality(brain(2)[None] + 60 * coloured(np.ones_like, seed=5), fs_hz=FS)
+    assert found.score < 50
+    assert found.causes == ("noise",)
+    (flat,) = assess_quality(np.zeros((1, 8 * int(FS))), fs_hz=FS)
+    assert set(flat.causes) == {"flat", "weak"}, "nothing is noisy in silence"

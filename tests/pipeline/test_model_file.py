@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bci.chunks import SignalInfo
-from bci.errors import ModelFileError, MontageMismatchError, RateMismatchError
+from bci.errors import DesignError, ModelFileError, MontageMismatchError, RateMismatchError, ShapeError
 from bci.pipeline import Model, OnlinePipeline, Run, load_model, model_digest, save_model
 from bci.pipeline.model_file import _digest
 from tests.pipeline.synthetic import CHANNELS, INFO
@@ -70,6 +70,36 @@ def test_a_model_comes_back_with_the_same_bits_and_decides_the_same(
     first, second = OnlinePipeline(model, INFO), OnlinePipeline(again, INFO)
     for chunk in runs[3].chunks:
         assert first.step(chunk) == second.step(chunk)
+
+
+def test_a_model_says_what_it_leaves_out_and_decides_as_if_that_were_not_there(
+    model: Model, runs: list[Run], tmp_path: Path
+) -> None:
+    """Whether the stream has the electrode or not, and whatever it shows; models without one keep their digest."""
+    assert b"left_out" not in parts_of_meta(model)
+    less = replace(model, chain=replace(model.chain, left_out=("T9",)))
+    assert model_digest(less) != model_digest(model)
+    path = tmp_path / "less"
+    save_model(less, path)
+    wide = replace(INFO, channels=(CHANNELS[0], "T9", *CHANNELS[1:]))
+    assert load_model(path, info=wide).chain.left_out == ("T9",)
+    assert load_model(path, info=INFO).chain.channels == CHANNELS
+    with pytest.raises(MontageMismatchError, match="T10"):
+        load_model(path, info=replace(wide, channels=(*wide.channels, "T10")))
+    first, second = OnlinePipeline(less, wide), OnlinePipeline(model, INFO)
+    for chunk in runs[3].chunks:
+        noisy = np.insert(chunk.data_uv, 1, 1e5, axis=0)
+        assert first.step(replace(chunk, data_uv=noisy)) == second.step(chunk)
+    with pytest.raises(ShapeError, match=f"expected {wide.n_channels} channels"):
+        first.step(runs[3].chunks[0])
+    with pytest.raises(DesignError, match="taken and left out"):
+        replace(model.chain, left_out=CHANNELS[:1])
+
+
+def parts_of_meta(model: Model) -> bytes:
+    from bci.pipeline.model_file import _meta_of
+
+    return _meta_of(model)
 
 
 def test_a_model_without_motor_channels_comes_back_too(model: Model, tmp_path: Path) -> None:

@@ -124,6 +124,34 @@ def test_figures_stand_in_the_report_as_the_visit_holds_them(written: tuple[Path
     assert "Not done in this session" not in text
 
 
+def test_measured_checks_are_drawn_as_a_trend_and_one_alone_says_how_to_get_it(tmp_path: Path) -> None:
+    visit = full_visit()
+    assert visit.control is not None
+    alone = msgspec.structs.replace(visit.control, per_run=visit.control.per_run[:1])
+    for name, control, pictures in (("two", visit.control, 2), ("one", alone, 0)):
+        write_visit_report(
+            tmp_path / name, msgspec.structs.replace(visit, control=control), tmp_path, language="en"
+        )
+        source = (tmp_path / name).read_text(encoding="utf-8")
+        section = source.split("<h2>Control of the hand</h2>")[1].split("<h2>")[0]
+        assert section.count("<img") == pictures
+        assert ("adds a point" in section) == (name == "one")
+
+
+def test_who_answered_for_electrodes_stands_there_also_after_another_look(tmp_path: Path) -> None:
+    visit = full_visit()
+    assert visit.before is not None
+    assert visit.calibration is not None
+    calibration = msgspec.structs.replace(visit.calibration, left_out=("O2",), override=visit.before.override)
+    later = msgspec.structs.replace(visit.before, override=None)
+    for before in (visit.before, later):
+        both = msgspec.structs.replace(visit, before=before, calibration=calibration)
+        write_visit_report(tmp_path / "x.html", both, tmp_path, language="en")
+        text = read(tmp_path / "x.html").text
+        assert text.count("Dr. Li decided so") == 1
+        assert "The decoder leaves out O2." in text
+
+
 def test_cued_and_asynchronous_figures_stand_apart(written: tuple[Path, Visit]) -> None:
     source = (written[0] / "en.html").read_text(encoding="utf-8")
     expected_of_control = source.split("What to expect of control")[1].split("<h2>")[0]

@@ -17,6 +17,7 @@ from bci.report.visit import (
     DroppedTrial,
     ElectrodeState,
     Equipment,
+    MeasuredRun,
     Override,
     Stop,
     Visit,
@@ -155,7 +156,7 @@ def full_visit(*, ready: bool = True) -> Visit:
             samples=105_000,
             samples_lost=0,
             movements=movements(0.6),
-            per_run=(0.8, 0.75),
+            per_run=(MeasuredRun(60.0, 9, 10, 2, 2.4), MeasuredRun(310.0, 7, 10, 1, 2.6)),
             stops=(
                 Stop(83.4, "no fresh signal", False),
                 Stop(201.0, "STOP was pressed", True),

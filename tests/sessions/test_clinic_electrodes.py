@@ -34,6 +34,7 @@ def quality(name: str, score: int, *causes: str) -> ChannelQuality:
         (90, ("mains",), False, 29.0, "good", ""),
         (60, ("mains",), False, 5.0, "fair", "mains"),
         (40, ("noise",), False, None, "bad", "noise"),
+        (60, ("muscle",), False, 5.0, "fair", "muscle"),
         (100, (), False, 45.0, "fair", "impedance"),
         (100, (), False, 120.0, "bad", "impedance"),
         (100, (), False, 1900.0, "bad", "off"),

@@ -13,8 +13,9 @@ from rich.console import Console
 from bci.cli._clinic_view import MODES, draw, mode_word
 from bci.dsp import ChannelQuality
 from bci.language import _, use_language
+from bci.prosthesis import Snapshot
 from bci.sessions.electrodes import judge, summary_sentence
-from bci.sessions.screen import button, class_word, electrode_states, stage
+from bci.sessions.screen import button, class_word, electrode_states, hand_state, stage
 
 CHANNELS = [
     "F3",
@@ -163,3 +164,20 @@ def test_a_console_without_signs_gets_plain_letters(screen: str) -> None:
     page = "\n".join(shown(states()[screen], 80, ascii_only=True))
     for sign in "●▲✖█░┃»":
         assert sign not in page
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_why_the_hand_holds_is_said_whole_and_in_the_language_spoken(language: str) -> None:
+    doubts = "an electrode is off; the signal is unlike anything in the calibration"
+    use_language(language)
+    try:
+        state = hand_state(Snapshot(mode="hold", cause=doubts))
+        console = Console(width=80, file=io.StringIO(), force_terminal=False)
+        console.print(draw({"hand": state, "stage": {"title": "", "text": ""}}, width=80))
+        assert isinstance(console.file, io.StringIO)
+        told = "".join(console.file.getvalue().split())
+        wanted = "anelectrodeisoff;thesignalisunlikeanythinginthecalibration"
+        assert (wanted in told) == (language == "en")
+        assert "".join(state["cause"].split()) in told
+    finally:
+        use_language("en")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
@@ -14,7 +15,9 @@ import msgspec
 import pytest
 
 from bci.chunks import SignalInfo
+from bci.cli import main
 from bci.errors import ProfileError, RecordingError
+from bci.language import use_language
 from bci.report.visit import CalibrationPart, ControlPart, Equipment, Stop
 from bci.sessions.store import SessionStore, VisitFolder, default_root
 
@@ -237,3 +240,33 @@ def test_the_index_is_plain_sqlite_that_other_programs_read(store: SessionStore)
     visit_of(store, user, 0.75, 1)
     with sqlite3.connect(store.root / "index.sqlite") as database:
         assert database.execute("SELECT user, accuracy FROM visits").fetchall() == [(user, 0.75)]
+
+
+@pytest.mark.parametrize(
+    ("named", "elsewhere", "question", "again"),
+    [("zh", "en", "永久删除使用者", "请输入 y 或 n"), ("en", "zh", "Delete user", "invalid input")],
+)
+def test_the_question_before_deleting_is_asked_in_the_language_that_was_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    named: str,
+    elsewhere: str,
+    question: str,
+    again: str,
+) -> None:
+    """Whatever the computer speaks, and wherever --lang stands."""
+    for variable in ("LC_ALL", "LANG", "LANGUAGE"):
+        monkeypatch.setenv(variable, {"en": "en_US.UTF-8", "zh": "zh_CN.UTF-8"}[elsewhere])
+    with SessionStore(tmp_path) as store:
+        user = store.new_user()
+    command = ["sessions", "--store", str(tmp_path), "delete", user]
+    try:
+        for arguments in (["--lang", named, *command], [*command, "--lang", named]):
+            monkeypatch.setattr("sys.stdin", io.StringIO("what\nn\n"))
+            assert main(arguments) == 1
+            told = capsys.readouterr()
+            assert question in told.out
+            assert again in told.out + told.err
+    finally:
+        use_language("en")

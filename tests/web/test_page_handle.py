@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -174,3 +176,33 @@ def test_the_server_ends_when_its_session_is_killed(tmp_path):
         return stat.exists() and stat.read_text().split(")")[1].split()[0] == "Z"
 
     wait_until(gone, "the server outlived its session")
+
+
+class InterruptedStart:
+    """A server's process while which starts somebody presses Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.stdin, self.stdout, self.ended = BytesIO(), self, []
+
+    def readline(self) -> bytes:
+        raise KeyboardInterrupt
+
+    def kill(self) -> None:
+        self.ended.append("killed")
+
+    def wait(self) -> None:
+        self.ended.append("waited for")
+
+
+def test_ctrl_c_while_the_server_starts_leaves_neither_server_nor_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = InterruptedStart()
+    monkeypatch.setattr("bci.web.page._spawn", lambda: server)
+    with pytest.raises(KeyboardInterrupt):
+        LivePage(INFO)
+    assert server.ended == ["killed", "waited for"]
+    waiting = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert all(timer.finished.is_set() for timer in waiting), (
+        "it would keep the program from ending for a minute"
+    )
