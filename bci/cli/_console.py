@@ -26,12 +26,33 @@ INSTEAD = {
 }  # fmt: skip
 
 
+ASCII = "bci_ascii"
+
+
 def prepare_console() -> None:
     """Make stdout and stderr of this process write `INSTEAD` where their encoding lacks a sign. Twice is fine."""
     codecs.register_error("bci-plain", _plain)
+    codecs.register(_plain_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="bci-plain")
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=ASCII if ascii_only else None, errors="bci-plain")
+
+
+def _plain_ascii(name: str) -> codecs.CodecInfo | None:
+    """ASCII by another name: click takes a stream of that one for broken, and writes UTF-8 past it."""
+    if name != ASCII:
+        return None
+    ascii_ = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        ascii_.encode,
+        ascii_.decode,
+        incrementalencoder=ascii_.incrementalencoder,
+        incrementaldecoder=ascii_.incrementaldecoder,
+        streamwriter=ascii_.streamwriter,
+        streamreader=ascii_.streamreader,
+        name=ASCII,
+    )
 
 
 def can_show(text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from bci.acquisition.simulator import BENCH_FAULT_FORMS, BENCH_FAULTS, parse_bench_fault
+from bci.language import _
 
 __all__ = ["BENCH_FAULT_FORMS", "FAULT_FORMS", "parse_fault"]
 
@@ -39,7 +40,7 @@ def parse_fault(text: str, *, bench: bool = False) -> dict[str, Any]:
     BadParameter
         If the text has another form.
     """
-    kind, _, options = text.partition(":")
+    kind, _colon, options = text.partition(":")
     if bench and kind.strip() in BENCH_FAULTS:
         try:
             return parse_bench_fault(text)
@@ -47,7 +48,9 @@ def parse_fault(text: str, *, bench: bool = False) -> dict[str, Any]:
             raise click.BadParameter(f"--fault {err}") from None
     if not bench and kind.strip() in BENCH_FAULTS:
         raise click.BadParameter(
-            f"--fault {text!r}: {kind.strip()} is a fault of a board on the bench: `bci qualify --simulated` has them"
+            _(
+                "--fault {text!r}: {kind} is a fault of a board on the bench: `bci qualify --simulated` has them"
+            ).format(text=text, kind=kind.strip())
         )
     fault: dict[str, Any] = {"kind": kind.strip()}
     for option in filter(None, options.split(",")):
@@ -62,6 +65,8 @@ def parse_fault(text: str, *, bench: bool = False) -> dict[str, Any]:
                 fault[name] = NUMBERS[name](value)
             except (KeyError, ValueError):
                 raise click.BadParameter(
-                    f"--fault {text!r}: {option!r} is no option; expected kind:option=value,… with {forms}"
+                    _(
+                        "--fault {text!r}: {option!r} is no option; expected kind:option=value,… with {forms}"
+                    ).format(text=text, option=option, forms=forms)
                 ) from None
     return fault

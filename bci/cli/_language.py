@@ -1,11 +1,9 @@
-"""`--lang zh|en`, before the command or after it, and the help of the clinic's commands in that language."""
+"""`--lang zh|en`, before the command or after it, and which commands speak it."""
 
 from __future__ import annotations
 
-import copy
 import gettext
 import importlib
-import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -13,13 +11,17 @@ from typing import Any, TypeVar
 import click
 
 from bci.cli._console import can_show
-from bci.language import LANGUAGES, LOCALES, N_, _, preferred_language, use_language
+from bci.cli._help import sentences_of
+from bci.language import LANGUAGES, LOCALES, N_, preferred_language, use_language
 
-__all__ = ["CLINIC", "clinic_sentences", "language_option", "speak", "spoken_help", "spoken_in"]
+__all__ = ["CLINIC", "clinic_sentences", "language_option", "speak", "spoken_in"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Commands whose help is translated, where they are there; those of researchers and firmware stay English.
+#: Commands that speak Chinese: all that a clinic or a bench of boards meets, with help, progress, results and errors.
+#: Those of researchers and developers (batch, evaluate, export, import, lsl, selftest, simulate) stay English by
+#: intention, as do `frame-validator`, the simulator's faults and errors of misuse by a program: their words are those
+#: of code and papers. `bci --help` says which is which.
 CLINIC = (
     "demo",
     "doctor",
@@ -31,6 +33,9 @@ CLINIC = (
     "sessions",
     "ports",
     "record",
+    "recover",
+    "replay",
+    "qualify",
 )
 
 
@@ -75,17 +80,6 @@ def spoken_in(argv: Sequence[str]) -> tuple[str | None, list[str]]:
     return (named, rest) if named in (None, *LANGUAGES) else (None, ["--lang", str(named), *rest])
 
 
-def spoken_help(command: click.Command) -> click.Command:
-    """The command with its help in the language spoken now; the one given stays as it is."""
-    said = copy.copy(command)
-    said.help = _said(command.help)
-    said.params = [copy.copy(parameter) for parameter in command.params]
-    for parameter in said.params:
-        if isinstance(parameter, click.Option):
-            parameter.help = _said(parameter.help)
-    return said
-
-
 def clinic_sentences() -> Iterator[tuple[str, str]]:
     """Every sentence in the help of the clinic's commands, and the command that shows it."""
     from bci.cli._main import COMMANDS, group
@@ -94,19 +88,9 @@ def clinic_sentences() -> Iterator[tuple[str, str]]:
     for name in ("", *CLINIC):
         if not name or name in COMMANDS:
             command = importlib.import_module(f"bci.cli.{name}").command if name else group
-            texts = [command.help, *(getattr(parameter, "help", None) for parameter in command.params)]
-            yield from ((_unwrapped(text), f"bci {name} --help".replace("  ", " ")) for text in texts if text)
+            yield from ((says, f"bci {name} --help".replace("  ", " ")) for says in sentences_of(command))
 
 
 def _chosen(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
     if name is not None:
         speak(name)
-
-
-def _said(text: str | None) -> str | None:
-    return None if text is None else _(_unwrapped(text))
-
-
-def _unwrapped(text: str) -> str:
-    """Paragraphs on one line each, as they are looked up: how a docstring is wrapped does not matter."""
-    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))

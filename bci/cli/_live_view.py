@@ -16,6 +16,7 @@ from rich.text import Text
 from bci.chunks import Chunk, SignalInfo
 from bci.dsp import SosFilter, design_bandpass
 from bci.language import _
+from bci.report.words import thing_word
 
 __all__ = ["TerminalLive"]
 
@@ -134,7 +135,7 @@ class TerminalLive:
             span = time.monotonic() - self._arrivals[0][0]
             rate = (sum(n for _t, n in self._arrivals) - self._arrivals[0][1]) / max(span, 1e-9)
         return _("{device}: {n} channels, {rate} Hz, {lost} samples lost").format(
-            device=self._info.device or _("board"),
+            device=thing_word(self._info.device) or _("board"),
             n=self._info.n_channels,
             rate=f"{rate:.0f}",
             lost=link.get("lost", self._lost),

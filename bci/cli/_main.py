@@ -11,7 +11,8 @@ import click
 
 from bci import __version__
 from bci.cli._console import prepare_console
-from bci.cli._language import language_option, speak, spoken_help, spoken_in
+from bci.cli._help import spoken_help
+from bci.cli._language import CLINIC, language_option, speak, spoken_in
 from bci.errors import BciError
 from bci.language import _
 from firmware_protocol.interrupts import forget_interrupt
@@ -52,12 +53,16 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"bci.cli.{cmd_name}{'_' * iskeyword(cmd_name)}")
         command = module.command
         assert isinstance(command, click.Command)
-        return spoken_help(command)
+        return spoken_help(command) if cmd_name in CLINIC else command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section(_("Commands")):
-            # From the table: --help loads no subcommand.
-            formatter.write_dl([(name, _(says)) for name, says in COMMANDS.items()])
+        # From the table: --help loads no subcommand.
+        clinic = [(name, _(says)) for name, says in COMMANDS.items() if name in CLINIC]
+        others = [(name, _(says)) for name, says in COMMANDS.items() if name not in CLINIC]
+        with formatter.section(_("Commands for clinic and bench")):
+            formatter.write_dl(clinic)
+        with formatter.section(_("Commands for research and development, in English only")):
+            formatter.write_dl(others)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

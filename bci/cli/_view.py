@@ -16,6 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bci.cli._clinic_view import class_name, mode_word
+from bci.cli._console import can_show
+from bci.cli._help import wrapped
+from bci.language import N_, _
+from bci.prosthesis.monitor_state import say_cause
+from bci.report.words import finding_word
 from bci.sessions.observer import ControlView
 
 if TYPE_CHECKING:
@@ -24,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["LinesView", "TerminalView", "choose_view", "print_summary"]
 
 STAGES = {
-    "prepare": "Preparing",
-    "calibrate": "Calibrating",
-    "train": "Training",
-    "control": "Controlling",
-    "report": "Reporting",
+    "prepare": N_("Preparing"),
+    "calibrate": N_("Calibrating"),
+    "train": N_("Training"),
+    "control": N_("Controlling"),
+    "report": N_("Reporting"),
 }
 MODES = {
     "disarmed": "white",
@@ -39,7 +45,8 @@ MODES = {
     "fault": "bold red",
 }
 BAR = 16
-NARROW = 100  # columns below which the hand is drawn under the decision, not beside it
+CAUSE = 34  # columns for why the hand is held
+NARROW = 104  # columns below which the hand is drawn under the decision, not beside it
 
 
 def choose_view(stream: TextIO) -> AbstractContextManager[TerminalView | LinesView]:
@@ -61,13 +68,13 @@ class LinesView:
 
     def stage(self, name: str, detail: str = "") -> None:
         self._tenth = -1
-        self._say(f"{STAGES.get(name, name)}: {detail}")
+        self._say(_("{stage}: {what}").format(stage=_(STAGES.get(name, name)), what=detail))
 
     def progress(self, done: float, total: float, unit: str) -> None:
         tenth = int(4 * done / total) if total else 0
         if tenth != self._tenth:
             self._tenth = tenth
-            self._say(f"  {done:.0f} of {total:.0f} {unit}")
+            self._say("  " + _progressed(done, total, unit))
 
     def control(self, view: ControlView) -> None: ...
 
@@ -83,7 +90,7 @@ class TerminalView:
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream)
-        self._unicode = "utf" in (stream.encoding or "").lower()
+        self._unicode = can_show("█░●")
         self._stage = ""
         self._since = time.monotonic()
         self._progress: tuple[float, float, str] | None = None
@@ -107,8 +114,8 @@ class TerminalView:
     def stage(self, name: str, detail: str = "") -> None:
         self._finish()
         self._progress = self._view = None
-        self._stage, self._since = STAGES.get(name, name), time.monotonic()
-        self._live.console.print(Text.assemble((f"{self._stage:<12}", "bold"), detail))
+        self._stage, self._since = _(STAGES.get(name, name)), time.monotonic()
+        self._told((self._stage, "bold"), detail)
 
     def progress(self, done: float, total: float, unit: str) -> None:
         self._progress = (done, total, unit)
@@ -117,12 +124,20 @@ class TerminalView:
         self._view = view
 
     def note(self, text: str) -> None:
-        self._live.console.print(Text(f"{'':<12}{text}"))
+        self._told(("", ""), text)
 
     def _finish(self) -> None:
         if self._stage:
             took = time.monotonic() - self._since
-            self._live.console.print(Text(f"{'':<12}done in {took:.1f} s", style="dim"))
+            self._told(("", ""), _("done in {seconds} s").format(seconds=f"{took:.1f}"), style="dim")
+
+    def _told(self, head: tuple[str, str], text: str, style: str = "") -> None:
+        """A line that stays; what does not fit into it goes on below its own beginning."""
+        row = Table.grid()
+        row.add_column(width=12, no_wrap=True)
+        row.add_column(overflow="fold")
+        row.add_row(Text(*head), Text(text, style=style))
+        self._live.console.print(row)
 
     def _draw(self) -> Group:
         parts: list[object] = []
@@ -132,7 +147,7 @@ class TerminalView:
             row.add_row(
                 " " * 11,
                 ProgressBar(total=max(total, 1e-9), completed=done, width=40),
-                f"{done:.0f}/{total:.0f} {unit}",
+                _progressed(done, total, unit),
             )
             parts.append(row)
         if self._view is not None:
@@ -141,22 +156,23 @@ class TerminalView:
 
     def panel(self, view: ControlView) -> Panel:
         """Signal, decision and hand of one look, side by side."""
-        columns = Table.grid(padding=(0, 2))
+        columns = Table.grid(padding=(0, 1))
         beside = [self._quality(view), self._decision(view)]
         if self._console.width >= NARROW:
             columns.add_row(*beside, self._hand(view))
         else:
             columns.add_row(*beside)
             columns.add_row("", self._hand(view))
-        pace = "real time" if view.live else "accelerated"
-        title = f"{view.run} · {view.device_s:5.1f} s · {pace} · lost {view.lost}"
+        pace = _("real time") if view.live else _("accelerated")
+        lost = _("{n} samples lost").format(n=view.lost)
+        title = f"{view.run} · {view.device_s:5.1f} s · {pace} · {lost}"
         return Panel(columns, title=title, border_style="green" if view.live else "cyan", expand=False)
 
     def _quality(self, view: ControlView) -> Table:
-        table = Table(title="signal", box=None, padding=(0, 1), title_style="dim")
+        table = Table(title=_("signal"), box=None, padding=(0, 1), title_style="dim")
         names = list(view.quality)
         half = (len(names) + 1) // 2
-        for _ in range(4 if len(names) > 1 else 2):
+        for _column in range(4 if len(names) > 1 else 2):
             table.add_column(no_wrap=True)
         table.show_header = False
         for left in names[:half]:
@@ -171,39 +187,39 @@ class TerminalView:
         quality = view.quality[name]
         style = "green" if quality.score > 70 else "yellow" if quality.score > 30 else "red"
         # A cause beside a good score would only take the width that the decision needs.
-        cause = quality.causes[0] if quality.causes and quality.score <= 70 else ""
+        cause = finding_word(quality.causes[0]) if quality.causes and quality.score <= 70 else ""
         return Text(f"{quality.score:3d} {cause}".rstrip(), style=style)
 
     def _decision(self, view: ControlView) -> Table:
-        table = Table(title="decision", box=None, padding=(0, 1), title_style="dim", show_header=False)
-        for _ in range(3):
+        table = Table(title=_("decision"), box=None, padding=(0, 1), title_style="dim", show_header=False)
+        for _column in range(3):
             table.add_column(no_wrap=True)
         full, empty = ("█", "░") if self._unicode else ("#", ".")
         for name, p in view.probabilities.items():
             n = round(p * BAR)
-            table.add_row(name, Text(full * n + empty * (BAR - n), style="cyan"), f"{p:.2f}")
+            table.add_row(class_name(name), Text(full * n + empty * (BAR - n), style="cyan"), f"{p:.2f}")
         if not view.probabilities:
-            table.add_row("", "window filling", "")
+            table.add_row("", _("gathering signal …"), "")
         table.add_row("")
         for name, value in view.evidence.items():
             if name != "rest":
                 over = value >= view.threshold
-                told = f"{name} {value:+.1f} of {view.threshold:+.1f}"
-                table.add_row("evidence", Text(told, style="bold" if over else ""))
-        table.add_row("asked for", Text(view.cue or "–", style="bold magenta"))
+                told = f"{class_name(name)} {value:+.1f}/{view.threshold:+.1f}"
+                table.add_row(_("evidence"), Text(told, style="bold" if over else ""))
+        table.add_row(_("asked for"), Text(class_name(view.cue) if view.cue else "–", style="bold magenta"))
         return table
 
     def _hand(self, view: ControlView) -> Group:
         from bci.prosthesis import hand_lines
 
         hand = view.hand
-        mode = Text(hand.mode.upper(), style=MODES.get(hand.mode, ""))
+        mode = Text(mode_word(hand.mode), style=MODES.get(hand.mode, ""))
         lines = hand_lines(hand.position, contact=hand.contact, ascii_only=not self._unicode)
         return Group(
-            Text("hand", style="dim"),
+            Text(_("prosthetic hand"), style="dim"),
             mode,
             *(Text(line) for line in lines),
-            Text(hand.cause[:34], style="dim"),
+            *(Text(line, style="dim") for line in wrapped(say_cause(hand.cause), CAUSE)[:2]),
         )
 
 
@@ -214,57 +230,70 @@ def print_summary(summary: Summary) -> None:
     trials = sum(cued["trials"].values())
     rows = [
         (
-            "balanced accuracy",
+            _("balanced accuracy"),
             f"{s.balanced_accuracy:.2f}",
-            f"95 % {low:.2f}–{high:.2f}, chance {cued['chance']:.2f}; {trials} cued trials never trained on",
+            _("95 % {low:.2f}–{high:.2f}, chance {chance:.2f}; {n} cued trials never trained on").format(
+                low=low, high=high, chance=cued["chance"], n=trials
+            ),
         ),
-        ("  motor channels", _number(s.balanced_accuracy_motor), " ".join(s.what["motor_channels"])),
+        ("  " + _("motor channels"), _number(s.balanced_accuracy_motor), " ".join(s.what["motor_channels"])),
     ]
     if s.armed:
         low, high = control["interval_95"] or (math.nan, math.nan)
         rows += [
             (
-                "movements detected",
+                _("movements detected"),
                 f"{control['hits']}/{control['cued_movements']}",
-                f"median {_number(control['detection_latency_s_median'])} s after the cue; "
-                f"by chance alone {control['blind_hit_rate']:.2f}",
+                _("median {median} s after the cue; by chance alone {blind:.2f}").format(
+                    median=_number(control["detection_latency_s_median"]), blind=control["blind_hit_rate"]
+                ),
             ),
             (
-                "false movements/min",
+                _("false movements a minute"),
                 _number(s.false_movements_per_min),
-                f"{control['false_movements']} in {control['idle_minutes']:.1f} min of device time, "
-                f"95 % {low:.2f}–{high:.2f}",
+                _("{n} in {minutes:.1f} min of device time, 95 % {low:.2f}–{high:.2f}").format(
+                    n=control["false_movements"], minutes=control["idle_minutes"], low=low, high=high
+                ),
             ),
         ]
     else:
-        rows.append(("hand", "not armed", s.refusal))
+        rows.append((_("prosthetic hand"), _("not armed"), s.refusal))
     if s.latency_ms_median is not None:
         rows.append(
             (
-                "last byte to command",
+                _("last byte to command"),
                 f"{s.latency_ms_median:.1f} ms",
-                f"99 % within {s.speed['byte_to_command_ms_p99']:.1f} ms, "
-                f"{s.speed['decisions']} decisions in real time",
+                _("99 % within {p99:.1f} ms, {n} decisions in real time").format(
+                    p99=s.speed["byte_to_command_ms_p99"], n=s.speed["decisions"]
+                ),
             )
         )
     link = s.link
     rows += [
-        ("hand", "", s.what["hand_title"]),
+        (_("prosthetic hand"), "", s.what["hand_title"]),
         (
-            "link",
-            f"{s.samples_lost} lost",
-            f"{link['samples']:,} samples, {link['frames']:,} frames, {link['bytes']:,} bytes, "
-            f"{link['faults']} damaged",
+            _("link"),
+            _("{n} lost").format(n=s.samples_lost),
+            _("{samples} samples, {frames} frames, {bytes} bytes, {faults} damaged").format(
+                **{key: f"{link[key]:,}" for key in ("samples", "frames", "bytes", "faults")}
+            ),
         ),
-        ("recording", "", s.files["recording"]),
-        ("report", "", s.files["report"]),
+        (_("recording"), "", s.files["recording"]),
+        (_("report"), "", s.files["report"]),
     ]
     console = Console(file=sys.stdout)
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")  # a Chinese sentence is one word to rich, which would cut it
     for name, value, rest in rows:
         table.add_row(name, Text(value, style="bold"), Text(rest))
     console.print()
     console.print(table)
+
+
+def _progressed(done: float, total: float, unit: str) -> str:
+    return _("{done} of {total} {unit}").format(done=f"{done:.0f}", total=f"{total:.0f}", unit=unit)
 
 
 def _number(value: float | None) -> str:

@@ -125,8 +125,9 @@ def command(
         with choose_view(sys.stderr) as view:
             summary = run_demo(options, view)
     except BaseException:
-        if (folder / "recording.bfp").exists():
-            click.echo(f"What was recorded until now: {folder / 'recording.bfp'}", err=True)
+        recorded = folder / "recording.bfp"
+        if recorded.exists():
+            click.echo(_("What was recorded until now: {path}").format(path=recorded), err=True)
         else:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # nothing came of it; a folder that holds anything stays

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 
 from bci.cli._doctor_words import VERDICTS, WORDS
 from bci.cli._language import language_option
-from bci.language import _
+from bci.language import _, padded
 
 if TYPE_CHECKING:
     from bci.acquisition.doctor import ChannelReport, Finding
@@ -78,7 +77,10 @@ def _sentence(key: str, facts: dict[str, Any], sound: bool) -> None:
 
 
 def _words(key: str, facts: Mapping[str, Any]) -> tuple[str, str]:
-    what, then = (_(text).format(**facts) if text else "" for text in WORDS[key])
+    from bci.report.words import thing_word
+
+    said = {**facts, "device": thing_word(str(facts["device"]))} if "device" in facts else facts
+    what, then = (_(text).format(**said) if text else "" for text in WORDS[key])
     return what, then
 
 
@@ -86,19 +88,14 @@ def _table(reports: list[ChannelReport]) -> None:
     name, *numbers = (_("electrode"), _("µV rms"), _("mains µV"), _("kΩ"))
     widths = (8, 10, 7)
     click.echo(
-        f"  {name}{' ' * (10 - _width(name))}"
-        + "".join(" " * (width - _width(head)) + head for head, width in zip(numbers, widths, strict=True))
+        f"  {padded(name, 10)}"
+        + "".join(padded(head, width, right=True) for head, width in zip(numbers, widths, strict=True))
     )
     for report in reports:
         kohm = "" if report.kohm is None else f"{report.kohm:.0f}"
         line = f"  {report.name:<10}{report.rms_uv:>8.1f}{report.mains_uv:>10.1f}{kohm:>7}  "
         click.echo(line, nl=False)
         click.secho(_(VERDICTS[report.verdict]), fg=None if report.verdict == "fine" else "red")
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 import click
 
+from bci.language import _
+
 __all__ = ["command"]
 
 
@@ -29,15 +31,19 @@ def command(as_json: bool) -> int:
         usb = (
             f"USB {row['vendor_id']:04x}:{row['product_id']:04x}"
             if row["vendor_id"] is not None
-            else "no USB"
+            else _("no USB")
         )
-        known = [usb, row["description"], row["serial_number"] and f"serial number {row['serial_number']}"]
-        known += [f"latency {row['latency_ms']} ms" if row["latency_ms"] is not None else ""]
-        known += [f"in use by process {', '.join(map(str, row['held_by']))}" if row["held_by"] else ""]
-        click.echo(f"{row['name']:<16} {', '.join(text for text in known if text and text != 'n/a')}")
+        known = [usb, str(row["description"] or "")]
+        if row["serial_number"]:
+            known.append(_("serial number {number}").format(number=row["serial_number"]))
+        if row["latency_ms"] is not None:
+            known.append(_("latency {ms} ms").format(ms=row["latency_ms"]))
+        if row["held_by"]:
+            known.append(_("in use by process {pids}").format(pids=_(", ").join(map(str, row["held_by"]))))
+        click.echo(f"{row['name']:<16} {_(', ').join(text for text in known if text and text != 'n/a')}")
     if not rows and not as_json:
         click.echo(
-            "No serial port. Plug the board in and look again, or try `bci simulate` in another window.",
+            _("No serial port. Plug the board in and look again, or try `bci simulate` in another window."),
             err=True,
         )
     return 0 if rows else 3

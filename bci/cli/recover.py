@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from bci.language import _
+
 __all__ = ["command"]
 
 
@@ -35,10 +37,15 @@ def command(file: Path, output: Path | None, force: bool, as_json: bool) -> int:
         click.echo(json.dumps({**result, "duration_s": seconds, "samples": samples}))
         return 0
     if found.was_whole:
-        click.echo(f"{file} was whole; {target} is a copy of it.")
-    else:
-        lost = [f"{found.cut_bytes} bytes of a packet that was not finished"] if found.cut_bytes else []
-        lost += [f"{found.zero_bytes} bytes of empty padding"] if found.zero_bytes else []
-        click.echo(f"Left away at the end: {' and '.join(lost)}.")
-    click.echo(f"Kept: {found.kept_bytes:,} bytes, {samples:,} samples, {seconds:.1f} s of signal: {target}")
+        click.echo(_("{path} was whole; {copy} is a copy of it.").format(path=file, copy=target))
+    if found.cut_bytes:
+        click.echo(
+            _("Left away at the end: {n} bytes of a packet that was not finished.").format(n=found.cut_bytes)
+        )
+    if found.zero_bytes:
+        click.echo(_("Left away at the end: {n} bytes of empty padding.").format(n=found.zero_bytes))
+    kept = _("Kept: {bytes} bytes, {samples} samples, {seconds:.1f} s of signal: {path}")
+    click.echo(
+        kept.format(bytes=f"{found.kept_bytes:,}", samples=f"{samples:,}", seconds=seconds, path=target)
+    )
     return 0

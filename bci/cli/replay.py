@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from bci.language import _, ngettext
+
 __all__ = ["command"]
 
 
@@ -38,11 +40,18 @@ def command(session: Path, speed: float | None, as_json: bool) -> int:
         click.echo(json.dumps({**asdict(found), "identical": found.identical}))
     elif found.identical:
         click.echo(
-            f"identical: {found.predictions} decisions, {found.intents} intents, "
-            f"{found.commands} commands to the hand from {found.events} events"
+            _(
+                "identical: {predictions} decisions, {intents} intents, {commands} commands to the hand from {events} "
+                "events"
+            ).format(
+                predictions=found.predictions,
+                intents=found.intents,
+                commands=found.commands,
+                events=found.events,
+            )
         )
     else:
-        click.echo(f"different: {found.difference}")
+        click.echo(_("different: {what}").format(what=found.difference))
     return 0 if found.identical else 1
 
 
@@ -54,6 +63,7 @@ def _is_alone(path: Path) -> bool:
 
 def _play(path: Path, speed: float, as_json: bool) -> int:
     from bci.acquisition import RecordingSource
+    from bci.report.words import thing_word
 
     if path.is_dir():
         path = path / "recording.bfp"
@@ -80,13 +90,29 @@ def _play(path: Path, speed: float, as_json: bool) -> int:
         return 0
     s = source.statistics
     click.echo(
-        f"{result['device']}: {result['n_channels']} channels at {result['rate_hz']:g} Hz, "
-        f"{result['duration_s']:.1f} s of signal in {took_s:.1f} s"
+        _("{device}: {n} channels at {fs_hz:g} Hz, {seconds:.1f} s of signal in {took:.1f} s").format(
+            device=thing_word(source.info.device),
+            n=source.info.n_channels,
+            fs_hz=source.info.fs_hz,
+            seconds=recording.duration_s,
+            took=took_s,
+        )
     )
     click.echo(
-        f"{s.samples:,} samples, {s.samples_lost} lost ({s.samples_lost_device} by the board), {s.faults} damaged "
-        f"packets, {s.restarts} {'run' if s.restarts == 1 else 'runs'}"
+        ngettext(
+            "{samples} samples, {lost} lost ({by_board} by the board), {faults} damaged packets, {n} run",
+            "{samples} samples, {lost} lost ({by_board} by the board), {faults} damaged packets, {n} runs",
+            s.restarts,
+        ).format(
+            samples=f"{s.samples:,}",
+            lost=s.samples_lost,
+            by_board=s.samples_lost_device,
+            faults=s.faults,
+            n=s.restarts,
+        )
     )
     if recording.cut_bytes:
-        click.echo(f"It was cut off within a packet; `bci recover {path}` makes a clean copy.")
+        click.echo(
+            _("It was cut off within a packet; `bci recover {path}` makes a clean copy.").format(path=path)
+        )
     return 0

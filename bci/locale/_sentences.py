@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Sentence", "fields", "in_page", "in_python", "in_template", "of_project"]
+__all__ = ["CALLS", "Sentence", "fields", "in_page", "in_python", "in_template", "of_project"]
 
 #: A sentence inside a script of the page: `t("…")`, or an element's `data-say="…"`.
 PAGE_WORDS = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)+)"|\bdata-say="([^"]+)\"""")
+#: Calls that take a sentence, and how many forms of it.
+CALLS = {"_": 1, "N_": 1, "ngettext": 2}
 FIELD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -38,7 +40,7 @@ def in_python(source: str, place: str) -> Iterator[Sentence]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
-        count = {"_": 1, "N_": 1, "ngettext": 2}.get(node.func.id)
+        count = CALLS.get(node.func.id)
         if count is None:
             continue
         values = [
