@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
 __all__ = ["bare_kernel", "kernel"]
+
+_log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +42,7 @@ def kernel(function: F) -> F:
     - no ``fastmath``: its flags assume that NaN does not happen, and NaN is the mark of a lost sample; it would
       also let the order of additions, and with it the last bit, depend on how a signal was cut.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compiled(function)
 
 
 def bare_kernel(function: F) -> F:
@@ -46,7 +50,7 @@ def bare_kernel(function: F) -> F:
 
     For kernels that run once per sample: a call with three arrays takes 90 ns instead of 175.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+    return _compiled(function, _nrt=False)
 
 
 def fragment(function: F) -> F:
@@ -55,4 +59,22 @@ def fragment(function: F) -> F:
     Compiled functions are optimised again inside each function that calls them, and that inside its callers: four
     levels cost four times. A piece that one kernel alone calls is better copied.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function))
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: F, **options: Any) -> F:
+    options |= {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(F, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # no folder to keep it in: neither beside the code nor at home may this user write
+        _say_not_kept()
+        return cast(F, numba.njit(**options)(function))
+
+
+@cache
+def _say_not_kept() -> None:
+    _log.warning(
+        "compiled kernels cannot be kept: neither the folder of this software nor the user's own may be written to, so "
+        "each start compiles them again, half a minute and more. Set NUMBA_CACHE_DIR to a folder that only this user "
+        "may write to."
+    )

@@ -1,9 +1,12 @@
-"""Left against right hand, imagined, of the PhysioNet motor imagery set: train on two runs, test on the third.
+"""Left against right hand, imagined, of the PhysioNet motor imagery set.
 
---folder takes a folder that holds S001R04.edf …; without it MNE downloads the runs (mne.datasets.eegbci, 8 MB). Every
-figure comes with its interval and with what guessing reaches; trials of one run never train and test.
+Train on two runs, test on the third. --folder takes a folder that holds
+S001R04.edf …; without it MNE downloads the runs (mne.datasets.eegbci, 8 MB).
+Every figure comes with its interval and with what guessing reaches; trials of
+one run never train and test.
 
-Schalk et al., IEEE Trans. Biomed. Eng. 51(6):1034-1043, 2004; Goldberger et al., Circulation 101(23):e215, 2000.
+Schalk et al., IEEE Trans. Biomed. Eng. 51(6):1034-1043, 2004;
+Goldberger et al., Circulation 101(23):e215, 2000.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--control", action="store_true", help="also score whole runs, pauses included")
     args = parser.parse_args(argv)
+    if not 1 <= args.subject <= 109:
+        parser.error(f"--subject {args.subject}: expected 1 to 109")
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(args.folder) if args.folder else download(args.subject, Path(folder))
@@ -48,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     except (BciError, OSError) as err:
         print(err, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     found = result.evaluation
     print(f"{result.title}: trained on R4 and R8, {len(found.cued['default'].labels)} trials of R12")
     for name, one in found.cued.items():

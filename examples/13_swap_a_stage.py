@@ -1,8 +1,10 @@
-"""Put your own filter and your own decoder in the place of ours, and see how they do on runs they have not seen.
+"""Your own filter and decoder in the place of ours, on runs they have not seen.
 
-The filter is any object with process(x) and reset(); the decoder any scikit-learn estimator, here a pipeline of
-pyRiemann where it is installed. Windows are cut behind the causal filter, folds leave whole runs out, and what guessing
-reaches stands beside. Give it a .bfp recording with cues, or nothing: then a simulated wearer is recorded first.
+The filter is any object with process(x) and reset(); the decoder any
+scikit-learn estimator, here a pipeline of pyRiemann where it is installed.
+Windows are cut behind the causal filter, folds leave whole runs out, and what
+guessing reaches stands beside. Give it a .bfp recording with cues, or nothing:
+then a simulated wearer is recorded first.
 """
 
 from __future__ import annotations
@@ -44,9 +46,7 @@ class MuFilter:
         self._zi = None
 
     def process(self, x: np.ndarray) -> np.ndarray:
-        if (
-            self._zi is None
-        ):  # as if the first sample had stood for ever: electrodes lie on a potential of their own
+        if self._zi is None:  # as if the first sample had stood for ever: electrodes lie on a potential
             self._zi = sosfilt_zi(self._sos)[:, None, :] * x[:, :1]
         y, self._zi = sosfilt(self._sos, x, axis=1, zi=self._zi)
         return y
@@ -111,6 +111,8 @@ def main(argv: list[str] | None = None) -> int:
     except BciError as err:
         print(err, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -1,7 +1,8 @@
-"""Send a board's signal to Lab Streaming Layer, where LabRecorder, OpenViBE or MNE-LSL find it.
+"""A board's signal in Lab Streaming Layer, for LabRecorder, OpenViBE or MNE-LSL.
 
-Needs nothing (a simulated board), or a board with --port. Time stamps are the board's own sample clock on LSL's clock;
-lost samples go out as NaN and as markers. Ctrl-C ends it. The same as a command: bci lsl --port PORT.
+Needs nothing (a simulated board), or a board with --port. Time stamps are the
+board's own sample clock on LSL's clock; lost samples go out as NaN and as
+markers. Ctrl-C ends it. The same as a command: bci lsl --port PORT.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Alpha rhythm of an OpenBCI Cyton (8 channels, with Daisy 16), second by second. Close your eyes and watch it rise.
+"""Alpha rhythm of an OpenBCI Cyton (8 channels, with Daisy 16), by the second.
 
---port names the dongle's port; without it a simulated board speaks the Cyton's bytes. Lost packets are counted, never
-closed up. Ctrl-C ends it.
+Close your eyes and watch it rise. --port names the dongle's port; without it a
+simulated board speaks the Cyton's bytes. Lost packets are counted, never closed
+up. Ctrl-C ends it.
 """
 
 from __future__ import annotations

@@ -1,17 +1,21 @@
-"""A recording to try things with: cued runs of a simulated wearer over the board's real bytes, faster than life.
+"""A recording to try things with: cued runs of a simulated wearer.
 
-Used by other examples when they are given no recording; it also runs by itself:
-python examples/simulated_wearer.py wearer.bfp
+Over the board's real bytes, faster than life. Used by other examples when they
+are given no recording; it also runs by itself:
+
+    python examples/simulated_wearer.py wearer.bfp
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 from bci.acquisition import open_source
 from bci.acquisition.simulator import CuedRun, SimulatedBoard, Synthetic
+from bci.errors import BciError
 
 
 def record_wearer(path: Path, *, runs: int = 2, trials: int = 15, seed: int = 0) -> Path:
@@ -30,6 +34,25 @@ def record_wearer(path: Path, *, runs: int = 2, trials: int = 15, seed: int = 0)
     return path
 
 
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recording", nargs="?", type=Path, default=Path("wearer.bfp"), help="where to write")
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=15, help="of each class in a run")
+    parser.add_argument("--seed", type=int, default=0, help="another wearer, another noise")
+    args = parser.parse_args(argv)
+    try:
+        path = record_wearer(args.recording, runs=args.runs, trials=args.trials, seed=args.seed)
+    except (BciError, ValueError, OSError) as err:
+        print(err, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
 if __name__ == "__main__":
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "wearer.bfp")
-    print(f"{record_wearer(target)}: {target.stat().st_size / 1e6:.1f} MB")
+    sys.exit(main())

@@ -22,7 +22,11 @@ def kernel(function: F) -> F:
 
     With ``NUMBA_DISABLE_JIT=1`` kernels run as the plain Python they are, for coverage and debuggers.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(F, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # no folder to keep it in: neither beside the code nor at home may this user write
+        return cast(F, numba.njit(**options)(function))
 
 
 def inner(function: F) -> F:

@@ -53,11 +53,19 @@ def test_the_first_script_shows_a_programs_own_way_too() -> None:
     assert module.look_once() == "All electrodes are good."
 
 
-def test_an_example_says_what_to_do_about_a_missing_port(tmp_path: Path) -> None:
-    done = run("01_check_signal.py", "--port", "/dev/no-such-port", folder=tmp_path)
+@pytest.mark.parametrize(
+    "script", ["01_check_signal.py", "15_cyton.py", "21_validate_firmware.py", "hobby_servo_hand.py"]
+)
+def test_an_example_says_what_to_do_about_a_missing_port(script: str, tmp_path: Path) -> None:
+    done = run(script, "--port", "/dev/no-such-port", folder=tmp_path)
     assert done.returncode == 2
     assert "/dev/no-such-port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_simulated_wearer_explains_itself_and_takes_no_option_for_a_file(tmp_path: Path) -> None:
+    assert "wearer.bfp" in run("simulated_wearer.py", "--help", folder=tmp_path).stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_script_explains_itself(tmp_path: Path) -> None:
