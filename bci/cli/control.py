@@ -22,10 +22,13 @@ __all__ = ["command"]
 @clinic_options
 @click.option(
     "--hand",
-    type=click.Choice(["simulated", "ability", "rh56"]),
+    metavar="[simulated|ability|rh56|…]",
     default="simulated",
     show_default=True,
-    help=N_("Which hand; without --hand-port its simulator."),
+    help=N_(
+        "Which hand; without --hand-port its simulator. Hands of other packages (entry point bci.hands) need "
+        "--hand-port."
+    ),
 )
 @click.option("--hand-port", metavar="PORT", help=N_("Port of a real hand."))
 @click.option(
@@ -61,6 +64,7 @@ def command(
     from bci.sessions.guided import CalibrationPlan
     from bci.sessions.warm_up import Compiling
 
+    _refuse_unknown(hand, hand_port)
     wanted = ControlOptions(hand=hand, hand_port=hand_port, check_trials=check_trials, minutes=minutes)
     with (
         open_clinic(_("Control"), part=2, quiet=as_json, **options) as (clinic, say),
@@ -87,3 +91,17 @@ def command(
             say(_("Report: {path}").format(path=clinic.report()))
         tell_visit(visit, (clinic.result(), clinic.control_result()), as_json=as_json)
     return 0 if visit is not None and visit.control is not None else 1
+
+
+def _refuse_unknown(hand: str, hand_port: str | None) -> None:
+    """Before electrodes are looked at and a user sits through a calibration."""
+    from bci.prosthesis.known_hands import BUILT_IN, hand_names
+
+    if hand not in (names := hand_names()):
+        raise click.UsageError(
+            _("No hand is called {name}; these are known: {names}.").format(name=hand, names=", ".join(names))
+        )
+    if hand not in BUILT_IN and hand_port is None:
+        raise click.UsageError(
+            _("{name} has no simulator here; say with --hand-port where the hand is.").format(name=hand)
+        )

@@ -73,7 +73,8 @@ def load_with_mne(path: Path) -> RawRecording:
         raw = _READERS[suffix](path, preload=True, verbose="ERROR")
     except Exception as err:  # each reader raises what it happens to meet in a damaged file
         raise RecordingError(f"{path} cannot be read as {suffix[1:].upper()}: {err}", path=path) from err
-    if any(text.upper().startswith("BAD_ACQ_SKIP") for text in raw.annotations.description):
+    _crop_filling(raw)
+    if any(_is_gap(text) for text in raw.annotations.description):
         raise RecordingError(
             f"{path} has gaps (BAD_ACQ_SKIP); export each stretch as its own file", path=path
         )
@@ -98,6 +99,24 @@ def load_with_mne(path: Path) -> RawRecording:
         units=stated,
         markers=tuple(_markers(raw, path)),
     )
+
+
+def _is_gap(text: str) -> bool:
+    return text.upper().startswith("BAD_ACQ_SKIP")
+
+
+def _crop_filling(raw: mne.io.BaseRaw) -> None:
+    """Take off what only fills the last data record of an EDF or BDF: a gap up to the end is none within the signal."""
+    fs_hz = raw.info["sfreq"]
+    end_s = raw.n_times / fs_hz
+    filling = [
+        k
+        for k, a in enumerate(raw.annotations)
+        if _is_gap(a["description"]) and a["onset"] - raw.first_time + a["duration"] > end_s - 0.5 / fs_hz
+    ]
+    if filling and (n := round((raw.annotations.onset[filling].min() - raw.first_time) * fs_hz)) > 0:
+        raw.annotations.delete(filling)
+        raw.crop(tmax=(n - 1) / fs_hz, verbose="ERROR")
 
 
 def _montage() -> mne.channels.DigMontage:

@@ -14,7 +14,7 @@ from bci.language import N_
 from bci.prosthesis.hand import Hand
 from bci.prosthesis.links import ReopeningLink, open_link
 
-__all__ = ["BUILT_IN", "TITLES", "make_hand", "wait_for_answers"]
+__all__ = ["BUILT_IN", "TITLES", "hand_names", "make_hand", "wait_for_answers"]
 
 #: Name → adapter; loaded when asked for, so that no hand costs what another one needs.
 BUILT_IN = {
@@ -28,6 +28,14 @@ TITLES = {"simulated": N_("simulated hand"), "ability": "PSYONIC Ability Hand", 
 
 #: An accelerated session waits for each frame's answer for so long; time stands still meanwhile.
 PATIENCE_S = 5.0
+
+
+def hand_names() -> tuple[str, ...]:
+    """Names that `make_hand` takes: those built in first, then those that other packages have registered."""
+    from importlib.metadata import entry_points
+
+    others = {point.name for point in entry_points(group="bci.hands")} - set(BUILT_IN)
+    return (*BUILT_IN, *sorted(others))
 
 
 def make_hand(spec: Mapping[str, Any]) -> Hand:

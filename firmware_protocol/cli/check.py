@@ -117,11 +117,16 @@ def selection_of(args: argparse.Namespace) -> Selection:
 def form_on_stdout(args: argparse.Namespace) -> str | None:
     """The form of report that standard output is kept free for: whatever else is told goes to standard error then.
 
-    Asked before anything is read: two of them are refused, and not behind ten minutes of a stream.
+    Asked before anything is read: two of them, or a file where none can be, are refused, and not behind ten minutes of
+    a stream.
     """
     forms = [form for form in _FORMS if getattr(args, form) == _STDOUT]
     if len(forms) > 1:
         raise ProtocolError(f"--{' and --'.join(forms)} cannot share standard output; give them files")
+    for form in _FORMS:
+        target = getattr(args, form)
+        if target not in (None, _STDOUT):
+            _refuse_no_place(form, Path(target))
     return forms[0] if forms else None
 
 
@@ -158,14 +163,25 @@ def _print_text(report: Report, args: argparse.Namespace) -> None:
         print(line)
 
 
+def _refuse_no_place(form: str, path: Path) -> None:
+    if path.is_dir():
+        raise CaptureError(f"--{form}: {path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise CaptureError(f"--{form}: there is no folder {path.parent}; make it first")
+    _refuse_what_is_no_report(path)
+
+
 def _write(path: Path, text: str) -> None:
-    """Write a report; a file that is none is not overwritten."""
+    _refuse_what_is_no_report(path)
+    path.write_text(text, encoding="utf-8")
+
+
+def _refuse_what_is_no_report(path: Path) -> None:
     if path.is_file():
         with path.open("rb") as file:
             begins = file.read(64).lstrip()[:1]
         if begins not in (b"", b"{", b"<"):
             raise CaptureError(f"{path} exists and is no report: not overwritten")
-    path.write_text(text, encoding="utf-8")
 
 
 def _with_progress(pieces: Iterable[bytes], size: int | None) -> Iterator[bytes]:

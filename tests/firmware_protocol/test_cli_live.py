@@ -98,6 +98,15 @@ def test_two_reports_on_standard_output_are_refused_before_a_byte_is_read(
     assert "--json and --junit cannot share standard output" in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_a_byte_is_read(
+    monkeypatch: Patch, capsys: Printed, tmp_path: Path
+) -> None:
+    for target, why in (("nowhere/x.html", "there is no folder"), ("", "is a folder; name a file")):
+        status, port = watched(monkeypatch, good(BOARD), "--html", str(tmp_path / target))
+        assert (status, port.seconds) == (2, 0.0)
+        assert why in capsys.readouterr().err
+
+
 def test_findings_are_told_as_they_come(monkeypatch: Patch, capsys: Printed) -> None:
     status, _ = watched(monkeypatch, noisy_line(BOARD), "--seconds", "4")
     assert status == 1

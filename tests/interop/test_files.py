@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from bci.errors import LabelError, MontageMismatchError, RecordingError
-from bci.interop import SignalFile, parse_labels, read_recording
+from bci.interop import RecordedSignal, SignalFile, export_signal, parse_labels, read_recording
+from bci.interop._mne import load_with_mne
+from tests.interop.signals import device_recording
 
 Data = Callable[[str], Path]
 
@@ -180,6 +182,19 @@ def test_a_recording_with_skipped_acquisition_is_refused(tmp_path: Path, signal:
     )
     with pytest.raises(RecordingError, match="gaps"):
         read_recording(tmp_path / "x_raw.fif")
+
+
+@pytest.mark.parametrize("name", ["bdf", "edf"])
+def test_what_fills_up_the_last_data_record_is_no_gap(tmp_path: Path, name: str) -> None:
+    recording = device_recording(tmp_path / "x.bfp")
+    ((gap, _),) = RecordedSignal(recording).description.gaps
+    part = RecordedSignal(recording, stop_s=(gap - 10) / 250)
+    export_signal(part, tmp_path / f"y.{name}", to=name)
+    read = load_with_mne(tmp_path / f"y.{name}")
+    assert read.numbers.shape[1] == gap - 10 < 500
+    assert "BAD_ACQ_SKIP" not in {text for _, text in read.markers}
+    within = {"bdf": 1.01, "edf": 129}[name] * part.description.steps.max()
+    np.testing.assert_allclose(read.numbers, recording[:].signal_uv()[:, : gap - 10], atol=within)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,24 @@ def test_options_that_make_no_sense_are_refused_in_words(
 ) -> None:
     assert main(["demo", "--output", str(tmp_path / "out"), *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_control_knows_hands_of_other_packages_and_asks_for_their_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered = EntryPoint("hobby", "hobby_servo_hand:HobbyServoHand", "bci.hands")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [registered])
+    store = ["--store", str(tmp_path / "store"), "--user", "u-nobody"]
+    for options, words in (
+        (["--hand", "hook"], "these are known: simulated, ability, rh56, hobby"),
+        (["--hand", "hobby"], "say with --hand-port"),
+        (
+            ["--hand", "hobby", "--hand-port", "socket://127.0.0.1:1"],
+            "u-nobody",
+        ),  # the hand is taken as it is
+    ):
+        assert main(["control", *store, *options]) == 2
+        assert words in capsys.readouterr().err
 
 
 class Monitor:
