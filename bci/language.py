@@ -30,6 +30,7 @@ __all__ = [
     "preferred_language",
     "speaking",
     "system_reason",
+    "thing_word",
     "use_language",
 ]
 
@@ -108,6 +109,14 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
     return room + text if right else text + room
 
 
+def thing_word(name: str) -> str:
+    """A board or hand that names itself, in the language spoken now if known; a version behind its name stays."""
+    for known in _THINGS:
+        if name == known or name.startswith(f"{known} "):
+            return _(known) + name.removeprefix(known)
+    return name
+
+
 def system_reason(err: OSError | int) -> str:
     """What the operating system says of an error or its number; in the language spoken now if its words are known."""
     return _(os.strerror(err) if isinstance(err, int) else err.strerror or str(err))
@@ -129,6 +138,8 @@ def library_reason(err: Exception) -> str:
     return _("its form is wrong")
 
 
+#: What stands in where there is no hardware.
+_THINGS = (N_("simulated board"), N_("simulated hand"))
 #: Words of operating systems and of SQLite, which speak English whatever their user reads.
 _SYSTEM_SAYS = (
     N_("No such file or directory"),

@@ -17,7 +17,16 @@ import pytest
 from bci.cli._console import INSTEAD
 from bci.cli._language import CLINIC, spoken_in
 from bci.errors import BciError, DesignError, FlatSignalError, NonFiniteError, RankDeficientError, ShapeError
-from bci.language import LANGUAGES, _, language, ngettext, preferred_language, use_language
+from bci.language import (
+    LANGUAGES,
+    _,
+    language,
+    ngettext,
+    preferred_language,
+    speaking,
+    thing_word,
+    use_language,
+)
 from bci.locale.__main__ import said_everywhere
 from bci.locale._catalogue import compiled, entries, mo_path
 from bci.locale._sentences import fields, in_page, in_python, in_template
@@ -380,3 +389,11 @@ def test_a_console_without_chinese_signs_is_spoken_to_in_english() -> None:
 
 def test_what_stands_for_a_sign_is_plain() -> None:
     assert all(plain.isascii() for plain in INSTEAD.values())
+
+
+def test_a_thing_that_names_itself_is_named_in_the_language_spoken_with_its_version() -> None:
+    assert thing_word("simulated board 1.0") == "simulated board 1.0"
+    with speaking("zh"):
+        assert [thing_word(name) for name in ("simulated board 1.0", "simulated hand", "Cyton 3", "")] == [
+            "模拟采集板 1.0", "模拟假肢手", "Cyton 3", ""
+        ]  # fmt: skip

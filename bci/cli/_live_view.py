@@ -15,8 +15,7 @@ from rich.text import Text
 
 from bci.chunks import Chunk, SignalInfo
 from bci.dsp import SosFilter, design_bandpass
-from bci.language import _
-from bci.report.words import thing_word
+from bci.language import _, thing_word
 
 __all__ = ["TerminalLive"]
 

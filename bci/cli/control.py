@@ -26,8 +26,7 @@ __all__ = ["command"]
     default="simulated",
     show_default=True,
     help=N_(
-        "Which hand; without --hand-port its simulator. Hands of other packages (entry point bci.hands) need "
-        "--hand-port."
+        "Which hand; without --hand-port its simulator. A hand that another package brings needs --hand-port."
     ),
 )
 @click.option("--hand-port", metavar="PORT", help=N_("Port of a real hand."))

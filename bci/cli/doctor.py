@@ -11,7 +11,7 @@ import click
 
 from bci.cli._doctor_words import VERDICTS, WORDS
 from bci.cli._language import language_option
-from bci.language import _, padded
+from bci.language import _, padded, thing_word
 
 if TYPE_CHECKING:
     from bci.acquisition.doctor import ChannelReport, Finding
@@ -77,8 +77,6 @@ def _sentence(key: str, facts: dict[str, Any], sound: bool) -> None:
 
 
 def _words(key: str, facts: Mapping[str, Any]) -> tuple[str, str]:
-    from bci.report.words import thing_word
-
     said = {**facts, "device": thing_word(str(facts["device"]))} if "device" in facts else facts
     what, then = (_(text).format(**said) if text else "" for text in WORDS[key])
     return what, then

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bci.language import N_, _
+from bci.language import N_, _, thing_word
 
 if TYPE_CHECKING:
     from bci.acquisition import Source
@@ -121,7 +121,6 @@ def command(
 
 def _announce(source: Source, file: Path) -> None:
     from bci.acquisition import hours_left, recording_bytes_per_s
-    from bci.report.words import thing_word
 
     info = source.info
     click.echo(

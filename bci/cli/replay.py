@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bci.language import _, ngettext
+from bci.language import _, ngettext, thing_word
 
 __all__ = ["command"]
 
@@ -63,7 +63,6 @@ def _is_alone(path: Path) -> bool:
 
 def _play(path: Path, speed: float, as_json: bool) -> int:
     from bci.acquisition import RecordingSource
-    from bci.report.words import thing_word
 
     if path.is_dir():
         path = path / "recording.bfp"

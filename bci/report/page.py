@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from bci.language import _, language, ngettext
+from bci.language import _, language, ngettext, thing_word
 from bci.prosthesis.monitor_state import say_cause
 from bci.report import words
 
@@ -67,6 +67,7 @@ def environment() -> jinja2.Environment:
         moment=moment,
         say_cause=say_cause,
         **{name: getattr(words, name) for name in words.__all__ if name.islower()},
+        thing_word=thing_word,
     )
     environment.filters["finding_word"] = words.finding_word
     return environment

@@ -18,7 +18,6 @@ __all__ = [
     "level_word",
     "movement_word",
     "reasons",
-    "thing_word",
 ]
 
 #: Classes that cues have.
@@ -71,8 +70,6 @@ COMMANDS = {
     "key": N_("key grip"),
     "point": N_("point"),
 }
-#: What stands in where there is no hardware.
-THINGS = {"simulated board": N_("simulated board"), "simulated hand": N_("simulated hand")}
 #: What a session leaves in its folder.
 FILES = {
     "recording": N_("Recording"),
@@ -119,14 +116,6 @@ def movement_word(name: str) -> str:
 def command_word(name: str) -> str:
     """What the hand was told."""
     return _word(COMMANDS | CLASSES, name)
-
-
-def thing_word(name: str) -> str:
-    """A device or hand; what follows its name, such as a version, stays."""
-    for known, word in THINGS.items():
-        if name == known or name.startswith(f"{known} "):
-            return _(word) + name.removeprefix(known)
-    return name
 
 
 def file_word(name: str) -> str:

@@ -23,7 +23,7 @@ from bci.dsp import QualityWatch
 from bci.errors import DeviceTimeoutError, LabelError, NotCertifiedError
 from bci.evaluation import wilson_interval
 from bci.files import write_private
-from bci.language import _
+from bci.language import _, thing_word
 from bci.pipeline import (
     Model,
     Run,
@@ -35,7 +35,6 @@ from bci.pipeline import (
 )
 from bci.prosthesis import Certificate, HandSimulator, Profile, SafetyMonitor
 from bci.prosthesis.known_hands import TITLES
-from bci.report.words import thing_word
 from bci.sessions.arming import Operator
 from bci.sessions.control import ControlLoop
 from bci.sessions.folder import DecisionLog, SessionFolder

@@ -19,7 +19,7 @@ from typing import Any
 
 from bci.chunks import Chunk, SignalInfo
 from bci.errors import PageError
-from bci.language import _, language, system_reason
+from bci.language import _, language, system_reason, thing_word
 from bci.processes import own_group
 from bci.web._wire import pack_json, pack_signal
 
@@ -102,7 +102,7 @@ class LivePage:
         self._options: dict[str, Any] = {
             "channels": info.channels,
             "fs_hz": info.fs_hz,
-            "device": info.device,
+            "device": thing_word(info.device),
             "title": title,
             "language": language(),
             "port": port,
