@@ -206,7 +206,7 @@ class BoardClient:
     def stop(self) -> Heartbeat:
         """End the stream; returns the board's counters as they are once all its queued DATA is sent."""
         self._link.keep_alive(())
-        self.streaming = False
+        self.streaming, self.broken_off = False, ""
         return self._counters(Opcode.STOP)
 
     def set_rate(self, rate: Fraction | int) -> Configuration:

@@ -276,6 +276,10 @@ def test_a_run_that_the_board_ended_is_an_error_that_says_why(
     end_run(bench)
     with pytest.raises(DeviceLostError, match=why):
         read_for(source, bench, 4.0)
+    source.stop()
+    read_for(source, bench, 0.1)  # the port is whole: what was on its way can be read, and a run begun
+    source.start()
+    assert any(chunk.n_samples for chunk in read_for(source, bench, 0.2))
 
 
 @ENDINGS
