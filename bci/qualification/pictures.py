@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_svg", "data_address", "keep_picture", "kept_picture"]
 
-FONTS = ["Noto Sans", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "DejaVu Sans"]
+WIDE_FONT = "DejaVu Sans"
+FONTS = ["Noto Sans", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", WIDE_FONT]
 LEGEND_SIZE = 10
 FONT_SIZE = 15  # a sheet shows them at a third of their size
 WIDE = 0x2E80  # Chinese letters and signs begin here
@@ -92,9 +93,11 @@ def _saved(figure: Figure) -> str:
 def _lay_out(figure: Figure) -> None:
     """Place everything as the reader's fonts will need it, whatever fonts are here, and let no letter leave the edge.
 
-    A bench without Chinese fonts would measure narrow boxes in place of letters. A W is about as wide as it is high, as
-    Chinese letters are: so the layout is made with Ws, kept, and then the letters are put back.
+    A bench without Chinese fonts would measure narrow boxes in place of letters, and some fonts are narrower than
+    others. So the layout is made in the wide font that comes with matplotlib, with Ws, which are there as wide as
+    Chinese letters are; it is kept, and then the letters and their fonts are put back.
     """
+    import matplotlib
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if text.get_text()]
@@ -102,11 +105,12 @@ def _lay_out(figure: Figure) -> None:
     for text, own in zip(texts, letters, strict=True):
         text.set_text("".join("W" if ord(letter) >= WIDE else letter for letter in own))
     figure.set_layout_engine("constrained", w_pad=EDGE_IN, h_pad=EDGE_IN)
-    figure.draw_without_rendering()
-    for axes in figure.axes:
-        for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
-            _shrink(text, figure)
-    figure.draw_without_rendering()
+    with matplotlib.rc_context({"font.sans-serif": [WIDE_FONT]}):
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+                _shrink(text, figure)
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for text, own in zip(texts, letters, strict=True):
         text.set_text(own)

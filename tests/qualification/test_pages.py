@@ -241,8 +241,10 @@ def test_the_guide_page_shows_the_present_instruction_and_its_drawing(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["guide.html"]
 
 
-def test_no_letter_of_a_picture_leaves_its_edge() -> None:
+@pytest.mark.parametrize("font", ["DejaVu Sans", "DejaVu Sans Mono", "STIXGeneral"])
+def test_no_letter_of_a_picture_leaves_its_edge(font: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Chinese letter is as wide as its font is high, whatever fonts are here: counted in the SVG itself."""
+    monkeypatch.setattr("bci.qualification.pictures.FONTS", [font])
     title = "相对其他通道的增益与信号发生器测得的增益之差及其扩展不确定度"
     figure = panel(lambda axes: axes.plot([0, 1]), x="频率（Hz）", y="输入通道", title=title)
     svg = as_svg(replace(measurement("m"), picture=lambda takens, results: figure), [], [])
