@@ -19,7 +19,7 @@ from bci.pipeline import Run
 from bci.report.visit import CalibrationPart, DroppedTrial, Override, Visit
 from bci.sessions.bench import Bench
 from bci.sessions.electrodes import left_out_sentence
-from bci.sessions.guided import Asked, CalibrationPlan, GuidedCalibration, Shown, spans_of
+from bci.sessions.guided import AFTER_S, Asked, CalibrationPlan, GuidedCalibration, Shown, spans_of
 from bci.sessions.learning import learn
 from bci.sessions.readiness import training_run
 from bci.sessions.room import DiskRoom
@@ -30,8 +30,6 @@ from bci.sessions.warm_up import Compiling
 
 __all__ = ["CalibrationOptions", "announce", "calibrate", "result_sentence"]
 
-#: What is left out after a spoilt trial, s: the movement's end and the rebound after it.
-AFTER_S = 1.0
 #: The screens' share: a look at most so often, s of the board's time.
 SHOWN_EVERY_S = 0.2
 BYTES_PER_SAMPLE = 3.6  # of one channel in a recording, frames and notes included

@@ -19,7 +19,10 @@ import numpy as np
 from bci.errors import DesignError
 from bci.language import _
 
-__all__ = ["Asked", "CalibrationPlan", "CueTiming", "GuidedCalibration", "Shown", "spans_of"]
+__all__ = ["AFTER_S", "Asked", "CalibrationPlan", "CueTiming", "GuidedCalibration", "Shown", "spans_of"]
+
+#: What is left out after a spoilt trial, s: the movement's end and the rebound after it.
+AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from bci.chunks import SignalInfo
 from bci.errors import LabelError, MontageMismatchError, RecordingError
 from bci.pipeline import MOTOR_CHANNELS, Run
-from bci.sessions.own_recording import own_runs, taken_rows
+from bci.pipeline.chain import rows_taken
+from bci.sessions.own_recording import own_runs
 
 if TYPE_CHECKING:
     from bci.interop import RunFile
@@ -90,7 +93,8 @@ def read_runs(
                 got=info.channels,
                 expected=first.channels,
             )
-    chosen = [Run(taken, tuple(taken_rows(c, rows) for c in one.run.chunks), one.run.markers) for one in read]
+    mask = None if len(rows) == first.n_channels else np.isin(np.arange(first.n_channels), rows)
+    chosen = [Run(taken, tuple(rows_taken(c, mask) for c in one.run.chunks), one.run.markers) for one in read]
     return chosen, [f"R{one.number}" for one in read], read[0].classes
 
 

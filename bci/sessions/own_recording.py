@@ -21,13 +21,13 @@ from bci.acquisition import Recording
 from bci.chunks import F64, Chunk, Marker, SignalInfo
 from bci.errors import LabelError, MontageMismatchError, RateMismatchError, RecordingError
 from bci.pipeline import Run, split_runs
+from bci.pipeline.chain import rows_taken
+from bci.sessions.guided import AFTER_S
 from bci.sessions.readiness import training_run
 
-__all__ = ["longest_stretch", "own_runs", "taken_rows"]
+__all__ = ["longest_stretch", "own_runs"]
 
 BLOCK, SPOILT = "block", "spoilt"
-#: A spoilt trial is missing from its cue until this long after it was marked, s.
-AFTER_S = 1.0
 
 
 def own_runs(path: Path, *, labels: Mapping[str, str] | None = None) -> tuple[list[Run], tuple[str, ...]]:
@@ -95,7 +95,7 @@ def _read(path: Path) -> list[Run]:
     info = recording.info
     imported: Mapping[str, Any] = recording.notes.get("imported", {})
     kinds: Mapping[str, str] = imported.get("kinds", {})
-    rows = [row for row, name in enumerate(info.channels) if kinds.get(name, "eeg") == "eeg"]
+    rows = np.array([kinds.get(name, "eeg") == "eeg" for name in info.channels])
     player = recording.player()
     chunks: list[Chunk] = []
     for block in recording.blocks():
@@ -103,18 +103,18 @@ def _read(path: Path) -> list[Run]:
         _check(path, info, player.info)
     player.finish()
     chunks += player.last_chunks
-    taken = SignalInfo(tuple(info.channels[row] for row in rows), info.rate)
+    taken = SignalInfo(tuple(np.array(info.channels)[rows].tolist()), info.rate)
     runs = [
         Run(
             taken,
-            tuple(taken_rows(chunk, rows) for chunk in run.chunks),
+            tuple(rows_taken(chunk, None if rows.all() else rows) for chunk in run.chunks),
             # what was imported may name channels behind a marker's text
             tuple(replace(m, label=m.label.partition("@@")[0]) if imported else m for m in run.markers),
         )
         for run in split_runs(info, chunks)
         if any(chunk.n_samples for chunk in run.chunks)
     ]
-    if not runs or not rows:
+    if not runs or not rows.any():
         raise RecordingError(f"{path} holds no sample of an EEG channel", path=path)
     return runs
 
@@ -133,13 +133,6 @@ def _check(path: Path, first: SignalInfo, now: SignalInfo | None) -> None:
         got=now.channels,
         expected=first.channels,
     )
-
-
-def taken_rows(chunk: Chunk, rows: Sequence[int]) -> Chunk:
-    """The chunk with these rows of its signal; as it is where they are all."""
-    if len(rows) == len(chunk.data_uv):
-        return chunk
-    return replace(chunk, data_uv=np.asfortranarray(chunk.data_uv[rows]), status=None)
 
 
 def _blocks(runs: Sequence[Run]) -> list[Run]:
