@@ -15,8 +15,6 @@ from typing import Any, Self
 
 from bci._version import __version__
 from bci.acquisition import Source, open_source
-from bci.acquisition._serial import PortEntry
-from bci.acquisition.board import BoardSource
 from bci.acquisition.simulator import CuedRun, SimulatedBoard, Synthetic
 from bci.chunks import Chunk, SignalInfo
 from bci.errors import DesignError, DeviceError, DeviceLostError, DeviceTimeoutError
@@ -149,24 +147,9 @@ class Bench:
 
     def _connect(self, record_to: Path | None, notes: Mapping[str, Any]) -> Source:
         facts = {"software": f"bci {__version__}", **notes}
-        if self.board is None:
-            source = open_source(self.port, baud=self._baud, record_to=record_to, notes=facts, reconnect=True)
-        else:
-            source = BoardSource(
-                self.port,
-                baud=self._baud,
-                record_to=record_to,
-                notes=facts,
-                reconnect=True,
-                ports=self._where,
-            )
+        source = open_source(self.port, baud=self._baud, record_to=record_to, notes=facts, reconnect=True)
         self.info: SignalInfo = source.info  # stays known while the board is away
         return source
-
-    def _where(self) -> list[PortEntry]:
-        """The simulated board's port now: plugged in again it may have another name, as real ones have."""
-        assert self.board is not None
-        return [PortEntry(self.board.port, serial_number="simulated")]
 
     def record(self, path: Path, notes: Mapping[str, Any]) -> None:
         """Between two runs: from here on everything goes into this new recording."""

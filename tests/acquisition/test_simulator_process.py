@@ -207,6 +207,13 @@ def test_unplugging_is_an_io_error_for_the_host_and_plugging_in_a_new_port(
         host.close()
 
 
+def test_a_socket_that_was_unplugged_comes_back_under_its_number(recording: tuple[Path, np.ndarray]) -> None:
+    with SimulatedBoard(Played(str(recording[0])), speed=0.0, transport="socket") as board:
+        before = board.port
+        board.unplug()
+        assert board.plug() == before
+
+
 @posix
 def test_speed_and_faults_are_in_force_when_the_call_returns(
     recording: tuple[Path, np.ndarray], tmp_path: Path

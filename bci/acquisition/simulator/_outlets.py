@@ -48,7 +48,7 @@ def open_outlet(transport: str, selector: selectors.BaseSelector, before: Outlet
     is taken again if possible.
     """
     if transport == "socket" or (transport == "auto" and not hasattr(os, "openpty")):
-        return SocketOutlet(selector)
+        return SocketOutlet(selector, before if isinstance(before, SocketOutlet) else None)
     return PtyOutlet(selector, before if isinstance(before, PtyOutlet) else None)
 
 
@@ -115,12 +115,19 @@ class SocketOutlet:
     """`socket://127.0.0.1:PORT`, one host at a time; a second one waits until the first has gone.
 
     What is sent while nobody is connected is gone, as on a line that nobody listens to.
+
+    Parameters
+    ----------
+    selector : BaseSelector
+    before : SocketOutlet, optional
+        One that was hung up: its number comes back, unless another program has taken it meanwhile.
     """
 
-    def __init__(self, selector: selectors.BaseSelector) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, selector: selectors.BaseSelector, before: SocketOutlet | None = None) -> None:
+        self._listener = _listener(0 if before is None else before._number)
         self._listener.setblocking(False)
-        self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._number: int = self._listener.getsockname()[1]
+        self.url = f"socket://127.0.0.1:{self._number}"
         self._selector = selector
         self._peer: socket.socket | None = None
         self._room_wanted = False
@@ -185,3 +192,9 @@ class SocketOutlet:
 
 def _events(room_wanted: bool) -> int:
     return selectors.EVENT_READ | (selectors.EVENT_WRITE if room_wanted else 0)
+
+
+def _listener(number: int) -> socket.socket:
+    with contextlib.suppress(OSError):
+        return socket.create_server(("127.0.0.1", number))
+    return socket.create_server(("127.0.0.1", 0))
