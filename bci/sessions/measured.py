@@ -70,12 +70,10 @@ class Measured:
 
     def add(self, decided: Decided, mode: str, closure: float) -> None:
         """A decision, and the monitor's mode when it was made."""
-        end = decided.prediction.sample_index + 1
-        if self._running and end <= self._at:  # the board was reset and counts anew: the check is over
-            self._running = False
         if not self._running:
             return
         self.trace.add(decided, closure)
+        end = decided.prediction.sample_index + 1
         following = mode in FOLLOWING
         run = len(self._begun) - 1
         newest = self._stretches[-1] if self._stretches else None
