@@ -26,11 +26,38 @@ from bci.evaluation import (
 )
 from bci.language import _
 
-__all__ = ["Decisions"]
+__all__ = ["Decisions", "Labelled"]
+
+
+class Labelled:
+    """What was decided on trials whose truth is known, and the figures that this alone gives."""
+
+    __slots__ = ()
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.str_]
+    predicted: NDArray[np.str_]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean over classes of the share of that class's trials that were recognised; of cued windows, so it says
+        nothing about false movements between cues."""
+        return balanced_accuracy(self.labels, self.predicted)
+
+    @property
+    def interval(self) -> Interval:
+        """95 % posterior interval of `balanced_accuracy`."""
+        return balanced_accuracy_interval(self.labels, self.predicted)
+
+    @property
+    def chance_threshold(self) -> float:
+        """Smallest balanced accuracy that guessing reaches in at most one of 20 such sets of trials."""
+        _, counts = np.unique(self.labels, return_counts=True)
+        return balanced_accuracy_chance_threshold(counts.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decisions:
+class Decisions(Labelled):
     """What one decoder said of all test trials.
 
     Parameters
@@ -61,25 +88,9 @@ class Decisions:
         return wilson_interval(int(np.sum(self.labels == self.predicted)), len(self.labels))
 
     @property
-    def balanced_accuracy(self) -> float:
-        """Mean over classes of the share of that class's trials that were recognised."""
-        return balanced_accuracy(self.labels, self.predicted)
-
-    @property
-    def interval(self) -> Interval:
-        """95 % posterior interval of `balanced_accuracy`."""
-        return balanced_accuracy_interval(self.labels, self.predicted)
-
-    @property
     def chance(self) -> float:
         """Balanced accuracy that guessing reaches on average."""
         return chance_level(len(self.classes))
-
-    @property
-    def chance_threshold(self) -> float:
-        """Smallest balanced accuracy that guessing reaches in at most one of 20 such sets of trials."""
-        _, counts = np.unique(self.labels, return_counts=True)
-        return balanced_accuracy_chance_threshold(counts.tolist())
 
     @property
     def kappa(self) -> float:

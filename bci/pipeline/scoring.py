@@ -16,14 +16,12 @@ from bci.decoders.frozen import FrozenEnsemble, mix, view_covariances
 from bci.errors import TooFewTrialsError
 from bci.evaluation import (
     EventScore,
-    Interval,
     balanced_accuracy,
-    balanced_accuracy_chance_threshold,
-    balanced_accuracy_interval,
     chance_level,
     match_events,
 )
 from bci.language import _
+from bci.pipeline.decided import Labelled
 from bci.pipeline.model import Model
 from bci.pipeline.online import OnlinePipeline
 from bci.pipeline.runs import Run, task_events
@@ -34,7 +32,7 @@ __all__ = ["CuedScore", "count_control", "decide_run", "predict_run", "score_con
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CuedScore:
+class CuedScore(Labelled):
     """Decisions on cued windows, one per trial.
 
     Parameters
@@ -65,16 +63,6 @@ class CuedScore:
         return len(self.labels)
 
     @property
-    def balanced_accuracy(self) -> float:
-        """Of cued windows; says nothing about false movements between cues."""
-        return balanced_accuracy(self.labels, self.predicted)
-
-    @property
-    def interval(self) -> Interval:
-        """95 % posterior interval of `balanced_accuracy`."""
-        return balanced_accuracy_interval(self.labels, self.predicted)
-
-    @property
     def balanced_accuracy_motor(self) -> float:
         """The same from the motor channels alone; NaN where the montage has none."""
         if self.predicted_motor is None:
@@ -85,12 +73,6 @@ class CuedScore:
     def chance_level(self) -> float:
         """What guessing reaches on average."""
         return chance_level(len(self.classes))
-
-    @property
-    def chance_threshold(self) -> float:
-        """Smallest balanced accuracy that guessing reaches in at most one of 20 such sets of trials."""
-        _, counts = np.unique(self.labels, return_counts=True)
-        return balanced_accuracy_chance_threshold(counts.tolist())
 
 
 def score_cued(model: Model, runs: Sequence[Run], *, adapt: bool = True) -> CuedScore:
