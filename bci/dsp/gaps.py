@@ -90,9 +90,8 @@ class GapPolicy:
         if x.shape[0] != self.n_channels:
             raise ShapeError(f"expected a chunk of {self.n_channels} channels, got shape {x.shape}")
         first = chunk.first_sample
-        if (
-            x.shape[1] == 0
-        ):  # markers alone; after a reset of the board numbered anew, ahead of the restart's samples
+        if x.shape[1] == 0:
+            # Markers alone: after a reset of the board numbered anew already, ahead of the restart's samples.
             return Patched(x, first, False, ())
         lost = 0 if self._next is None or chunk.restart else first - self._next
         if lost < 0:

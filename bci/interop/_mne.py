@@ -102,7 +102,7 @@ def load_with_mne(path: Path) -> RawRecording:
 
 
 def _is_gap(text: str) -> bool:
-    return text.upper().startswith("BAD_ACQ_SKIP")
+    return text.upper().startswith(GAP)
 
 
 def _crop_filling(raw: mne.io.BaseRaw) -> None:

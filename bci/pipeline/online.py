@@ -93,9 +93,8 @@ class OnlinePipeline:
         if patched.reset:
             self._fused.reset()
         if chunk.restart:
-            self._marks = (
-                Marks()
-            )  # after a reset of the board numbers begin anew: these would mark other samples
+            # After a reset of the board numbers begin anew: these would mark other samples.
+            self._marks = Marks()
             self._follow_anew()
         self._marks.add(patched.marks)
         predictions = []
