@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import socket
 import struct
 import subprocess
 from pathlib import Path
@@ -31,6 +32,8 @@ def missing(*programs: str) -> str | None:
         "cc": "gcc",
         "clang": "clang libclang-rt-dev",
     }
+    if "qemu-system-arm" in programs and not hasattr(socket, "AF_UNIX"):
+        return "QEMU is led by a Unix socket here: run this on Linux or macOS"
     for program in programs:
         if shutil.which(program) is None:
             return f"no {program} here (Debian: {packages.get(program, program)})"

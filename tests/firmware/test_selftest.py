@@ -6,6 +6,7 @@ import pytest
 
 from bci.selftest import all_checks, firmware
 from bci.selftest._check import Result
+from bci.selftest._firmware import missing
 from bci.selftest.firmware import CHECKS
 
 pytestmark = pytest.mark.firmware
@@ -21,6 +22,11 @@ def test_a_missing_compiler_is_said_and_nothing_is_measured(monkeypatch: pytest.
     monkeypatch.setattr(firmware, "missing", lambda *programs: f"no {programs[-1]} here")
     results = [check.run(False) for check in CHECKS]
     assert all(isinstance(result, Result) and result.skipped for result in results)
+
+
+def test_where_there_are_no_unix_sockets_the_checks_with_qemu_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("socket.AF_UNIX", raising=False)
+    assert "Linux or macOS" in (missing("make", "qemu-system-arm") or "")
 
 
 @pytest.mark.nightly
