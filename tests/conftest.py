@@ -8,9 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 #: Where the real recordings lie: $BCI_DATA, or beside the checkout. They are never part of the repository.
 DATA_ROOT = Path(os.environ.get("BCI_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+#: Property tests try the same examples each time, so that what refuses a change is the change. New examples are looked
+#: for with `pytest --hypothesis-profile=search`; what they find becomes an `@example`.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search")
+settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:
