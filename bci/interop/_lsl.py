@@ -6,9 +6,14 @@ Sockets and threads are liblsl's. Where its multicast finds nothing (a network t
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +25,14 @@ __all__ = ["Inlet", "Outlet", "StreamFacts", "clock_offset_s", "look_for_streams
 
 LOOK_S = 0.1
 LIKELY_CHUNK = 4096  # samples that one pull can bring
+#: Where liblsl looks for its settings; with none it tells the terminal every step it takes.
+SETTINGS = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
+ERRORS_ALONE = "[log]\nlevel = -2\n"
 
 
+@cache
 def _library() -> Any:
+    ours = "pylsl" not in sys.modules  # else its settings are somebody else's
     try:
         import pylsl
     except (ImportError, RuntimeError, OSError) as err:  # RuntimeError: no liblsl for this system
@@ -31,7 +41,17 @@ def _library() -> Any:
             "github.com/sccn/liblsl, then set PYLSL_LIB to its file",
             port="lsl://",
         ) from err
+    if ours:
+        _keep_quiet(pylsl)
     return pylsl
+
+
+def _keep_quiet(library: Any) -> None:
+    """liblsl tells of errors alone, where nobody has settings for it; before 1.17.7 it tells what it likes."""
+    places = (os.environ.get("LSLAPICFG", ""), *SETTINGS)
+    if not any(place and Path(place).expanduser().is_file() for place in places):
+        with suppress(AttributeError, NotImplementedError):
+            library.set_config_content(ERRORS_ALONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,8 @@ def _parse(url: str) -> tuple[str, dict[str, str]]:
             port=url,
         )
     try:
-        float(options.get("wait", FIND_S))
+        if not 0.0 <= float(options.get("wait", FIND_S)) < math.inf:
+            raise ValueError
     except ValueError as err:
         raise DeviceNotFoundError(f"{url}: wait takes seconds, got {options['wait']!r}", port=url) from err
     return unquote(name).rstrip("/"), options
@@ -279,14 +280,14 @@ def _parse(url: str) -> tuple[str, dict[str, str]]:
 
 def _find(url: str, name: str, markers: str | None, wait_s: float) -> tuple[StreamFacts, StreamFacts | None]:
     """The stream, and that of its markers."""
-    wanted_markers = markers if markers is not None else f"{name}-markers"
     found_at = math.inf
     there: list[StreamFacts] = []
     fitting: list[StreamFacts] = []
     for there in look_for_streams(wait_s):
         signals = [s for s in there if s.rate_hz > 0 and not s.words]
         fitting = [s for s in signals if (s.name == name if name else s.kind.upper() == "EEG")]
-        beside = [s for s in there if s.name == wanted_markers and s.words]
+        wanted = f"{fitting[0].name}-markers" if markers is None and fitting else markers
+        beside = [s for s in there if s.name == wanted and s.words]
         if fitting:
             found_at = min(found_at, time.monotonic())
         # others may still answer: a second stream of that name, or its markers

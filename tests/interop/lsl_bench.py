@@ -84,7 +84,7 @@ def foreign(name: str) -> None:
 
 
 def listen(name: str) -> None:
-    """What comes of every stream whose name begins so, as JSON once stdin says "tell"."""
+    """What comes of every stream whose name begins so, as JSON once stdin says how many samples to wait for."""
     import pylsl
 
     resolver = pylsl.ContinuousResolver()
@@ -96,11 +96,15 @@ def listen(name: str) -> None:
     for inlet in inlets.values():
         inlet.open_stream(timeout=10)
     say("ready")
-    sys.stdin.readline()
+    expected = json.loads(sys.stdin.readline())
     told = {}
     for key, inlet in inlets.items():
-        first, stamp = inlet.pull_sample(timeout=10)
-        rest, stamps = inlet.pull_chunk(timeout=0.3, max_samples=4096)
+        samples: list[object] = []
+        stamps: list[float] = []
+        while len(samples) < expected[key]:
+            rows, times = inlet.pull_chunk(timeout=0.2, max_samples=4096)
+            samples += rows
+            stamps += times
         full = inlet.info(timeout=10)
         desc = full.desc()
         told[key] = {
@@ -113,8 +117,8 @@ def listen(name: str) -> None:
             "model": desc.child("acquisition").child_value("model"),
             "reference": desc.child("reference").child_value("label"),
             "filter": desc.child("channels").child("channel").child("filtering").child_value("lower"),
-            "samples": [first, *rest],
-            "stamps": [stamp, *stamps],
+            "samples": samples,
+            "stamps": stamps,
         }
     say(json.dumps(told))
 
