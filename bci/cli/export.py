@@ -68,15 +68,16 @@ def command(
 ) -> int:
     """Write a recording as a file that other systems read.
 
-    FILE is a recording, or the folder of a session. Nothing in the new file names the person or the day unless asked
-    for. Lost samples are filled and marked BAD_ACQ_SKIP. docs/interop.md tells what each format keeps and loses.
+    FILE is a recording, or the folder of a session that holds one. Nothing in the new file names the person or the
+    day unless asked for. Lost samples are filled and marked BAD_ACQ_SKIP. docs/interop.md tells what each format keeps
+    and loses.
     """
     from bci.interop import ExportOptions, RecordedSignal, export_signal, writer_for
 
     writer = writer_for(name)
     if end_s is not None and end_s <= start_s:
         raise click.BadParameter(f"{end_s:g} s is not after --start {start_s:g} s", param_hint="--end")
-    source = file / "recording.bfp" if file.is_dir() else file
+    source = _recording_in(file) if file.is_dir() else file
     base = file.resolve() if file.is_dir() else file
     target = output or base.with_name(f"{base.stem}{writer.suffix or f'-{name}'}")
     signal = RecordedSignal(
@@ -92,6 +93,19 @@ def command(
         made = export_signal(signal, target, to=name, options=options, force=force, progress=progress)
     told(made, time.monotonic() - began, as_json)
     return 0
+
+
+def _recording_in(folder: Path) -> Path:
+    """Of a demonstration, or the only one of a visit."""
+    found = sorted(folder.glob("*.bfp"))
+    if not found:
+        raise click.BadParameter(f"there is no recording in {folder}", param_hint="FILE")
+    if len(found) == 1:
+        return found[0]
+    if (whole := folder / "recording.bfp") in found:
+        return whole
+    names = ", ".join(path.name for path in found)
+    raise click.BadParameter(f"{folder} holds {names}; name one of them", param_hint="FILE")
 
 
 def _impedances(folder: Path) -> dict[str, float]:

@@ -54,6 +54,9 @@ __all__ = ["command"]
 @click.option(
     "--aux", is_flag=True, help="Also channels that measure no voltage: temperature, acceleration …"
 )
+@click.option(
+    "--salvage", is_flag=True, help="Of an EDF, BDF, XDF or CSV file that was cut: take what is whole."
+)
 @click.option("--keep-date", is_flag=True, help="Keep date and time of the original.")
 @click.option("--force", is_flag=True, help="Replace NEW.bfp if it exists already.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
@@ -66,6 +69,7 @@ def command(
     rate_hz: float | None,
     gain: str | None,
     aux: bool,
+    salvage: bool,
     keep_date: bool,
     force: bool,
     as_json: bool,
@@ -84,6 +88,7 @@ def command(
         rate_hz=rate_hz or 0.0,
         aux=aux,
         gain=int(gain or 0),
+        salvage=salvage,
     )
     began = time.monotonic()
     with progress_bar(f"{file.name} → {target.name}", hidden=as_json) as progress:

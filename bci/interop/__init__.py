@@ -146,7 +146,7 @@ def from_mne(
     """
     from bci.acquisition import Recording
     from bci.interop._convert import write_bfp
-    from bci.interop._mne import MneSignal
+    from bci.interop._mne_signal import MneSignal
 
     signal = MneSignal(raw, Path(raw.filenames[0] or "raw of MNE") if raw.filenames else Path("raw of MNE"))
     write_bfp(signal, Path(path), source="mne", keep_date=keep_date, force=force)

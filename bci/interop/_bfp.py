@@ -24,12 +24,13 @@ from bci import __version__
 from bci.errors import RecordingError
 from bci.files import open_private
 from bci.interop._door import Counts, Description, Progress, Signal, SignalEvent
-from firmware_protocol import Arrivals, Flag, Heartbeat, HostWriter, Info, MarkerNote, Start, encode
+from firmware_protocol import Arrivals, Flag, Heartbeat, HostKind, HostWriter, Info, MarkerNote, Start, encode
 from firmware_protocol.bulk_encoder import data_headers, encode_data, int24_bytes
-from firmware_protocol.layout import DATA
+from firmware_protocol.layout import DATA, HOST_PAYLOADS
 from firmware_protocol.limits import (
     CRC_SIZE,
     MAX_CHANNELS,
+    MAX_HOST_PAYLOAD,
     MAX_LABEL,
     MAX_PACKET,
     MAX_PAGE_CHANNELS,
@@ -41,6 +42,8 @@ __all__ = ["write"]
 I64 = NDArray[np.int64]
 DEVICE_BYTES = 24
 ARRIVALS = 39  # that one packet of notes holds
+TEXT_BYTES = MAX_HOST_PAYLOAD - HOST_PAYLOADS[HostKind.MARKER].struct.size
+LATEST = (1 << 63) - 1  # sample, and ns, that a marker can state
 
 
 def write(
@@ -90,7 +93,10 @@ def write(
             progress(done, about.n_samples)
         file.write(writer.finish())
     cut = [f"{old} → {new}" for old, new in zip(about.names, labels, strict=True) if old != new]
-    return (f"channel names have {MAX_LABEL} bytes: {', '.join(cut)}",) if cut else ()
+    losses = [f"channel names have {MAX_LABEL} bytes: {', '.join(cut)}"] if cut else []
+    if longer := sum(_text(event) != _words(event) for event in about.events):
+        losses.append(f"texts of markers have {TEXT_BYTES} bytes: {longer} of them are cut")
+    return tuple(losses)
 
 
 def _without_gaps(signal: Signal) -> Iterator[tuple[Counts, int]]:
@@ -239,10 +245,21 @@ class _Writer:
 
 
 def _note(event: SignalEvent, fs_hz: float) -> MarkerNote:
-    text = event.text + (f"@@{'@@'.join(event.channels)}" if event.channels else "")
+    sample = min(event.sample, LATEST)
     code = event.code if 0 <= event.code <= 0xFFFF else 0
     length = min(event.n_samples, (1 << 31) - 1)
-    return MarkerNote(event.sample, round(event.sample / fs_hz * 1e9), code, length, text)
+    return MarkerNote(sample, min(round(sample / fs_hz * 1e9), LATEST), code, length, _text(event))
+
+
+def _words(event: SignalEvent) -> str:
+    return "@@".join((event.text, *event.channels))
+
+
+def _text(event: SignalEvent) -> str:
+    """What fits, the names of its channels first."""
+    names = _words(event).removeprefix(event.text)
+    room = TEXT_BYTES - len(names.encode())
+    return _cut(event.text, room) + names if room > 0 else _cut(event.text, TEXT_BYTES)
 
 
 def _labels(names: tuple[str, ...]) -> tuple[str, ...]:

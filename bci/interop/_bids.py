@@ -32,12 +32,15 @@ from bci.errors import ExportError
 from bci.files import write_private
 from bci.interop import _edfplus
 from bci.interop._door import Description, ExportOptions, Progress, Signal
+from bci.interop._fhir import visit_beside
 from bci.interop._mne import annotations_of, raw_of_bdf
+from bci.interop._names import is_ten_five
 
 __all__ = ["merge", "write"]
 
 DERIVATIVES = Path("derivatives") / "bci-hand"
 DECODERS = Path("derivatives") / "bci-hand-decoders"
+NOT_MEASURED = "Places of a standard head by the names of the electrodes; nobody measured them."
 README = """Recorded with an EEG acquisition chip that speaks the BCI frame protocol and exported by bci-hand.
 
 Signals are BDF+ with the converter's own 24-bit codes. Lost samples hold the value before them and are marked
@@ -93,6 +96,7 @@ def _label(text: str, option: str) -> str:
 
 def _complete(path: Any, about: Description, labels: list[str]) -> None:
     """What mne-bids left open."""
+    scalp = [channel.name for channel in about.channels if channel.kind == "eeg"]
     sidecar = Path(path.copy().update(extension=".json").fpath)
     said = json.loads(sidecar.read_text(encoding="utf-8"))
     said |= {
@@ -103,7 +107,7 @@ def _complete(path: Any, about: Description, labels: list[str]) -> None:
         "SoftwareFilters": "n/a",
         "HardwareFilters": "n/a",
         "EEGGround": "n/a",
-        "EEGPlacementScheme": "10-05",
+        "EEGPlacementScheme": "10-05" if all(map(is_ten_five, scalp)) else "n/a",
         "RecordingType": "continuous",  # gaps are filled, so the file runs through
         "SamplingFrequencyMeasured": about.measured_hz,
         "SamplesLost": sum(n for _, n in about.gaps),
@@ -127,10 +131,13 @@ def _complete(path: Any, about: Description, labels: list[str]) -> None:
         for label, c in zip(labels, about.channels, strict=True)
         if c.impedance_kohm is not None
     }
-    electrodes = path.copy().update(
-        task=None, suffix="electrodes", extension=".tsv", space="CapTrak", check=False
-    )
-    table = Path(electrodes.fpath)
+    place = {"task": None, "space": "CapTrak", "check": False}
+    system = Path(path.copy().update(suffix="coordsystem", extension=".json", **place).fpath)
+    if system.exists():
+        said = json.loads(system.read_text(encoding="utf-8"))
+        said["EEGCoordinateSystemDescription"] = f"{NOT_MEASURED} {said['EEGCoordinateSystemDescription']}"
+        _write_json(system, said)
+    table = Path(path.copy().update(suffix="electrodes", extension=".tsv", **place).fpath)
     if ohms and table.exists():
         rows = _read_table(table)
         for row in rows:
@@ -140,8 +147,8 @@ def _complete(path: Any, about: Description, labels: list[str]) -> None:
 
 def _derive(signal: Signal, root: Path, path: Any) -> None:
     """The derivative data set of a session, if the recording lies in the folder of one."""
-    about, session = signal.description, signal.path.parent
-    decisions, model = session / "decisions.jsonl", session / "model.safetensors"
+    about = signal.description
+    decisions, model = _decided(signal.path)
     if not decisions.is_file():
         return
     folder = root / DERIVATIVES
@@ -172,6 +179,16 @@ def _derive(signal: Signal, root: Path, path: Any) -> None:
         decoders = root / DECODERS  # without a description of a data set: BIDS has no name for such files
         decoders.mkdir()
         shutil.copyfile(model, decoders / f"{stem}_decoder.safetensors")
+
+
+def _decided(recording: Path) -> tuple[Path, Path]:
+    """Where its decisions are, and the decoder that took them; of a visit those of its control."""
+    folder, control = recording.parent, (visit_beside(recording) or {}).get("control") or {}
+    if control.get("recording") == recording.name:
+        number = recording.stem.removeprefix("control")  # of a second control in the visit "-2"
+        model = Path(control.get("model") or "model.safetensors").name
+        return folder / f"control-decisions{number}.jsonl", folder / model
+    return folder / "decisions.jsonl", folder / "model.safetensors"
 
 
 def _decisions(path: Path, about: Description, first_number: int) -> Iterator[dict[str, str]]:

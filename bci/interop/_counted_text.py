@@ -33,6 +33,7 @@ from bci.interop._door import (
     Description,
     ImportOptions,
     SignalEvent,
+    finest_step,
     in_order,
 )
 from bci.interop._gaps import with_gaps
@@ -224,7 +225,7 @@ class _Scan:
             elif digits is not None and largest * 10.0**digits <= MAX_COUNT:
                 found.append(10.0**-digits)
             else:
-                found.append(largest / MAX_COUNT if largest else 1.0)
+                found.append(float(finest_step(largest)))
         return found
 
     def measured_hz(self, nominal: float) -> float:

@@ -25,6 +25,7 @@ from bci.errors import RecordingError
 from bci.files import open_private
 from bci.interop._csv_kernel import csv_counts, csv_lines
 from bci.interop._door import (
+    HOW_TO_SALVAGE,
     Channel,
     Counts,
     Description,
@@ -34,6 +35,7 @@ from bci.interop._door import (
     Signal,
     SignalEvent,
     in_order,
+    within,
 )
 from bci.interop._facts import facts_of, facts_text
 from bci.interop._recorded import GAP
@@ -116,14 +118,15 @@ def _unescaped(text: str) -> str:
 
 
 def read(path: Path, options: ImportOptions) -> CsvSignal:
-    return CsvSignal(path)
+    return CsvSignal(path, salvage=options.salvage)
 
 
 class CsvSignal:
-    """A file that `write` made."""
+    """A file that `write` made; `salvage`: of one that was cut, the lines before that."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, salvage: bool = False) -> None:
+        self.path, self._salvage = path, salvage
+        self._n_whole = 0  # lines of samples
         with path.open(encoding="utf-8") as file:
             first, second = file.readline(), file.readline()
         self._facts = facts_of(second.removeprefix("# ").strip())
@@ -135,11 +138,13 @@ class CsvSignal:
 
     def _described(self) -> Description:
         facts = self._facts
-        names, n_samples = facts["names"], int(facts["n_samples"])
+        names, promised = facts["names"], int(facts["n_samples"])
         steps = facts["uv_per_count"]
         kinds, units, ohms = (facts.get(key, {}) for key in ("kinds", "units", "impedance_kohm"))
         fs_hz = float(facts["measured_hz"])
         events = in_order(self._events(fs_hz, facts.get("codes", {})))
+        n_samples = self._n_whole
+        cut = [f"the file was cut; of {promised} samples {n_samples} are whole, and they were taken"]
         return Description(
             channels=tuple(
                 Channel(
@@ -155,10 +160,11 @@ class CsvSignal:
             measured_hz=fs_hz,
             n_samples=n_samples,
             events=events,
-            gaps=tuple((e.sample, e.n_samples) for e in events if e.text == GAP),
+            gaps=within(((e.sample, e.n_samples) for e in events if e.text == GAP), n_samples),
             device=str(facts.get("device", "")),
             reference=str(facts.get("reference", "")),
             started=str(facts.get("started", "")),
+            notes={"assumed": cut} if n_samples < promised else {},
         )
 
     def _lines(self) -> Iterator[bytes]:
@@ -168,18 +174,20 @@ class CsvSignal:
             yield from file
 
     def _events(self, fs_hz: float, codes: dict[str, int]) -> Iterator[SignalEvent]:
-        expected = 0
         n_columns = 3 + 2 * len(self._facts["names"])
         for line in self._lines():
             if line.endswith(b",\n"):
-                expected += 1
+                self._n_whole += 1
                 continue
-            row = next(csv.reader([line.decode()]))
+            row = next(csv.reader([line.decode(errors="replace")]))
             if len(row) != n_columns or not line.endswith(b"\n"):
+                if self._salvage:
+                    break
                 raise RecordingError(
-                    f"{self.path} was cut or changed at sample {expected}; export it again", path=self.path
+                    f"{self.path} was cut or changed at sample {self._n_whole}; {HOW_TO_SALVAGE}",
+                    path=self.path,
                 )
-            expected += row[2] != ""
+            self._n_whole += row[2] != ""
             for said in row[-1].split(";"):
                 text, length, channels = (*map(_unescaped, said.split("|")), "", "")[:3]
                 source = "quality" if text.startswith(("BAD_", "EDGE ")) else "file"
@@ -193,10 +201,10 @@ class CsvSignal:
                     source,
                     tuple(filter(None, channels.split("@@"))),
                 )
-        if expected != int(self._facts["n_samples"]):
+        if not self._n_whole or (self._n_whole != int(self._facts["n_samples"]) and not self._salvage):
             raise RecordingError(
                 f"{self.path} was cut: it promises {self._facts['n_samples']} samples and holds "
-                f"{expected}; export it again",
+                f"{self._n_whole}; {HOW_TO_SALVAGE}",
                 path=self.path,
             )
 

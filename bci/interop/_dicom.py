@@ -12,11 +12,15 @@ Rules
 References
 ----------
 .. [1] DICOM PS3.3, A.34.11 (Routine Scalp EEG Waveform IOD) and C.10.9 (Waveform Module); PS3.16, CID 3030.
+.. [2] DICOM PS3.5, 7.5.2, delimitation of the sequence of items.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import struct
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,13 +28,23 @@ from typing import Any
 from bci._version import __version__
 from bci.errors import ExportError
 from bci.files import open_private
-from bci.interop._door import Channel, ExportOptions, Progress, Signal, SignalEvent
+from bci.interop._door import Channel, Description, ExportOptions, Progress, Signal, SignalEvent
 
 __all__ = ["write"]
 
 MAX_BYTES = (1 << 32) - 2  # of one element
 NO_DATE = datetime(1985, 1, 1)
 LOCAL_SCHEME = "99BCIHAND"
+#: Units that have a code of UCUM's: code and words.
+UCUM = {
+    "uV": ("uV", "microvolt"),
+    "g": ("[g]", "standard acceleration of free fall"),
+    "degC": ("Cel", "degree Celsius"),
+    "%": ("%", "percent"),
+}
+WAVEFORM_DATA = (0x5400, 0x1010)
+#: What pydicom ends an item and a sequence of undefined length with [2]_.
+ENDS = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
 #: Names of 10-10 that the code set has under their older name of 10-20.
 _OLDER = {"T7": "T3", "T8": "T4", "P7": "T5", "P8": "T6"}
 
@@ -66,11 +80,10 @@ def write(signal: Signal, target: Path, options: ExportOptions, progress: Progre
             "--start and --end",
             path=target,
         )
-    data = bytearray()
-    for piece in signal.pieces():
-        data += piece.T.astype("<i4").tobytes()
-        progress(len(data) // (4 * len(about.channels)), about.n_samples)
-    digest = hashlib.sha256(data).hexdigest()
+    whole = hashlib.sha256()
+    for samples in _samples(signal):
+        whole.update(samples)
+    digest = whole.hexdigest()
 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RoutineScalpElectroencephalogramWaveformStorage
@@ -90,7 +103,7 @@ def write(signal: Signal, target: Path, options: ExportOptions, progress: Progre
     ds.PatientIdentityRemoved = "NO" if options.subject else "YES"
     if not options.subject:
         ds.DeidentificationMethod = "nothing of the person was recorded or exported"
-    started = _started(about.started) if options.keep_date else None
+    started = about.begun if options.keep_date else None
     ds.StudyDate = started.strftime("%Y%m%d") if started else ""
     ds.StudyTime = started.strftime("%H%M%S") if started else ""
     ds.ContentDate = (started or NO_DATE).strftime("%Y%m%d")
@@ -114,21 +127,34 @@ def write(signal: Signal, target: Path, options: ExportOptions, progress: Progre
     group.ChannelDefinitionSequence = Items([_channel(c, about.reference) for c in about.channels])
     group.WaveformBitsAllocated = 32
     group.WaveformSampleInterpretation = "SL"
-    group.WaveformData = bytes(data)
-    group["WaveformData"].VR = "OW"
     ds.WaveformSequence = Items([group])
+    ds["WaveformSequence"].is_undefined_length = group.is_undefined_length_sequence_item = True
     if about.events:
         ds.WaveformAnnotationSequence = Items(
-            [_annotation(k, event, about.names) for k, event in enumerate(about.events)]
+            [_annotation(k, event, about) for k, event in enumerate(about.events)]
         )
+    done = 0
     with open_private(target, "xb") as file:
         ds.save_as(file, enforce_file_format=True)
+        # the samples are the last element of the last item, so they can be written as they are read
+        file.seek(-len(ENDS), os.SEEK_END)
+        file.write(struct.pack("<HH2s2xI", *WAVEFORM_DATA, b"OW", n_bytes))
+        for samples in _samples(signal):
+            file.write(samples)
+            done += len(samples) // (4 * len(about.channels))
+            progress(done, about.n_samples)
+        file.write(ENDS)
     losses = []
     if about.measured_hz != float(about.rate):
         losses.append("the nominal rate is not in it: SamplingFrequency is the measured one")
     if any(channel.impedance_kohm is not None for channel in about.channels):
         losses.append("impedances are not in it: DICOM asks for their time and frequency")
     return tuple(losses)
+
+
+def _samples(signal: Signal) -> Iterator[bytes]:
+    for piece in signal.pieces():
+        yield piece.T.astype("<i4").tobytes()
 
 
 def _channel(channel: Channel, reference: str) -> Any:
@@ -141,8 +167,8 @@ def _channel(channel: Channel, reference: str) -> Any:
     one.ChannelSourceSequence = Items([_source(channel.name)])
     one.ChannelSensitivity = _decimal(channel.step)
     unit = Dataset()
-    unit.CodeValue, unit.CodingSchemeDesignator = channel.unit, "UCUM"
-    unit.CodeMeaning = "microvolt" if channel.unit == "uV" else channel.unit
+    unit.CodeValue, unit.CodeMeaning = UCUM.get(channel.unit, (channel.unit[:16], channel.unit[:64]))
+    unit.CodingSchemeDesignator = "UCUM" if channel.unit in UCUM else LOCAL_SCHEME
     one.ChannelSensitivityUnitsSequence = Items([unit])
     one.ChannelSensitivityCorrectionFactor = 1
     one.ChannelBaseline = 0
@@ -170,17 +196,18 @@ def _source(name: str) -> Any:
     return source
 
 
-def _annotation(number: int, event: SignalEvent, names: tuple[str, ...]) -> Any:
+def _annotation(number: int, event: SignalEvent, about: Description) -> Any:
     from pydicom.dataset import Dataset
 
     note = Dataset()
-    note.UnformattedTextValue = event.text
-    channels = [names.index(name) + 1 for name in event.channels if name in names]
+    note.UnformattedTextValue = event.text or " "
+    channels = [about.names.index(name) + 1 for name in event.channels if name in about.names]
     # group 1 and its channels; 0 is all of them
     note.ReferencedWaveformChannels = [x for c in channels or [0] for x in (1, c)]
     note.TemporalRangeType = "SEGMENT" if event.n_samples else "POINT"
-    first = event.sample + 1
-    note.ReferencedSamplePositions = [first, first + event.n_samples - 1] if event.n_samples else [first]
+    first = min(event.sample + 1, about.n_samples)  # what lies behind the last sample stands at it
+    last = min(event.sample + event.n_samples, about.n_samples)
+    note.ReferencedSamplePositions = [first, max(first, last)] if event.n_samples else [first]
     note.AnnotationGroupNumber = number
     return note
 
@@ -188,10 +215,3 @@ def _annotation(number: int, event: SignalEvent, names: tuple[str, ...]) -> Any:
 def _decimal(value: float) -> str:
     """A decimal string of DICOM has 16 characters."""
     return next(text for digits in range(16, 0, -1) if len(text := f"{value:.{digits}g}") <= 16)
-
-
-def _started(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None

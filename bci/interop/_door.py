@@ -12,7 +12,8 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from bci.errors import RecordingError, ShapeError
 
 __all__ = [
+    "HOW_TO_SALVAGE",
     "MAX_COUNT",
     "MIN_COUNT",
     "PIECE",
@@ -37,11 +39,14 @@ __all__ = [
     "SignalEvent",
     "counts_from",
     "filled",
+    "finest_step",
     "in_order",
+    "within",
 ]
 
 MIN_COUNT, MAX_COUNT = -(1 << 23), (1 << 23) - 1
 PIECE = 1 << 14  # samples
+HOW_TO_SALVAGE = "copy it again, or take what is whole of it with `bci import --salvage`"
 
 Counts = NDArray[np.int32]
 #: Called with (samples done, samples in all).
@@ -95,10 +100,26 @@ class SignalEvent:
 
 
 def in_order(events: Iterable[SignalEvent]) -> tuple[SignalEvent, ...]:
-    """By time, those of one sample by their text: the same events are the same tuple, whatever format they were in."""
+    """By time, those of one sample by their text: the same events are the same tuple, whatever format they were in.
+
+    What began before the first sample begins with it.
+    """
     return tuple(
-        sorted(events, key=lambda event: (event.sample, event.text, event.channels, event.n_samples))
+        sorted(
+            (
+                event
+                if event.sample >= 0
+                else replace(event, sample=0, n_samples=max(0, event.n_samples + event.sample))
+                for event in events
+            ),
+            key=lambda event: (event.sample, event.text, event.channels, event.n_samples),
+        )
     )
+
+
+def within(gaps: Iterable[tuple[int, int]], n_samples: int) -> tuple[tuple[int, int], ...]:
+    """Gaps in their order, as far as there are samples."""
+    return tuple((at, min(n, n_samples - at)) for at, n in sorted(gaps) if at < n_samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +169,14 @@ class Description:
     @property
     def duration_s(self) -> float:
         return float(self.n_samples / self.rate)
+
+    @property
+    def begun(self) -> datetime | None:
+        """`started`, with a time zone only where that names one; None where it is no date."""
+        try:
+            return datetime.fromisoformat(self.started)
+        except ValueError:
+            return None
 
 
 class Signal(Protocol):
@@ -200,6 +229,8 @@ class ImportOptions:
         Also channels that measure no voltage.
     gain : int
         Of the converter, for logs of an SD card, which hold its numbers alone; 0: as the board starts.
+    salvage : bool
+        Of an EDF, BDF, XDF or CSV file that was cut, take what is whole; otherwise it is refused.
     """
 
     unit: str = ""
@@ -207,6 +238,7 @@ class ImportOptions:
     rate_hz: float = 0.0
     aux: bool = False
     gain: int = 0
+    salvage: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,7 +288,7 @@ def counts_from(
         raise RecordingError("the signal holds infinite samples; they are no measurement")
     if step is None:
         largest = np.abs(x).max(axis=1, initial=0.0)
-        steps = np.where(largest > 0, largest / MAX_COUNT, 1.0)
+        steps = finest_step(largest)
     else:
         steps = np.broadcast_to(np.asarray(step, dtype=np.float64), len(x)).copy()
     counts = np.rint(x / steps[:, None])
@@ -266,6 +298,12 @@ def counts_from(
             "step out, or check the unit"
         )
     return np.asfortranarray(counts.astype(np.int32)), tuple(steps.tolist())
+
+
+def finest_step(largest: ArrayLike) -> NDArray[np.float64]:
+    """With which values up to `largest` fit into 24 bits, short of the two ends, which stand for saturation."""
+    most = np.asarray(largest, dtype=np.float64)
+    return np.where(most > 0, most / (MAX_COUNT - 1), 1.0)
 
 
 def filled(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from bci.errors import RecordingError
+from bci.interop._door import HOW_TO_SALVAGE
 
 __all__ = ["EdfFile", "EdfHeader", "EdfSignal", "read_edf_file", "read_edf_header"]
 
@@ -60,10 +61,11 @@ class EdfFile:
     header_bytes: int
     record_bytes: int
     signals: tuple[EdfSignal, ...]
+    promised: int
 
 
-def read_edf_header(path: Path) -> EdfHeader:
-    """Read names and units, and hold the file's length against what its header promises.
+def read_edf_header(path: Path, *, salvage: bool = False) -> EdfHeader:
+    """Read names and units, and hold the file's length against what its header promises (unless `salvage`).
 
     Raises
     ------
@@ -97,19 +99,19 @@ def read_edf_header(path: Path) -> EdfHeader:
     else:
         units = tuple(_text(cell) for cell in column(96, 8))
     if not gdf:
-        _check_length(path, fixed, column(216, 8), width=3 if fixed[0] == 0xFF else 2)
+        _check_length(path, fixed, column(216, 8), width=3 if fixed[0] == 0xFF else 2, salvage=salvage)
     return EdfHeader(names, units, "" if gdf else _text(fixed[192:236]))
 
 
-def read_edf_file(path: Path) -> EdfFile:
-    """All of the header of an EDF or BDF file; not a byte of its signals.
+def read_edf_file(path: Path, *, salvage: bool = False) -> EdfFile:
+    """All of the header of an EDF or BDF file; not a byte of its signals. `salvage`: of one that was cut, too.
 
     Raises
     ------
     RecordingError
         If it is none, or the file is shorter than it says.
     """
-    read_edf_header(path)  # the length
+    read_edf_header(path, salvage=salvage)  # the length
     with path.open("rb") as file:
         fixed = file.read(256)
         n = int(fixed[252:256])
@@ -143,12 +145,12 @@ def read_edf_file(path: Path) -> EdfFile:
             f"{path} has numbers in its header that cannot be read: {err}", path=path
         ) from err
     record_bytes = width * sum(sizes)
-    n_records = int(fixed[236:244])
-    if n_records < 0:  # of a file that was not closed
-        n_records = (path.stat().st_size - header_bytes) // max(record_bytes, 1)
+    promised = int(fixed[236:244])
+    there = (path.stat().st_size - header_bytes) // max(record_bytes, 1)
+    n_records = there if promised < 0 else min(promised, there)  # below 0: of a file that was not closed
     return EdfFile(
         _text(fixed[192:236]), _text(fixed[88:168]), _date(_text(fixed[168:176]), _text(fixed[176:184])),
-        n_records, record_s, header_bytes, record_bytes, signals,
+        n_records, record_s, header_bytes, record_bytes, signals, promised,
     )  # fmt: skip
 
 
@@ -176,18 +178,20 @@ def _date(day: str, time: str) -> str:
     return "" if day == "01.01.85" else found.isoformat()
 
 
-def _check_length(path: Path, fixed: bytes, samples_per_record: list[bytes], *, width: int) -> None:
+def _check_length(
+    path: Path, fixed: bytes, samples_per_record: list[bytes], *, width: int, salvage: bool
+) -> None:
     try:
         records = int(fixed[236:244])
         record_bytes = width * sum(int(cell) for cell in samples_per_record)
     except ValueError as err:
         raise RecordingError(f"{path} has numbers in its header that cannot be read", path=path) from err
     there = (path.stat().st_size - len(fixed) - 256 * len(samples_per_record)) / max(record_bytes, 1)
-    if records == 0 or there <= 0:
+    if records == 0 or there <= 0 or (salvage and there < 1):
         raise RecordingError(f"{path} holds a header and no signal", path=path)
-    if there < records:
+    if there < records and not salvage:
         raise RecordingError(
-            f"{path} was cut: its header promises {records} records, {int(there)} are there; copy it again",
+            f"{path} was cut: its header promises {records} records, {int(there)} are there; {HOW_TO_SALVAGE}",
             path=path,
         )
 

@@ -36,6 +36,7 @@ from bci.interop._door import (
     ImportOptions,
     SignalEvent,
     in_order,
+    within,
 )
 from bci.interop._edf_header import EdfSignal, read_edf_file
 from bci.interop._facts import MARK, facts_of
@@ -75,7 +76,7 @@ class EdfRecording:
 
     def __init__(self, path: Path, options: ImportOptions) -> None:
         self.path = path
-        self._file = read_edf_file(path)
+        self._file = read_edf_file(path, salvage=options.salvage)
         plain = [s for s in self._file.signals if not s.is_annotations]
         self._texts = [s for s in self._file.signals if s.is_annotations]
         self._triggers = [s for s in plain if is_trigger(s.name)]
@@ -180,8 +181,8 @@ class EdfRecording:
         events += self._trigger_events()
         if "n_samples" in own:
             n_samples = min(n_samples, int(own["n_samples"]))
-            gaps = [gap for gap in gaps if gap[0] < n_samples]
             events = [e for e in events if e.text != GAP or e.sample < n_samples]
+        gaps = list(within(gaps, n_samples))
         known = {(e.sample, e.n_samples) for e in events if e.text == GAP}
         events += [SignalEvent(at, GAP, n, source="quality") for at, n in gaps if (at, n) not in known]
         nominal = Fraction(own.get("rate", rate))
@@ -191,12 +192,19 @@ class EdfRecording:
             measured_hz=float(own.get("measured_hz", nominal)),
             n_samples=n_samples,
             events=in_order(events),
-            gaps=tuple(sorted(gaps)),
+            gaps=tuple(gaps),
             device=str(own.get("device", "")),
             reference=str(own.get("reference", "")),
             started=self._file.started,
-            notes={"left_out": self.left_out} if self.left_out else {},
+            notes={key: said for key, said in (("left_out", self.left_out), ("assumed", self._cut)) if said},
         )
+
+    @property
+    def _cut(self) -> list[str]:
+        there, promised = self._file.n_records, self._file.promised
+        if there >= promised:
+            return []
+        return [f"the file was cut; of {promised} records {there} are whole, and they were taken"]
 
     def pieces(self) -> Iterator[Counts]:
         n_samples = self.description.n_samples

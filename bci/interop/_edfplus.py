@@ -19,7 +19,6 @@ References
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -222,7 +221,7 @@ def _header(
         )
         for channel, label, scale in zip(about.channels, _labels(about), scales, strict=True)
     ]
-    started = datetime.datetime.fromisoformat(about.started) if options.keep_date and about.started else None
+    started = about.begun if options.keep_date else None
     device = ascii_only(about.device).replace(" ", "_")
     empty_annotation = 10  # bytes of an annotation at 0 without text, behind the record's time
     kind = edfio.Bdf if wide else edfio.Edf

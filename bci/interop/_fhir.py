@@ -30,7 +30,7 @@ from bci.errors import RecordingError
 from bci.files import open_private
 from bci.interop._door import Description, ExportOptions, Progress, Signal
 
-__all__ = ["CODES", "MEASURES", "bundle_of", "write"]
+__all__ = ["CODES", "MEASURES", "bundle_of", "visit_beside", "write"]
 
 #: The project's own code system; its codes are the keys of `MEASURES`.
 CODES = "urn:uuid:7c0f3a52-6f0e-5d0a-9c1b-4b1e2f6d8a10"
@@ -67,7 +67,7 @@ def write(signal: Signal, target: Path, options: ExportOptions, progress: Progre
     RecordingError
         If that file is damaged.
     """
-    visit = _visit_beside(signal.path)
+    visit = visit_beside(signal.path)
     bundle = bundle_of(signal.description, visit=visit, options=options, seed=_seed(signal.path))
     with open_private(target, "x") as file:
         json.dump(bundle, file, ensure_ascii=False, indent=1, allow_nan=False)
@@ -330,14 +330,14 @@ class _Builder:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else ""
 
     def _when(self, text: str) -> str:
-        """A dateTime of FHIR, where dates were asked for: with seconds it needs a zone."""
+        """A dateTime of FHIR, where dates were asked for: the day alone where the zone of the time is not known."""
         if not (self._options.keep_date and text):
             return ""
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
             return ""
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat(timespec="seconds")
+        return moment.isoformat(timespec="seconds") if moment.tzinfo else moment.date().isoformat()
 
 
 def _components(rows: Sequence[tuple[str, float | None]]) -> Iterator[dict[str, Any]]:
@@ -366,7 +366,7 @@ def _conclusion(visit: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _visit_beside(path: Path) -> dict[str, Any] | None:
+def visit_beside(path: Path) -> dict[str, Any] | None:
     """`session.json` of the session's folder; None where there is none, or one of another program."""
     beside = path.parent / "session.json"
     if not beside.is_file():

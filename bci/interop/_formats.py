@@ -89,7 +89,7 @@ READERS = {
     for reader in (
         Reader("edf", (".edf", ".bdf", ".rec"), "EDF, EDF+, BDF, BDF+ (also discontinuous)", "_edf_reader"),
         Reader("xdf", (".xdf",), "XDF of LabRecorder and others", "_xdf"),
-        Reader("mne", (".fif", ".gdf", ".vhdr", ".set", ".cnt"), "FIF, GDF, BrainVision, EEGLAB, Neuroscan", "_mne"),
+        Reader("mne", (".fif", ".gdf", ".vhdr", ".set", ".cnt"), "FIF, GDF, BrainVision, EEGLAB, CNT", "_mne_signal"),
         Reader("csv", (".csv",), "text that `bci export --to csv` wrote", "_csv_text", rb"\A# bci-csv "),
         Reader("openbci", (".txt", ".csv"), "text of the OpenBCI GUI", "_openbci", rb"\A\s*%OpenBCI Raw E[XE]G Data"),
         Reader("openbci-sd", (".txt", ".csv"), "log of a Cyton's SD card", "_openbci", CARD, "read_card", True),

@@ -1,43 +1,40 @@
-"""Everything that goes through MNE: reading GDF, FIF, BrainVision, EEGLAB; writing FIF; `to_mne` and `from_mne`.
+"""Everything that MNE itself does: opening GDF, FIF, BrainVision, EEGLAB; a Raw of a recording; writing FIF.
 
-The one file of this room that imports it. Volts exist only here.
+The one file of this room that imports it. What a Raw holds becomes a `Signal` in `_mne_signal`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import mne
 import numpy as np
 
-from bci.errors import MontageMismatchError, RecordingError
+from bci.errors import RecordingError
 from bci.interop._any_stretch import AnyStretch
-from bci.interop._door import (
-    MAX_COUNT,
-    MIN_COUNT,
-    Channel,
-    Counts,
-    Description,
-    ExportOptions,
-    ImportOptions,
-    Progress,
-    Signal,
-    SignalEvent,
-    in_order,
-)
+from bci.interop._door import Counts, Description, ExportOptions, Progress, Signal
 from bci.interop._edf_header import read_edf_header
-from bci.interop._facts import facts_of, facts_text
+from bci.interop._facts import facts_text
 from bci.interop._files import RawRecording
-from bci.interop._names import UV_PER_UNIT, ascii_only, canonical_unit, channel_kind, electrode_name, unalike
+from bci.interop._names import ascii_only, electrode_name, unalike
 from bci.interop._recorded import GAP
 
-__all__ = ["MneSignal", "annotations_of", "load_with_mne", "raw_of", "raw_of_bdf", "read", "write"]
+__all__ = [
+    "MNE_SCALES",
+    "annotations_of",
+    "codes_of",
+    "is_finding",
+    "load_with_mne",
+    "open_raw",
+    "raw_of",
+    "raw_of_bdf",
+    "write",
+]
 
 _READERS = {
     ".bdf": mne.io.read_raw_bdf,
@@ -48,10 +45,19 @@ _READERS = {
     ".set": mne.io.read_raw_eeglab,
     ".vhdr": mne.io.read_raw_brainvision,
 }
-PIECE = 1 << 14  # samples
 #: Units that MNE scales to volts when it reads the EDF family; numbers of all others it passes on as they
 #: are.
-_MNE_SCALES = {"uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "mV": 1e-3}
+MNE_SCALES = {"uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "mV": 1e-3}
+
+
+def open_raw(path: Path, *, preload: bool) -> mne.io.BaseRaw:
+    """RecordingError if MNE cannot read the file."""
+    suffix = path.suffix.lower()
+    keywords = {".fif": {"on_split_missing": "raise", "allow_maxshield": True}}.get(suffix, {})
+    try:
+        return _READERS[suffix](path, preload=preload, verbose="ERROR", **keywords)
+    except Exception as err:  # each reader raises what it happens to meet in a damaged file
+        raise RecordingError(f"{path} cannot be read as {suffix[1:].upper()}: {err}", path=path) from err
 
 
 def load_with_mne(path: Path) -> RawRecording:
@@ -69,10 +75,7 @@ def load_with_mne(path: Path) -> RawRecording:
         raise RecordingError(
             f"{path} is discontinuous ({header.variant}); export each stretch as its own file", path=path
         )
-    try:
-        raw = _READERS[suffix](path, preload=True, verbose="ERROR")
-    except Exception as err:  # each reader raises what it happens to meet in a damaged file
-        raise RecordingError(f"{path} cannot be read as {suffix[1:].upper()}: {err}", path=path) from err
+    raw = open_raw(path, preload=True)
     _crop_filling(raw)
     if any(_is_gap(text) for text in raw.annotations.description):
         raise RecordingError(
@@ -85,13 +88,13 @@ def load_with_mne(path: Path) -> RawRecording:
     if header is not None:
         units |= {name: unit for name, unit in zip(header.names, header.units, strict=True) if name in units}
         # what measures no voltage (temperature, acceleration, "G") is no electrode
-        picks = [k for k in picks if units[raw.ch_names[k]] in (*_MNE_SCALES, "", "V", "nV")] or picks
+        picks = [k for k in picks if units[raw.ch_names[k]] in (*MNE_SCALES, "", "V", "nV")] or picks
     if not picks:
         raise RecordingError(f"{path} holds no EEG channel", path=path)
     stated = tuple(units[raw.ch_names[k]] for k in picks)
     numbers = raw.get_data(picks=picks)
     if header is not None:
-        numbers /= np.array([_MNE_SCALES.get(unit, 1.0) for unit in stated])[:, None]
+        numbers /= np.array([MNE_SCALES.get(unit, 1.0) for unit in stated])[:, None]
     return RawRecording(
         channels=tuple(electrode_name(raw.ch_names[k]) for k in picks),
         rate=Fraction(raw.info["sfreq"]).limit_denominator(100_000),
@@ -126,11 +129,20 @@ def _montage() -> mne.channels.DigMontage:
 
 
 def _markers(raw: mne.io.BaseRaw, path: Path) -> list[tuple[int, str]]:
-    first = raw.first_samp
-    if len(raw.annotations):
-        events, ids = mne.events_from_annotations(raw, verbose="ERROR")
-        texts = {code: text for text, code in ids.items()}
-        return [(int(sample) - first, texts[int(code)]) for sample, _, code in events]
+    if all(map(is_finding, raw.annotations.description)):
+        return codes_of(raw, path)
+    events, ids = mne.events_from_annotations(raw, verbose="ERROR")  # leaves findings out
+    texts = {code: text for text, code in ids.items()}
+    return [(int(sample - raw.first_samp), texts[int(code)]) for sample, _, code in events]
+
+
+def is_finding(text: str) -> bool:
+    """Of an annotation: said about the signal (MNE's BAD… and EDGE…), so nothing of the experiment."""
+    return text.upper().startswith(("BAD", "EDGE"))
+
+
+def codes_of(raw: mne.io.BaseRaw, path: Path) -> list[tuple[int, str]]:
+    """(sample, code) of the trigger channels, or of the `-eve.fif` beside the file."""
     beside = path.with_name(re.sub(r"_?raw\.fif$", "-eve.fif", path.name))
     if path.suffix.lower() == ".fif" and beside != path and beside.exists():
         events = mne.read_events(beside, verbose="ERROR")
@@ -139,7 +151,7 @@ def _markers(raw: mne.io.BaseRaw, path: Path) -> list[tuple[int, str]]:
         events = mne.find_events(raw, shortest_event=1, mask=0xFFFF, mask_type="and", verbose="ERROR")
     else:
         return []
-    return [(int(sample) - first, str(code)) for sample, _, code in events]
+    return [(int(sample - raw.first_samp), str(code)) for sample, _, code in events]
 
 
 # ---- from a recording to MNE and FIF ----
@@ -156,8 +168,8 @@ def raw_of(
         for channel, entry in zip(about.channels, info["chs"], strict=True):
             # a stored number is a count, so that FIF, which stores float32, holds every count exactly
             entry["cal"] = channel.step * (1e-6 if channel.unit == "uV" else 1.0)
-        if keep_date and about.started:
-            info["meas_date"] = datetime.fromisoformat(about.started).astimezone(UTC)
+        if keep_date and (begun := about.begun) is not None:  # without a zone as MNE takes that of an EDF
+            info["meas_date"] = begun.astimezone(UTC) if begun.tzinfo else begun.replace(tzinfo=UTC)
     info["description"] = facts_text(about)
     if about.device:
         info["device_info"] = {"type": "EEG", "model": about.device}
@@ -237,203 +249,3 @@ def write(signal: Signal, target: Path, options: ExportOptions, progress: Progre
     open_private(target, "xb").close()  # MNE writes into it; so it is for its owner alone
     raw.save(target, overwrite=True, verbose="ERROR")
     return ()
-
-
-# ---- from MNE and its formats ----
-
-
-def read(path: Path, options: ImportOptions) -> MneSignal:
-    """A file that MNE reads."""
-    suffix = path.suffix.lower()
-    header = read_edf_header(path) if suffix == ".gdf" else None
-    keywords = {".fif": {"on_split_missing": "raise", "allow_maxshield": True}}.get(suffix, {})
-    try:
-        raw = _READERS[suffix](path, preload=False, verbose="ERROR", **keywords)
-    except Exception as err:  # each reader raises what it happens to meet in a damaged file
-        raise RecordingError(f"{path} cannot be read as {suffix[1:].upper()}: {err}", path=path) from err
-    factors: dict[str, float] = {}
-    if header is not None:  # MNE passes on numbers whose unit it does not know
-        for name, unit in zip(header.names, header.units, strict=True):
-            stated = canonical_unit(unit or "uV")
-            if stated in UV_PER_UNIT:
-                factors[name] = UV_PER_UNIT[stated] / _MNE_SCALES.get(unit, 1.0)
-    if options.unit:  # what is in the file is in this unit, whatever MNE took it for
-        scaled = dict(zip(header.names, header.units, strict=True)) if header is not None else {}
-        factors = {
-            name: UV_PER_UNIT[options.unit] / _MNE_SCALES.get(scaled.get(name, ""), 1.0)
-            for name in raw.ch_names
-        }
-    return MneSignal(raw, path, options, factors)
-
-
-class MneSignal:
-    """What a Raw of MNE holds.
-
-    Counts are those that its file stores, where they are whole; else the finest of 24 bits that hold the largest
-    value.
-    """
-
-    def __init__(
-        self,
-        raw: mne.io.BaseRaw,
-        path: Path,
-        options: ImportOptions | None = None,
-        uv_per_number: dict[str, float] | None = None,
-    ) -> None:
-        self.path = path
-        self._raw, self._options = raw, options or ImportOptions()
-        self._factors = uv_per_number or {}
-        self._facts = facts_of(_unescaped(str(raw.info["description"] or "")))
-        kinds = dict(zip(raw.ch_names, raw.get_channel_types() if raw.ch_names else [], strict=True))
-        wanted = self._options.channels or tuple(
-            name
-            for name, kind in kinds.items()
-            if kind in ("eeg", "eog", "ecg", "emg", "seeg", "ecog")
-            or (kind == "misc" and (self._options.aux or self._facts))
-        )
-        if missing := [name for name in wanted if name not in kinds]:
-            raise MontageMismatchError(
-                f"{path} has no channel {', '.join(missing)}; it has {', '.join(kinds)}",
-                got=tuple(kinds),
-                expected=tuple(wanted),
-            )
-        if not wanted:
-            raise RecordingError(f"{path} holds no EEG channel", path=path)
-        told = self._facts.get("names", ())
-        same = len(told) == len(raw.ch_names)
-        self._true_name = dict(zip(raw.ch_names, told, strict=True)) if same else {}
-        self._picks = [raw.ch_names.index(name) for name in wanted]
-        self._kinds = [kinds[name] for name in wanted]
-
-    @cached_property
-    def description(self) -> Description:
-        raw, facts = self._raw, self._facts
-        steps = self._steps
-        names = [raw.ch_names[k] for k in self._picks]
-        labels = tuple(self._true_name.get(name, name) for name in names)
-        if not facts:
-            labels = unalike(tuple(electrode_name(name) for name in names))
-        kinds, units, ohms = (facts.get(key, {}) for key in ("kinds", "units", "impedance_kohm"))
-        channels = tuple(
-            Channel(
-                label,
-                step,
-                kinds.get(label)
-                or (channel_kind(name) if kind == "eeg" else "misc" if kind == "misc" else kind),
-                units.get(label, "uV"),
-                ohms.get(label),
-            )
-            for label, name, kind, step in zip(labels, names, self._kinds, steps, strict=True)
-        )
-        rate = Fraction(raw.info["sfreq"]).limit_denominator(100_000)
-        events = in_order(self._events())
-        date = raw.info["meas_date"]
-        model = (raw.info["device_info"] or {}).get("model", "") if raw.info.get("device_info") else ""
-        return Description(
-            channels=channels,
-            rate=Fraction(facts.get("rate", rate)),
-            measured_hz=float(facts.get("measured_hz", raw.info["sfreq"])),
-            n_samples=raw.n_times,
-            events=events,
-            gaps=tuple((e.sample, e.n_samples) for e in events if e.text == GAP and e.n_samples),
-            device=str(facts.get("device", model)),
-            reference=str(facts.get("reference", "")),
-            started=date.isoformat() if date is not None else "",
-        )
-
-    def pieces(self) -> Iterator[Counts]:
-        steps = np.array(self._steps)[:, None]
-        for values in self._values():
-            counts = np.clip(np.rint(values / steps), MIN_COUNT, MAX_COUNT)
-            yield np.asfortranarray(counts.astype(np.int32))
-
-    def _values(self) -> Iterator[np.ndarray[Any, np.dtype[np.float64]]]:
-        """In µV, or what a channel measures."""
-        volts = self._per_number()
-        for at in range(0, self._raw.n_times, PIECE):
-            try:
-                data = self._raw.get_data(
-                    self._picks, at, min(at + PIECE, self._raw.n_times), verbose="ERROR"
-                )
-            except (ValueError, OSError) as err:  # what MNE meets where a file ends too early
-                raise RecordingError(
-                    f"{self.path} cannot be read from sample {at} on, it is damaged or cut: {err}",
-                    path=self.path,
-                ) from err
-            values = data * volts[:, None]
-            if not np.isfinite(values).all():
-                raise RecordingError(
-                    f"{self.path} holds NaN or infinite samples; mark and fill them first", path=self.path
-                )
-            yield values
-
-    def _per_number(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """What MNE's numbers, volts as a rule, are multiplied by."""
-        units = self._facts.get("units", {})
-        factors = []
-        for k, kind in zip(self._picks, self._kinds, strict=True):
-            name = self._raw.ch_names[k]
-            in_volts = self._true_name.get(name) not in units if self._facts else kind != "misc"
-            factors.append(self._factors.get(name, 1e6 if in_volts else 1.0))
-        return np.array(factors)
-
-    @cached_property
-    def _steps(self) -> list[float]:
-        n = len(self._picks)
-        stated = self._facts.get("uv_per_count")
-        if stated is not None:
-            every = stated if isinstance(stated, list) else [stated] * len(self._raw.ch_names)
-            return [float(every[k]) for k in self._picks]
-        largest, smallest = np.zeros(n), np.full(n, np.inf)
-        cals = np.array(
-            [self._raw.info["chs"][k]["cal"] * self._raw.info["chs"][k]["range"] for k in self._picks]
-        )
-        stored = cals * self._per_number()
-        whole = np.ones(n, bool)
-        for values in self._values():
-            largest = np.maximum(largest, np.abs(values).max(axis=1))
-            numbers = values / stored[:, None]
-            whole &= np.abs(numbers - np.rint(numbers)).max(axis=1) < 1e-3
-            smallest = np.minimum(smallest, np.abs(numbers).max(axis=1))
-        fits = whole & (largest / np.abs(stored) <= MAX_COUNT) & (largest > np.abs(stored))
-        finest = np.where(largest > 0, largest / MAX_COUNT, 1.0)
-        return [float(step) for step in np.where(fits, np.abs(stored), finest)]
-
-    def _events(self) -> list[SignalEvent]:
-        raw, facts = self._raw, self._facts
-        codes = facts.get("codes", {})
-        rate = raw.info["sfreq"]
-        events = []
-        for note in raw.annotations:
-            text = _unescaped(str(note["description"]))
-            quality = text.startswith(("BAD_", "EDGE "))
-            sample = round(
-                (
-                    note["onset"] - raw.first_time
-                    if raw.info["meas_date"] == raw.annotations.orig_time
-                    else note["onset"]
-                )
-                * rate
-            )
-            names = tuple(self._true_name.get(str(name), str(name)) for name in note.get("ch_names") or ())
-            n, source = round(note["duration"] * rate), "quality" if quality else "file"
-            if text == "BAD boundary":  # MNE's other word for an edge between two files
-                continue
-            if not -1 <= sample <= raw.n_times:
-                continue
-            events.append(SignalEvent(max(sample, 0), text, n, int(codes.get(text, 0)), 0, source, names))
-        if not events and "stim" in raw.get_channel_types():
-            found = mne.find_events(raw, shortest_event=1, mask=0xFFFF, mask_type="and", verbose="ERROR")
-            events = [
-                SignalEvent(int(s) - raw.first_samp, str(c), 0, int(c), 0, "trigger") for s, _, c in found
-            ]
-        elif not events:
-            events = [
-                SignalEvent(s, t, 0, int(t), 0, "file") for s, t in _markers(raw, self.path) if t.isdigit()
-            ]
-        return events
-
-
-def _unescaped(text: str) -> str:
-    """`&#24038;` → `左`: FIF is Latin-1, and MNE writes what is not as references that it does not read back."""
-    return re.sub(r"&#(\d+);", lambda match: chr(int(match[1])), text)

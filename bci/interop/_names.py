@@ -15,6 +15,7 @@ __all__ = [
     "canonical_unit",
     "channel_kind",
     "electrode_name",
+    "is_ten_five",
     "is_trigger",
     "no_voltage",
     "unalike",
@@ -67,6 +68,11 @@ def electrode_name(name: str) -> str:
         return bare
     letters = match[1].upper()
     return (letters[:-1] + "p" if letters.endswith("FP") else letters) + match[2].lower()
+
+
+def is_ten_five(name: str) -> bool:
+    """A name of the 10-05 system: C3, FCz, AFF1h."""
+    return _TEN_FIVE.fullmatch(name) is not None
 
 
 def is_trigger(name: str) -> bool:

@@ -2,7 +2,9 @@
 
 Rules
 -----
-- Counts are the converter's own: µV over µV per count, which is whole or the recording is refused.
+- Counts are the converter's own: µV over µV per count, which is whole, or the gain has changed and the recording is
+  refused. One of floating-point numbers (of an LSL stream) gets the finest step with which its largest value fits into
+  24 bits; where such a number is none (NaN), the count is 0 and the stretch is marked BAD_no_value.
 - A START of the board within the recording is an event "EDGE boundary", as where MNE joins two files: filters begin
   anew there.
 - What the signal itself says of its quality becomes events of source "quality", per channel: BAD_lead_off from the
@@ -18,11 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.acquisition import Recording
-from bci.chunks import Chunk, Marker, SignalInfo
+from bci.chunks import F64, Chunk, Marker, SignalInfo
 from bci.errors import RateMismatchError, RecordingError
-from bci.interop._door import MAX_COUNT, MIN_COUNT, Channel, Counts, Description, SignalEvent, in_order
+from bci.interop._door import (
+    MAX_COUNT,
+    MIN_COUNT,
+    Channel,
+    Counts,
+    Description,
+    SignalEvent,
+    finest_step,
+    in_order,
+)
 from bci.interop._rate import MeasuredRate
 from bci.interop._stretches import Stretches
 
@@ -77,7 +89,9 @@ class RecordedSignal:
         self._window_s = (start_s, stop_s)
         self._artefacts = artefacts
         self._impedance = dict(impedance_kohm or {})
-        self._held: dict[int, Counts] = {}  # by the end of a gap, what it is filled with
+        self._held: dict[int, Chunk] = {}  # by the end of a gap, the sample it is filled with
+        self._rescaled = False  # the board said another scale on the way
+        self._steps: tuple[float, ...] = self._info.uv_per_count
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the file anew."""
@@ -112,7 +126,7 @@ class RecordedSignal:
             found,
             channels=tuple(
                 Channel(name, step, kinds.get(name, "eeg"), units.get(name, "uV"), impedance.get(name))
-                for name, step in zip(info.channels, info.uv_per_count, strict=True)
+                for name, step in zip(info.channels, self._steps, strict=True)
             ),
             device=str(imported.get("device", info.device)),
             reference=str(imported.get("reference", info.reference)),
@@ -121,6 +135,7 @@ class RecordedSignal:
         )
 
     def pieces(self) -> Iterator[Counts]:
+        self.description  # noqa: B018 - with it the steps are known
         last: Counts | None = None
         for part in self._parts():
             if part.chunk is not None:
@@ -147,7 +162,10 @@ class RecordedSignal:
             yield from self._filled(about.gaps[-1][0], about.n_samples)
 
     def _filled(self, begin: int, end: int) -> Iterator[tuple[int, Counts]]:
-        held = self._held.get(end, np.zeros((self._info.n_channels, 1), np.int32))
+        last = self._held.get(end)
+        held = np.zeros((self._info.n_channels, 1), np.int32)
+        if last is not None:
+            held = self._counts(_Part(begin, 1, last))
         for at in range(begin, end, FILL):
             yield at, np.broadcast_to(held, (len(held), min(FILL, end - at)))
 
@@ -188,7 +206,10 @@ class RecordedSignal:
                 yield cut
 
     def _check_rate(self, info: SignalInfo | None, at: int) -> None:
-        if info is None or info.rate == self._info.rate or not self._begin <= at < self._end:
+        if info is None or not self._begin <= at < self._end:
+            return
+        self._rescaled |= info.uv_per_count != self._info.uv_per_count
+        if info.rate == self._info.rate:
             return
         seconds = float(at / self._info.rate)
         raise RateMismatchError(
@@ -200,7 +221,10 @@ class RecordedSignal:
 
     def _counts(self, part: _Part) -> Counts:
         assert part.chunk is not None
-        exact = part.chunk.data_uv / np.array(self._info.uv_per_count)[:, None]
+        exact = part.chunk.data_uv / np.array(self._steps)[:, None]
+        if self._steps is not self._info.uv_per_count:
+            numbers = np.rint(np.where(np.isfinite(exact), exact, 0.0))
+            return np.asfortranarray(numbers.astype(np.int32))
         counts = np.rint(exact)
         if counts.size and np.abs(exact - counts).max() > TOLERANCE:
             seconds = float(part.at / self._info.rate)
@@ -228,6 +252,8 @@ class RecordedSignal:
         off, railed = (Stretches(text, info.channels, join) for text in ("BAD_lead_off", "BAD_saturated"))
         artefacts = _Artefacts(info, join) if self._artefacts else None
         low, high = (np.array(info.uv_per_count)[:, None] * end for end in (MIN_COUNT + 0.5, MAX_COUNT - 0.5))
+        missing = Stretches("BAD_no_value", info.channels, join)
+        numbers = _Numbers(info)
         events: list[SignalEvent] = []
         gaps: list[tuple[int, int]] = []
         n_samples = 0
@@ -238,11 +264,13 @@ class RecordedSignal:
             if (chunk := part.chunk) is None:
                 gaps.append((part.at, part.n_samples))
                 if last is not None:
-                    self._held[part.end] = self._counts(_Part(part.at, 1, last))
+                    self._held[part.end] = last
                 continue
             if chunk.n_samples:
                 data = chunk.data_uv[:, -1:].copy()
                 last = Chunk(data, chunk.end_sample - 1)
+                if (lacking := numbers.take(chunk.data_uv)) is not None:
+                    missing.mask(lacking, part.at)
             if chunk.restart and part.at:
                 events.append(SignalEvent(part.at, EDGE, source="quality"))
             for m in chunk.markers:
@@ -258,7 +286,10 @@ class RecordedSignal:
                 f"{self.path} holds no sample of signal, so there is nothing to export", path=self.path
             )
         events += [SignalEvent(at, GAP, n, source="quality") for at, n in gaps]
-        events += off.events() + railed.events() + (artefacts.events() if artefacts else [])
+        events += off.events() + railed.events() + missing.events()
+        events += artefacts.events() if artefacts else []
+        if not numbers.whole and not self._rescaled:
+            self._steps = tuple(finest_step(numbers.largest).tolist())
         return Description(
             (), info.rate, rate.fs_hz or info.fs_hz, n_samples,
             in_order(events), tuple(gaps),
@@ -290,6 +321,28 @@ class _Part:
         data = self.chunk.data_uv[:, a:b]
         chunk = Chunk(data, self.chunk.first_sample + a, 0, self.chunk.restart and a == 0, markers, status)
         return _Part(first - begin, max(b - a, 0), chunk)
+
+
+class _Numbers:
+    """Whether all values are whole counts, how large they get, and where there are none."""
+
+    def __init__(self, info: SignalInfo) -> None:
+        self._per_uv = 1.0 / np.array(info.uv_per_count)[:, None]
+        self.whole = True
+        self.largest = np.zeros(info.n_channels)
+
+    def take(self, data_uv: F64) -> NDArray[np.bool_] | None:
+        """A mask of those that are none, where there are such."""
+        if self.whole:
+            exact = data_uv * self._per_uv
+            self.whole = bool((np.abs(exact - np.rint(exact)) <= TOLERANCE).all())
+        sizes = np.abs(data_uv)
+        lacking = None
+        if not np.isfinite(most := sizes.max(axis=1)).all():
+            lacking = ~np.isfinite(data_uv)
+            most = np.where(lacking, 0.0, sizes).max(axis=1)
+        self.largest = np.maximum(self.largest, most)
+        return lacking
 
 
 class _Artefacts:

@@ -2,7 +2,8 @@
 
 Rules
 -----
-- The file must hold one stream of type EEG, whole. What other streams of text say are markers.
+- The file must hold one stream of type EEG, whole unless it is to be salvaged. What other streams of text say are
+  markers.
 - A marker belongs to the sample whose time is nearest, both by the clock of the computer that recorded.
 - Whole numbers of up to 24 bits stay what they are; others get the finest step with which the largest one fits.
 """
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from bci.chunks import F64
 from bci.errors import RecordingError
 from bci.interop._door import (
+    HOW_TO_SALVAGE,
     MAX_COUNT,
     Channel,
     Counts,
@@ -30,6 +32,7 @@ from bci.interop._door import (
     ImportOptions,
     SignalEvent,
     filled,
+    finest_step,
     in_order,
 )
 from bci.interop._facts import facts_of
@@ -97,8 +100,11 @@ class XdfSignal:
     def __init__(self, path: Path, options: ImportOptions) -> None:
         self.path = path
         self._file = XdfFile(path)
-        self._stream = _eeg_stream(self._file)
+        self._stream = _eeg_stream(self._file, salvage=options.salvage)
         facts = facts_of(self._stream.text("desc/facts"))
+        was_cut = self._file.broken_at >= 0 or self._stream.footer is None
+        if was_cut and facts:  # its marks, of gaps too, stand at its end
+            raise RecordingError(f"{path} was cut: the marks at its end are gone; export it again", path=path)
         lines = Lines(self._stream.period_s)
         largest = np.zeros(self._stream.n_channels)
         for values in _timed(self._file, self._stream, lines):
@@ -116,7 +122,10 @@ class XdfSignal:
             self._factors = np.array([UV_PER_UNIT.get(unit, 1.0) for unit in units])
             steps = self._steps(largest[self._rows])
             names = taken
-        self.description = self._described(axis, facts, names, units, steps, left_out)
+        notes = {"left_out": left_out} if left_out else {}
+        if was_cut:
+            notes["assumed"] = [f"the file was cut; {axis.n_samples} samples are whole, and they were taken"]
+        self.description = self._described(axis, facts, names, units, steps, notes)
 
     def pieces(self) -> Iterator[Counts]:
         return with_gaps(self._present(), self._missing)
@@ -138,8 +147,7 @@ class XdfSignal:
                 f"{self.path} holds infinite samples; they are no measurement", path=self.path
             )
         whole = self._stream.text("channel_format").startswith("int") & (largest <= MAX_COUNT)
-        finest = np.where(largest > 0, largest / MAX_COUNT, 1.0)
-        return np.where(whole, 1.0, finest) * self._factors
+        return np.where(whole, 1.0, finest_step(largest)) * self._factors
 
     def _described(
         self,
@@ -148,7 +156,7 @@ class XdfSignal:
         names: tuple[str, ...],
         units: tuple[str, ...],
         steps: F64,
-        left_out: list[str],
+        notes: dict[str, list[str]],
     ) -> Description:
         rate = Fraction(facts["rate"]) if "rate" in facts else _nominal(self._stream)
         kinds, stated, ohms = (facts.get(key, {}) for key in ("kinds", "units", "impedance_kohm"))
@@ -174,19 +182,19 @@ class XdfSignal:
             gaps=tuple(sorted(known | set(axis.gaps))),
             device=str(facts.get("device", "")),
             reference=str(facts.get("reference", "")),
-            notes={"left_out": left_out} if left_out else {},
+            notes=notes,
         )
 
 
 # ---- streams ----
 
 
-def _eeg_stream(file: XdfFile) -> XdfStream:
-    """The one of type EEG that holds samples, if the file is whole."""
+def _eeg_stream(file: XdfFile, *, salvage: bool = False) -> XdfStream:
+    """The one of type EEG that holds samples, if the file is whole (or need not be)."""
     path, streams = file.path, list(file.streams.values())
-    if file.broken_at >= 0:
+    if file.broken_at >= 0 and not salvage:
         raise RecordingError(
-            f"{path} was cut, or is damaged, at byte {file.broken_at}; copy it again", path=path
+            f"{path} was cut, or is damaged, at byte {file.broken_at}; {HOW_TO_SALVAGE}", path=path
         )
     eeg = [s for s in streams if s.text("type").upper() == "EEG" and s.n_samples and not s.is_text]
     if len(eeg) != 1:
@@ -195,8 +203,8 @@ def _eeg_stream(file: XdfFile) -> XdfStream:
             f"{path} holds {len(eeg)} streams of type EEG, one is needed; streams: {there}", path=path
         )
     stream = eeg[0]
-    if stream.footer is None:
-        raise RecordingError(f"{path} was cut: its EEG stream has no end; copy it again", path=path)
+    if stream.footer is None and not salvage:
+        raise RecordingError(f"{path} was cut: its EEG stream has no end; {HOW_TO_SALVAGE}", path=path)
     if not stream.rate_hz:
         raise RecordingError(f"{path}: its EEG stream states no rate; it is no regular signal", path=path)
     # LabRecorder's count is one short of what it wrote

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 from xml.sax.saxutils import escape
@@ -91,9 +90,8 @@ class _Writer:
             self._footer(stream, len(events), first, last)
 
     def _date(self) -> str:
-        if not (self._options.keep_date and self._about.started):
-            return ""
-        return _element("datetime", datetime.fromisoformat(self._about.started).isoformat())
+        begun = self._about.begun if self._options.keep_date else None
+        return _element("datetime", begun.isoformat() if begun else "")
 
     def _signal_header(self) -> bytes:
         about = self._about

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import tracemalloc
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,6 +70,45 @@ def test_counts_microvolts_and_events_come_back_with_pydicom(tmp_path: Path) -> 
         ("BAD_ACQ_SKIP", "SEGMENT", [701, 725], [1, 0]),
         ("BAD_saturated", "SEGMENT", [901, 910], [1, 2]),
     ]
+
+
+def test_units_have_codes_and_marks_lie_within_the_signal(tmp_path: Path) -> None:
+    units = {"C3": "uV", "AccX": "g", "Temp": "degC", "Odd": "furlong"}
+    channels = tuple(Channel(name, 0.5, "eeg" if u == "uV" else "misc", u) for name, u in units.items())
+    events = (
+        SignalEvent(500, "end", source="file"),
+        SignalEvent(490, "over", 10**12),
+        SignalEvent(10**12, "far"),
+    )
+    about = Description(channels, Fraction(250), 250.0, 500, events)
+    signal = ArraySignal(Path("x.bfp"), about, np.zeros((4, 500), np.int32, order="F"))
+    export_signal(signal, tmp_path / "x.dcm", to="dicom")
+    ds = pydicom.dcmread(tmp_path / "x.dcm")
+    said = [c.ChannelSensitivityUnitsSequence[0] for c in ds.WaveformSequence[0].ChannelDefinitionSequence]
+    assert [(u.CodeValue, u.CodingSchemeDesignator) for u in said] == [
+        ("uV", "UCUM"),
+        ("[g]", "UCUM"),  # "g" is the gram
+        ("Cel", "UCUM"),
+        ("furlong", "99BCIHAND"),
+    ]
+    at = [n.ReferencedSamplePositions for n in ds.WaveformAnnotationSequence]
+    assert at == [500, [491, 500], 500]
+
+
+def test_memory_does_not_grow_with_the_signal(tmp_path: Path) -> None:
+    class Long:
+        path = Path("x.bfp")
+        description = Description((Channel("C3", STEP),) * 64, Fraction(1000), 1000.0, 200_000)
+
+        def pieces(self) -> Iterator[np.ndarray]:
+            for _ in range(200):
+                yield np.ones((64, 1000), np.int32, order="F")
+
+    export_signal(a_signal(), tmp_path / "loads.dcm", to="dicom")
+    tracemalloc.start()
+    export_signal(Long(), tmp_path / "x.dcm", to="dicom")
+    assert tracemalloc.get_traced_memory()[1] < 5e6 < (tmp_path / "x.dcm").stat().st_size / 10
+    tracemalloc.stop()
 
 
 def test_nothing_of_the_person_or_the_day_is_in_it_unless_it_was_asked_for(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bci.cli._main import run
-from bci.interop import READERS, WRITERS, RecordedSignal, read_signal
+from bci.interop import READERS, WRITERS, RecordedSignal, export_signal, read_signal
 from tests.interop.signals import all_counts, device_recording, known_recording
 
 
@@ -58,6 +58,34 @@ def test_a_session_is_exported_with_its_decisions(tmp_path: Path, capsys: pytest
     assert rows[1] == ["2.000000", "0", "right", "1", "0.2", "0.8"]
     assert rows[2][2:] == ["n/a", "0", "n/a", "n/a"]
     assert (root / "bci-hand-decoders" / "sub-03_task-grasp_decoder.safetensors").read_bytes() == b"weights"
+
+
+def test_of_a_visit_the_control_is_exported_with_the_decisions_and_the_decoder_it_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    visit = tmp_path / "001-20240229"
+    visit.mkdir()
+    known_recording(visit / "calibration.bfp")
+    assert run(["export", str(visit), "--to", "bdf", "-o", str(tmp_path / "x.bdf")]) == 0
+    known_recording(visit / "control-2.bfp")
+    assert run(["export", str(visit), "--to", "bids"]) == 2
+    assert "holds calibration.bfp, control-2.bfp; name one of them" in capsys.readouterr().err
+    control = {"recording": "control-2.bfp", "model": "model-2.safetensors"}
+    page = {"schema": "bci-visit/1", "control": control}
+    (visit / "session.json").write_text(json.dumps(page), encoding="utf-8")
+    said = {"sample_index": 500, "classes": ["rest", "right"], "probabilities": [0.2, 0.8], "valid": True}
+    (visit / "control-decisions-2.jsonl").write_text(json.dumps(said), encoding="utf-8")
+    (visit / "model-2.safetensors").write_bytes(b"weights")
+    signal = RecordedSignal(visit / "control-2.bfp")
+    export_signal(signal, tmp_path / "set", to="bids")
+    root = tmp_path / "set" / "derivatives"
+    assert (
+        len((root / "bci-hand/sub-01/eeg/sub-01_task-bci_desc-decisions_events.tsv").read_text().splitlines())
+        == 2
+    )
+    assert (root / "bci-hand-decoders" / "sub-01_task-bci_decoder.safetensors").read_bytes() == b"weights"
+    export_signal(RecordedSignal(visit / "calibration.bfp"), tmp_path / "other", to="bids")
+    assert not (tmp_path / "other" / "derivatives").exists()
 
 
 @pytest.mark.parametrize(

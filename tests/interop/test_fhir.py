@@ -150,6 +150,16 @@ def test_no_name_and_no_date_leave_unless_they_were_asked_for() -> None:
     assert report.effectiveDateTime.isoformat() == "2024-02-29T12:30:00+00:00"
 
 
+def test_a_time_without_a_zone_is_given_as_the_day_alone() -> None:
+    about = a_signal(started="2019-05-04T23:59:01").description
+    bundle = bundle_of(about, options=ExportOptions(keep_date=True))
+    validated(bundle)
+    dates = {
+        e["resource"]["effectiveDateTime"] for e in bundle["entry"] if "effectiveDateTime" in e["resource"]
+    }
+    assert dates == {"2019-05-04"}
+
+
 def test_the_same_visit_has_the_same_ids_and_another_one_others() -> None:
     first, again, other = (bundle_of(a_signal().description, visit=plain(), seed=s) for s in ("a", "a", "b"))
     assert first == again

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import mne
@@ -12,7 +14,17 @@ import pytest
 
 from bci.acquisition import Recording
 from bci.errors import ExportError, RecordingError
-from bci.interop import RecordedSignal, from_mne, to_mne
+from bci.interop import (
+    ArraySignal,
+    ImportOptions,
+    RecordedSignal,
+    export_signal,
+    from_mne,
+    read_recording,
+    read_signal,
+    to_mne,
+)
+from bci.interop._mne import raw_of
 from tests.interop.signals import (
     STEP,
     all_counts,
@@ -154,6 +166,7 @@ def test_any_raw_becomes_a_recording_within_half_a_step(tmp_path: Path) -> None:
     data = np.random.default_rng(0).normal(0, 30e-6, (4, 1000))
     data[3] = 0
     data[3, 100:110] = 5
+    data[0, 500] = 150e-6
     raw = mne.io.RawArray(data, info, verbose="ERROR")
     signal = RecordedSignal(from_mne(raw, tmp_path / "x.bfp"))
     about = signal.description
@@ -162,7 +175,51 @@ def test_any_raw_becomes_a_recording_within_half_a_step(tmp_path: Path) -> None:
         all_counts(signal) * about.steps, data[:3] * 1e6, atol=0.51 * about.steps.max()
     )
     assert about.steps.max() < 2e-5  # 24 bits of the largest value
+    # nothing is called saturated: the ends of 24 bits stay free
     assert [(e.sample, e.text) for e in about.events] == [(100, "5")]
+
+
+def test_triggers_count_where_annotations_only_judge_the_signal(tmp_path: Path) -> None:
+    info = mne.create_info(["C3", "AccX", "STI 014"], 200.0, ["eeg", "misc", "stim"])
+    data = np.random.default_rng(0).normal(0, 30e-6, (3, 1000))
+    data[2] = 0
+    data[2, 300:310], data[2, 700:710] = 7, 9
+    raw = mne.io.RawArray(data, info, verbose="ERROR")
+    raw.set_annotations(mne.Annotations([1.0], [0.5], ["BAD_blink"]))
+    path = tmp_path / "x_raw.fif"
+    raw.save(path, verbose="ERROR")
+    signal = read_signal(path, options=ImportOptions(aux=True))
+    assert [(e.sample, e.text, e.code) for e in signal.description.events] == [
+        (200, "BAD_blink", 0),
+        (300, "7", 7),
+        (700, "9", 9),
+    ]
+    assert [(c.name, c.kind, c.unit) for c in signal.description.channels] == [
+        ("C3", "eeg", "uV"),
+        ("AccX", "misc", "n/a"),
+    ]
+    found = read_recording(path, labels={"left": "7", "right": "9"}).markers
+    assert [(m.sample_index, m.label) for m in found] == [(300, "left"), (700, "right")]
+    for name in ("bdf", "edf", "xdf", "fif", "csv"):  # a foreign file goes out as it came in
+        made = export_signal(signal, tmp_path / f"y.{name}", to=name)
+        again = read_signal(made.path).description
+        assert [(e.sample, e.text) for e in again.events] == [(200, "BAD_blink"), (300, "7"), (700, "9")]
+        assert [(c.name, c.kind, c.unit) for c in again.channels][1] == ("AccX", "misc", "n/a")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+def test_a_date_without_a_zone_is_the_same_on_every_computer(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    if hasattr(time, "tzset"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+    plain = replace(known().description, started="2024-02-29T12:30:00")
+    raw = raw_of(ArraySignal(Path("x.bfp"), plain, known().counts), keep_date=True)
+    monkeypatch.undo()
+    if hasattr(time, "tzset"):
+        time.tzset()
+    assert raw.info["meas_date"].isoformat() == "2024-02-29T12:30:00+00:00"
 
 
 def test_what_cannot_become_a_recording_is_refused(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bci.acquisition import Recording
+from bci.chunks import SignalInfo
 from bci.interop import (
     ExportOptions,
     ImportOptions,
@@ -18,9 +20,12 @@ from bci.interop import (
     export_signal,
     import_file,
     read_signal,
+    to_mne,
 )
 from bci.interop._door import in_order
+from bci.interop._lsl_wire import StreamEncoder
 from firmware_protocol.cli import main as frame_validator
+from tests.acquisition.test_recording import recorded
 from tests.interop.signals import (
     GAP,
     all_counts,
@@ -112,6 +117,30 @@ def test_counts_of_a_board_are_those_the_live_path_gives(tmp_path: Path) -> None
     assert [(e.sample, e.text) for e in signal.description.events if not e.is_finding] == [
         (50, "left"), (120, "1"), (700, "left")
     ]  # fmt: skip
+
+
+def test_a_recording_of_a_stream_keeps_its_values_within_half_of_the_finest_step(tmp_path: Path) -> None:
+    info = SignalInfo(("C3", "Cz"), Fraction(250), (1.0, 1.0), "LSL amp")
+    rows = np.random.default_rng(0).normal(0, 30, (1000, 2)).astype(np.float32)
+    rows[300:320, 1] = np.nan
+    coder = StreamEncoder(info)
+    wire = coder.encode(rows[:400], 0) + coder.encode(rows[450:], 450, lost=50)
+    (tmp_path / "x.bfp").write_bytes(recorded(wire))
+    signal = RecordedSignal(tmp_path / "x.bfp")
+    about = signal.description
+    assert about.gaps == ((400, 50),)
+    events = [(e.sample, e.n_samples, e.text, e.channels) for e in about.events]
+    assert events == [(300, 20, "BAD_no_value", ("Cz",)), (400, 50, "BAD_ACQ_SKIP", ())]
+    kept = np.isfinite(rows).all(axis=1)
+    kept[400:450] = False
+    values = all_counts(signal) * about.steps
+    np.testing.assert_allclose(values.T[kept], rows[kept], atol=0.51 * about.steps.max())
+    assert about.steps.max() < 2e-5
+    assert (values[1, 300:320] == 0).all()
+    assert (values[:, 400:450] == values[:, 399:400]).all()
+    made = export_signal(signal, tmp_path / "x.bdf", to="bdf")
+    np.testing.assert_array_equal(all_counts(read_signal(made.path)), all_counts(signal))
+    np.testing.assert_allclose(to_mne(signal).get_data()[:, 390:460] * 1e6, values[:, 390:460], atol=1e-9)
 
 
 @pytest.mark.parametrize(("start_s", "stop_s"), [(0.0, 1.0), (1.0, 3.0), (1.9, 2.04), (2.0, 99.0)])

@@ -206,6 +206,9 @@ def test_sidecars_say_what_the_signal_file_cannot(made: Path) -> None:
         250.0171,
         130,
     )
+    assert said["EEGPlacementScheme"] == "10-05"
+    places = json.loads((folder / "sub-07_space-CapTrak_coordsystem.json").read_text(encoding="utf-8"))
+    assert "nobody measured them" in places["EEGCoordinateSystemDescription"]
     with (folder / "sub-07_task-grasp_events.tsv").open(encoding="utf-8-sig") as file:
         events = {row["trial_type"]: row for row in csv.DictReader(file, delimiter="\t")}
     assert (events["right"]["value"], events["right"]["duration"], events["right"]["sample"]) == (

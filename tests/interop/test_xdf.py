@@ -269,6 +269,37 @@ def test_a_cut_file_gives_its_whole_chunks_as_pyxdf_does_and_is_refused_as_a_sig
         same_as_pyxdf(path)
 
 
+def test_a_cut_file_is_salvaged_to_the_samples_and_markers_that_pyxdf_finds_in_it(tmp_path: Path) -> None:
+    rows = np.arange(1000, dtype=np.int16).reshape(500, 2)
+    blocks = [samples(1, [5 + k / 100, *[None] * 49], rows[k : k + 50]) for k in range(0, 500, 50)]
+    marks = [samples(2, [5 + k / 100], [["cue"]]) for k in range(10, 500, 50)]
+    between = [part for pair in zip(blocks, marks, strict=True) for part in pair]
+    whole = write(
+        tmp_path / "x.xdf",
+        header(1, "int16", 2, 100.0), header(2, "string", 1, 0.0, type_="Markers"),
+        *between, footer(1, 500), footer(2, 10),
+    ).read_bytes()  # fmt: skip
+    path = tmp_path / "cut.xdf"
+    for share in (0.4, 0.6, 0.8, 0.9):  # within numbers; pyxdf takes a part of a text for a text
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(RecordingError, match="--salvage"):
+            read_signal(path)
+        salvaged = read_signal(path, options=ImportOptions(salvage=True))
+        streams, _ = pyxdf.load_xdf(path)
+        values, words = (
+            next(s for s in streams if s["info"]["type"] == [kind]) for kind in ("EEG", "Markers")
+        )
+        np.testing.assert_array_equal(all_counts(salvaged), np.array(values["time_series"]).T)
+        said = salvaged.description.events
+        assert [e.sample for e in said] == [round((t - 5) * 100) for t in words["time_stamps"]]
+        (note,) = salvaged.description.notes["assumed"]
+        assert "was cut" in note
+    own = export_signal(known(), tmp_path / "own.xdf", to="xdf").path
+    own.write_bytes(own.read_bytes()[:-100])
+    with pytest.raises(RecordingError, match="marks at its end are gone; export it again"):
+        read_signal(own, options=ImportOptions(salvage=True))
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
