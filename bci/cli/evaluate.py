@@ -90,7 +90,8 @@ def command(
     """How well intended movement is decoded from PATH, on runs that the decoder has not seen.
 
     PATH is a recording of this project (.bfp, e.g. of a calibration: each of its blocks is a run), or a folder of
-    files, one or more runs each (.bfp, EDF, BDF, GDF, FIF, BrainVision, XDF). The default decoder stands beside the
+    files, one or more runs each (.bfp, EDF, BDF, GDF, FIF, BrainVision, XDF); the folder of a visit gives the cued
+    checks of its control, too. The default decoder stands beside the
     usual ones on the same trials, every figure with its interval and with what chance reaches. Trials of one run are
     never dealt out to training and test: that would score the run's drift.
     """
