@@ -20,7 +20,16 @@ from typing import Any, Self
 
 from firmware_protocol.errors import PortError, PortLostError
 
-__all__ = ["Port", "errno_of", "open_port", "permission_advice", "port_names"]
+__all__ = [
+    "Port",
+    "errno_of",
+    "holders",
+    "is_pseudo_terminal",
+    "open_port",
+    "permission_advice",
+    "port_names",
+    "terminal_of",
+]
 
 _READ_BYTES = 1 << 16
 _WRITE_BYTES = 64  # at once: so many leave even a slow line within the time-out
@@ -124,7 +133,7 @@ def open_port(url: str, *, baud: int) -> Port:
     try:
         port = serial.serial_for_url(
             url,
-            baudrate=_PTY_BAUD if _is_pseudo_terminal(url) else baud,
+            baudrate=_PTY_BAUD if is_pseudo_terminal(url) else baud,
             timeout=0 if waitable else _POLL_S,
             write_timeout=_WRITE_TIMEOUT_S,
             exclusive=None if is_url else True,
@@ -141,17 +150,49 @@ def port_names() -> list[str]:
     return sorted(str(port.device) for port in list_ports.comports())
 
 
-def _is_pseudo_terminal(url: str) -> bool:
+def is_pseudo_terminal(url: str) -> bool:
+    """Whether a port is no UART but another program's, by its name."""
     return os.path.realpath(url).startswith(("/dev/pts/", "/dev/ttys"))  # Linux, macOS
 
 
+def holders(url: str) -> list[int]:
+    """Processes of this user (of all users, for root) that have the port open. Linux; elsewhere none are known."""
+    found = []
+    name = os.path.realpath(url)
+    for process in Path("/proc").glob("[0-9]*/fd") if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError):
+            if any(os.path.realpath(fd) == name for fd in process.iterdir()):
+                found.append(int(process.parent.name))
+    return sorted(found)
+
+
+def terminal_of(url: str) -> int | None:
+    """A process whose controlling terminal this is: somebody's window, and no board. Linux; elsewhere none is known.
+
+    Numbers of pseudo-terminals are given out again: what was a board a second ago may be this now.
+    """
+    with contextlib.suppress(OSError):
+        device = Path(url).stat().st_rdev
+        for process in Path("/proc").glob("[0-9]*/stat") if sys.platform == "linux" else ():
+            with contextlib.suppress(OSError, ValueError):
+                # proc(5): behind the name in brackets come state, ppid, pgrp, session, tty_nr
+                tty = int(process.read_bytes().rpartition(b")")[2].split()[4])
+                if tty and os.makedev(tty >> 8 & 0xFFF, tty & 0xFF | tty >> 12 & 0xFFF00) == device:
+                    return int(process.parent.name)
+    return None
+
+
 def _refuse_what_is_no_port(url: str) -> None:
-    """A directory or an ordinary file would open, or fail in ways that explain nothing."""
+    """A directory or an ordinary file would open, or fail in ways that explain nothing; somebody's window would do as
+    told."""
     path = Path(url)
     if path.is_dir():
         raise PortError(f"{url} is a directory, not a port; expected {_FORMS}", port=url)
     if path.is_file():
         text = f"{url} is a file, not a port; `frame-validator check {url}` reads captures. Expected {_FORMS}"
+        raise PortError(text, port=url)
+    if is_pseudo_terminal(url) and (pid := terminal_of(url)) is not None:
+        text = f"{url} is the terminal of process {pid}, not a port: is the board there no more? Expected {_FORMS}"
         raise PortError(text, port=url)
 
 
@@ -161,8 +202,9 @@ def _why_not_opened(url: str, baud: int, err: Exception) -> PortError:
         why = f"{url} exists, but this user may not open it. {permission_advice(url)}"
     elif code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "PermissionError" in text:
         # Windows says "access denied" of a port that is in use.
-        who = "" if sys.platform == "win32" else f" (`lsof {url}` names it)"
-        why = f"{url} is in use by another program; end that program{who} and try again"
+        others = ", ".join(f"process {pid}" for pid in holders(url) if pid != os.getpid())
+        named = "" if sys.platform == "win32" else f" (`sudo lsof {url}` names it)"
+        why = f"{url} is in use by {others or f'another program{named}'}; end that program and try again"
     elif "://" in url:
         why = f"nothing answers at {url} ({_reason(err)}); does the device run there? Expected {_FORMS}"
     elif code in (errno.ENOENT, errno.ENXIO, errno.ENODEV) or "FileNotFoundError" in text:

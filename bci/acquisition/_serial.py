@@ -32,7 +32,7 @@ import serial
 from serial.tools import list_ports
 
 from bci.acquisition.low_latency import Latency, set_low_latency
-from bci.acquisition.port_lock import PortLock, holders, terminal_of
+from bci.acquisition.port_lock import PortLock
 from bci.errors import (
     DeviceBusyError,
     DeviceError,
@@ -42,7 +42,7 @@ from bci.errors import (
     DeviceTimeoutError,
 )
 from bci.language import N_, _, library_reason, system_reason
-from firmware_protocol.ports import errno_of, permission_advice
+from firmware_protocol.ports import errno_of, holders, is_pseudo_terminal, permission_advice, terminal_of
 
 __all__ = ["PortEntry", "SerialPort", "list_port_entries", "port_names"]
 
@@ -97,7 +97,7 @@ class SerialPort:
     def __init__(self, url: str, *, baud: int) -> None:
         self.url = url
         _refuse_what_is_no_port(url)
-        pseudo = _is_pseudo_terminal(url)
+        pseudo = is_pseudo_terminal(url)
         self.paced_by_reader = "://" in url or pseudo
         # Only of a real UART the baud rate is the truth; a board with USB of its own ignores it.
         timed = not self.paced_by_reader and not Path(url).name.startswith(("ttyACM", "cu.usbmodem"))
@@ -167,8 +167,11 @@ class SerialPort:
             On any I/O error.
         """
         try:
-            self._port.write(data)
-        except serial.SerialTimeoutException as err:
+            if self._waitable and sys.platform != "win32":
+                self._write_where_there_is_room(data)
+            else:
+                self._port.write(data)
+        except (serial.SerialTimeoutException, BlockingIOError) as err:
             raise DeviceTimeoutError(
                 _("{url} took no bytes for {ms:.0f} ms; does the board still run?").format(
                     url=self.url, ms=WRITE_TIMEOUT_S * 1000
@@ -177,6 +180,18 @@ class SerialPort:
             ) from err
         except (OSError, ValueError, TypeError) as err:
             raise self.lost(_reason(err)) from err
+
+    def _write_where_there_is_room(self, data: bytes) -> None:
+        """BlockingIOError once there was none for 250 ms.
+
+        pyserial reads a clock instead, and raises although the port has taken everything if this program did not get to
+        run for so long: a busy computer would look like a dead board.
+        """
+        left = memoryview(data)
+        while left:
+            if not select.select([], [self._port.fileno()], [], WRITE_TIMEOUT_S)[1]:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            left = left[os.write(self._port.fileno(), left) :]
 
     def wake(self) -> None:
         """Make a sleeping `read` return now; may be called from any thread."""
@@ -223,16 +238,12 @@ def plain_port(url: str) -> Any:
     return serial.Serial(url, baudrate=PTY_BAUD, timeout=0.1)
 
 
-def _is_pseudo_terminal(url: str) -> bool:
-    return os.path.realpath(url).startswith(("/dev/pts/", "/dev/ttys"))  # Linux, macOS
-
-
 def _refuse_what_is_no_port(url: str) -> None:
     """A directory or an ordinary file would open or fail in ways that explain nothing, somebody's window would do as
     told."""
     path = Path(url)
     kind = _("a directory") if path.is_dir() else _("an ordinary file") if path.is_file() else ""
-    if _is_pseudo_terminal(url) and (pid := terminal_of(url)) is not None:
+    if is_pseudo_terminal(url) and (pid := terminal_of(url)) is not None:
         kind = _("the terminal of process {pid}").format(pid=pid)
     if kind:
         raise DeviceNotFoundError(

@@ -403,7 +403,8 @@ class BoardClient:
         while not done():
             left_ns = deadline_ns - self._clock_ns()
             if left_ns <= 0:
-                return False
+                self._pump(0.0)  # the answer may be here, and this program have slept since
+                return done()
             self._pump(left_ns / 1e9)
         return True
 

@@ -21,7 +21,6 @@ import numpy as np
 from bci.acquisition._serial import PortEntry, list_port_entries
 from bci.acquisition.impedance import ImpedanceMeter, mean_impedance
 from bci.acquisition.low_latency import advice, read_latency_ms
-from bci.acquisition.port_lock import holders
 from bci.acquisition.source import Source, open_source
 from bci.chunks import F64, SignalInfo
 from bci.errors import (
@@ -35,6 +34,7 @@ from bci.errors import (
     UnsupportedDeviceError,
 )
 from firmware_protocol import LeadOff
+from firmware_protocol.ports import holders
 
 __all__ = ["ChannelReport", "Computer", "Finding", "channel_reports", "examine"]
 

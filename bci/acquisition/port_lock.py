@@ -1,4 +1,4 @@
-"""One program at a time on a port, and the name of the one that is there.
+"""One program at a time on a port, and the process id of the one that is there.
 
 The lock is the operating system's, on a small file in the directory for temporary files; it ends with the process,
 however that ends. The file holds the process id of its holder, so that the second program can say who is first. It
@@ -18,7 +18,7 @@ from pathlib import Path
 from bci.errors import DeviceBusyError
 from bci.language import _
 
-__all__ = ["PortLock", "holders", "terminal_of"]
+__all__ = ["PortLock"]
 
 _PID_BYTES = 32
 _LOCKED_BYTE = 1 << 20  # Windows locks bytes against reading too: one far behind the process id
@@ -80,33 +80,6 @@ class PortLock:
         """A lock that was forgotten holds nobody up: names of pseudo-terminals are given out again."""
         if hasattr(self, "_fd"):
             self.release()
-
-
-def holders(url: str) -> list[int]:
-    """Processes of this user (of all users, for root) that have the port open. Linux; elsewhere none are known."""
-    found = []
-    name = os.path.realpath(url)
-    for process in Path("/proc").glob("[0-9]*/fd") if sys.platform == "linux" else ():
-        with contextlib.suppress(OSError):
-            if any(os.path.realpath(fd) == name for fd in process.iterdir()):
-                found.append(int(process.parent.name))
-    return sorted(found)
-
-
-def terminal_of(url: str) -> int | None:
-    """A process whose controlling terminal this is: somebody's window, and no board. Linux; elsewhere none is known.
-
-    Numbers of pseudo-terminals are given out again: what was a board a second ago may be this now.
-    """
-    with contextlib.suppress(OSError):
-        device = Path(url).stat().st_rdev
-        for process in Path("/proc").glob("[0-9]*/stat") if sys.platform == "linux" else ():
-            with contextlib.suppress(OSError, ValueError):
-                # proc(5): behind the name in brackets come state, ppid, pgrp, session, tty_nr
-                tty = int(process.read_bytes().rpartition(b")")[2].split()[4])
-                if tty and os.makedev(tty >> 8 & 0xFFF, tty & 0xFF | tty >> 12 & 0xFFF00) == device:
-                    return int(process.parent.name)
-    return None
 
 
 def _open(path: Path) -> int | None:

@@ -18,7 +18,7 @@ def command(as_json: bool) -> int:
     """List the serial ports of this computer and what is known of them. Exit status 3: there are none."""
     from bci.acquisition import list_port_entries
     from bci.acquisition.low_latency import read_latency_ms
-    from bci.acquisition.port_lock import holders
+    from firmware_protocol.ports import holders
 
     entries = list_port_entries()
     rows = [

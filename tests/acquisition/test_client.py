@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import pytest
@@ -101,6 +102,14 @@ def test_silence_is_a_time_out_that_asks_for_power_and_cable() -> None:
         client.identify()
     assert err.value.port == "bench"
     assert bench.now_ns == pytest.approx(0.75e9, rel=0.02)
+
+
+def test_an_answer_that_came_while_this_program_did_not_get_to_run_is_heard() -> None:
+    bench, asked = Bench(), count()
+    link = DecodedLink(bench, clock_ns=bench.clock_ns)
+    client = BoardClient(link, clock_ns=lambda: bench.clock_ns() + next(asked) * 10**9)
+    client.identify()
+    assert len(bench.sent) == 1
 
 
 def test_garbage_is_shown_with_its_first_bytes() -> None:

@@ -21,6 +21,7 @@ from bci.errors import (
     DeviceLostError,
     DeviceNotFoundError,
     DevicePermissionError,
+    DeviceTimeoutError,
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
@@ -102,6 +103,21 @@ def test_bytes_pass_in_both_directions_unchanged_and_stamped(far: tuple[str, soc
     assert got == every_byte
     assert ears.heard == arrivals
     assert ears.said == [every_byte]
+    link.close()
+    os.close(fd)
+
+
+@posix
+def test_a_program_that_did_not_get_to_run_is_no_port_that_takes_nothing(
+    far: tuple[str, socket.socket | int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, fd = connect(far)
+    monkeypatch.setattr("serial.serialutil.Timeout.expired", lambda timeout: True)  # it slept past the end
+    link.write(b"taken")
+    assert os.read(fd, 16) == b"taken"
+    monkeypatch.setattr("bci.acquisition._serial.WRITE_TIMEOUT_S", 0.01)
+    with pytest.raises(DeviceTimeoutError, match="took no bytes"):
+        link.write(bytes(1 << 24))  # nobody reads at the other end
     link.close()
     os.close(fd)
 
@@ -194,7 +210,7 @@ def _send_all(fd: int, blob: bytes) -> None:
 def test_of_a_real_port_the_newest_bytes_are_kept_for_control_and_all_for_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bci.acquisition._serial._is_pseudo_terminal", lambda url: False)
+    monkeypatch.setattr("bci.acquisition._serial.is_pseudo_terminal", lambda url: False)
     import tty
 
     master, slave = os.openpty()

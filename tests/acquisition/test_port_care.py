@@ -15,7 +15,7 @@ from bci.acquisition import open_source
 from bci.acquisition.client import BoardClient
 from bci.acquisition.low_latency import advice, read_latency_ms, set_low_latency
 from bci.acquisition.pattern_check import check_pattern, mismatch
-from bci.acquisition.port_lock import PortLock, holders
+from bci.acquisition.port_lock import PortLock
 from bci.acquisition.receiver import DecodedLink
 from bci.errors import (
     DeviceBusyError,
@@ -27,6 +27,7 @@ from bci.errors import (
 from firmware_protocol import Opcode, Pattern
 from firmware_protocol.device import ReferenceDevice
 from firmware_protocol.patterns import pattern_counts
+from firmware_protocol.ports import holders
 from tests.acquisition.boards import CONFIG, Bench, port_board
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")

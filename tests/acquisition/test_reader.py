@@ -245,7 +245,7 @@ def test_a_slow_reader_makes_the_far_side_wait_and_loses_nothing(
 def test_of_a_real_port_the_newest_is_kept_for_control_and_all_for_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bci.acquisition._serial._is_pseudo_terminal", lambda url: False)
+    monkeypatch.setattr("bci.acquisition._serial.is_pseudo_terminal", lambda url: False)
     import tty
 
     master, slave = os.openpty()
@@ -271,7 +271,7 @@ def test_of_a_real_port_the_newest_is_kept_for_control_and_all_for_the_recording
 def test_wire_that_the_recorder_did_not_take_in_time_is_a_gap_that_tells_its_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bci.acquisition._serial._is_pseudo_terminal", lambda url: False)
+    monkeypatch.setattr("bci.acquisition._serial.is_pseudo_terminal", lambda url: False)
     import tty
 
     master, slave = os.openpty()

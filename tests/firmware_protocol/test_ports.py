@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +81,22 @@ def test_a_port_in_use_says_so(pty: tuple[int, str]) -> None:
 
 
 @needs_pty
+@pytest.mark.skipif(sys.platform != "linux", reason="who has a port open, only Linux tells")
+def test_a_port_in_use_says_by_whom(pty: tuple[int, str]) -> None:
+    hold = (
+        "import sys; from firmware_protocol.ports import open_port; "
+        "port = open_port(sys.argv[1], baud=9600); print('open', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, pty[1]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(PortError, match=f"in use by process {other.pid}; end that program"):
+            open_port(pty[1], baud=115_200)
+        other.communicate()
+
+
+@needs_pty
 def test_a_device_that_vanishes_is_told_from_one_that_is_silent(pty: tuple[int, str]) -> None:
     master, name = pty
     with open_port(name, baud=115_200) as port:
@@ -139,6 +156,25 @@ def test_a_file_and_a_directory_are_no_ports(tmp_path: Path) -> None:
         open_port(str(file), baud=115_200)
     with pytest.raises(PortError, match="is a directory"):
         open_port(str(tmp_path), baud=115_200)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="whose terminal it is, only Linux tells")
+def test_somebodys_window_is_no_port_even_under_the_name_a_board_had(pty: tuple[int, str]) -> None:
+    import termios
+
+    master, name = pty
+    # The first terminal that a session's leader opens is its own.
+    work = "import os, sys; fd = os.open(sys.argv[1], os.O_RDWR); os.write(fd, b'here'); os.read(fd, 1)"
+    somebody = subprocess.Popen([sys.executable, "-c", work, name], start_new_session=True)
+    try:
+        assert os.read(master, 64) == b"here"
+        before = termios.tcgetattr(master)
+        with pytest.raises(PortError, match=f"{name} is the terminal of process {somebody.pid}"):
+            open_port(name, baud=115_200)
+        assert termios.tcgetattr(master) == before
+    finally:
+        somebody.kill()
+        somebody.wait()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a path of POSIX")
