@@ -1,14 +1,10 @@
 """A board: signal → converter → reference device → UART → port, at the pace of its crystal and its baud rate.
 
-- Everything happens in device time. `speed` scales it, and with it the line; at speed 0 time passes only as
-samples
+- Everything happens in device time. `speed` scales it, and with it the line; at speed 0 time passes only as samples
   are made, and samples are made only while the host takes the bytes: nothing is dropped and nothing waits.
-- A packet is on the line for as long as its bits need at the stated baud and leaves as its last bit does, so
-no
-  byte ever arrives early. If the port is full the line waits, the device's queue fills, and the device drops
-  whole packets and counts them.
-- Each START begins the next run of the signal. After its last sample the device says RUN_END and converts no
-more
+- If the port is full the line waits (`_uart.py`), the device's queue fills, and the device drops whole packets and
+  counts them.
+- Each START begins the next run of the signal. After its last sample the device says RUN_END and converts no more
   until STOP and START. No conversions while stopped, so sample numbers go on where they were.
 - Whatever the board does to its signal on purpose goes to the truth file: runs, cues, faults.
 """
@@ -16,7 +12,6 @@ more
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -35,16 +30,13 @@ from bci.acquisition.simulator._front_end import FrontEnd
 from bci.acquisition.simulator._outlets import Outlet
 from bci.acquisition.simulator._reference import ReferenceClock
 from bci.acquisition.simulator._signals import Asked, BenchSignal, Signal, quantise
+from bci.acquisition.simulator._uart import Uart
 from bci.chunks import F64
 from firmware_protocol import EventSource, LeadOff, Pattern, ReferenceDevice
-from firmware_protocol.limits import MAX_PACKET
 
 __all__ = ["Board"]
 
 _ENDLESS = 1 << 62  # samples
-_BITS_PER_BYTE = 10  # 8N1
-_AHEAD_US = 5000  # real time for which the UART is given packets: longer than this program oversleeps
-_BACKLOG = 16_384  # bytes that may wait for the host at speed 0
 _IDLE_S = 0.25
 _SHORTEST_SLEEP_S = 0.001
 _HOST_ALIVE_S = 5.0
@@ -71,9 +63,6 @@ class Board:
     _device: Device
     _clock: BoardClock
     _cues: dict[int, int]  # sample of the present run → code
-    _line: deque[tuple[float, bytes]]  # (device time at which its last bit is out, packet)
-    _line_free_us: float
-    _outgoing: bytearray  # off the line, not yet taken by the port
     _half_heard: bytes
     _told_dropped: int  # of the device's conversions, in the truth already
     _told_lead_off: LeadOff
@@ -94,7 +83,6 @@ class Board:
         self._monotonic_ns = monotonic_ns
         # µs per sample is the fraction of these two
         self._us_num, self._us_den = 1_000_000 * signal.rate.denominator, signal.rate.numerator
-        self._byte_us = _BITS_PER_BYTE * 1e6 / config.line_baud
         self._speed = config.speed
         self._drift = 1.0 + config.drift_ppm * 1e-6
         seed = config.signal.seed if isinstance(config.signal, Synthetic | Bench) else 0
@@ -102,7 +90,7 @@ class Board:
         self._reference = ReferenceClock(seed)
         if self._front_end is not None:
             self._drift = 1.0 + self._front_end.truth.clock_ppm * 1e-6
-        self._line_faults = WireFaults(report, seed=seed)
+        self._uart = Uart(config.line_baud, WireFaults(report, seed=seed), monotonic_ns)
         self._electrode_faults = SignalFaults(signal.channels, report, seed=seed)
         self._excitation = Excitation(
             len(signal.channels), signal.rate, seed=seed, impedance_kohm=config.impedance_kohm
@@ -115,7 +103,7 @@ class Board:
         )
         self._later: tuple[int, int, float] | None = None  # (run, its sample, speed from there on)
         self._boot(config.first_sample, config.first_t_us)
-        self.outlet: Outlet | None = plug()
+        self._uart.outlet = plug()
         for fault in config.faults:
             arguments = dict(fault)
             self.fault(arguments.pop("kind"), arguments)
@@ -129,7 +117,7 @@ class Board:
         self._hear()
         self._clock.set_pace(self._pace())
         self._convert()
-        self._transmit()
+        self._uart.transmit(self._device, self._clock, self._speed)
         return self._sleep_s()
 
     @property
@@ -143,7 +131,7 @@ class Board:
 
     def _hear(self) -> None:
         """Hand the host's packets to the device one by one, so that no START goes unnoticed between two."""
-        data = self.outlet.read() if self.outlet is not None else b""
+        data = self._uart.read()
         if data:
             self._heard_ns = self._monotonic_ns()
         packets, self._half_heard = self._kind.split(self._half_heard + data)
@@ -208,12 +196,7 @@ class Board:
     def _host_takes_more(self) -> bool:
         if self._until is not None and self._at >= self._until and not self._checking:
             return False
-        reachable = self.outlet is not None and self.outlet.connected and not self._silent
-        return reachable and len(self._outgoing) < _BACKLOG and not self._device.queued_bytes
-
-    @property
-    def _silent(self) -> bool:
-        return self._monotonic_ns() < self._silent_until_ns
+        return self._uart.host_takes_more and not self._device.queued_bytes
 
     def _make(self, n: int) -> None:
         """Convert the next `n` samples of the run, cut where the trigger line or a comparator changes."""
@@ -301,45 +284,14 @@ class Board:
             self._uv_per_count = np.array(self._device.uv_per_count)[:, None]
         return self._uv_per_count
 
-    # ---- bytes ---------------------------------------------------------------------------------------------
-
-    def _transmit(self) -> None:
-        """From the device's queue over the line to the port."""
-        now_us = self._clock.now_us()
-        self._write()
-        if self._silent:
-            return
-        if self._speed:
-            while not self._outgoing and self._line_free_us <= now_us + _AHEAD_US * self._speed:
-                packet = self._device.poll(now_us, MAX_PACKET + 4)
-                if not packet:
-                    break
-                self._line_free_us = max(self._line_free_us, now_us) + len(packet) * self._byte_us
-                self._line.append((self._line_free_us, packet))
-        elif len(self._outgoing) < _BACKLOG:
-            self._line.append((now_us, self._device.poll(now_us)))
-        while self._line and (not self._speed or self._line[0][0] <= now_us):
-            self._outgoing += self._line_faults.pass_on(self._line.popleft()[1])
-        self._write()
-
-    def _write(self) -> None:
-        if self.outlet is None:
-            self._outgoing.clear()
-        elif self._outgoing:
-            with memoryview(self._outgoing) as view:
-                taken = self.outlet.write(view)
-            del self._outgoing[:taken]
-        if self.outlet is not None:
-            self.outlet.want_room(bool(self._outgoing))
-
     def _sleep_s(self) -> float:
-        if self._silent:
+        if self._uart.silent:
             return _SHORTEST_SLEEP_S
         if not self._speed:
             return 0.0 if self._converting and self._host_takes_more() else _IDLE_S
         due = []
-        if self._line and not self._outgoing:
-            due.append(self._clock.seconds_until(self._line[0][0]))
+        if (next_out_us := self._uart.next_out_us) is not None:
+            due.append(self._clock.seconds_until(next_out_us))
         if self._converting:
             frame = self._kind.frame_samples
             last = min((self._at // frame + 1) * frame, self._run_length) - 1
@@ -374,7 +326,7 @@ class Board:
     def fault(self, kind: str, arguments: Mapping[str, Any]) -> None:
         """Set a fault; the kinds and their arguments are those of `SimulatedBoard.fault`."""
         set_by: dict[str, Callable[..., None]] = {
-            **dict.fromkeys(WIRE_FAULTS, partial(self._line_faults.add, kind)),
+            **dict.fromkeys(WIRE_FAULTS, partial(self._uart.faults.add, kind)),
             **dict.fromkeys(SIGNAL_FAULTS, partial(self._electrode_fault, kind)),
             "stall": self._stall,
             "drift": self._drift_by,
@@ -407,25 +359,21 @@ class Board:
         return list(self._reference.points)
 
     def unplug(self) -> None:
-        if self.outlet is not None:
-            self._report({"unplug": self.outlet.url, "sample": self._device.next_sample})
-            self.outlet.hang_up()
-            self.outlet = None
-            self._outgoing.clear()
+        if self._uart.outlet is not None:
+            self._report({"unplug": self._uart.outlet.url, "sample": self._device.next_sample})
+            self._uart.hang_up()
             self._half_heard = b""
 
     def close(self) -> None:
-        if self.outlet is not None:
-            self.outlet.hang_up()
-            self.outlet = None
+        self._uart.hang_up()
 
     def plug(self) -> str:
         """The port, which is a new one if the board was unplugged."""
         self._plug_at_ns = None
-        if self.outlet is None:
-            self.outlet = self._plug()
-            self._report({"plug": self.outlet.url, "sample": self._device.next_sample})
-        return self.outlet.url
+        if self._uart.outlet is None:
+            self._uart.outlet = self._plug()
+            self._report({"plug": self._uart.outlet.url, "sample": self._device.next_sample})
+        return self._uart.outlet.url
 
     def _electrode_fault(
         self,
@@ -440,7 +388,7 @@ class Board:
         self._electrode_faults.add(kind, channels=channels, first=first, n_samples=n_samples)
 
     def _stall(self, *, seconds: float = 1.0) -> None:
-        self._silent_until_ns = self._monotonic_ns() + int(seconds * 1e9 / (self._speed or 1.0))
+        self._uart.stall(seconds / (self._speed or 1.0))
         self._report({"fault": "stall", "seconds": seconds, "sample": self._device.next_sample})
 
     def _drift_by(self, *, ppm: float) -> None:
@@ -473,7 +421,4 @@ class Board:
         self._run_over = True
         self._half_heard = b""
         self._heard_ns = self._monotonic_ns()
-        self._line = deque()
-        self._line_free_us = first_t_us
-        self._silent_until_ns = 0
-        self._outgoing = bytearray()
+        self._uart.boot(first_t_us)
