@@ -181,7 +181,8 @@ CHECKS: list[Check] = [
     Check(
         "conformance",
         "protocol",
-        "frame-validator conform against the simulated board, nightly with a stream of ten minutes",
+        "conformance steps against the simulated board, in short over its port; nightly all, in memory, ten minutes of "
+        "stream",
         "0 findings",
         _conform.conformance,
     ),

@@ -4,7 +4,7 @@ frame-validator check capture.bin
 frame-validator check --strict --junit report.xml session.bfp
 cat /dev/ttyUSB0 | frame-validator check -
 
-Exit status: 0 clean, 1 findings (MUST; with --strict SHOULD, too), 2 could not run, 3 no frames found.
+Exit status: 0 clean, 1 findings (MUST; with --strict SHOULD, too), 2 could not run to its end, 3 no frames found.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ def run(args: argparse.Namespace) -> int:
     form_on_stdout(args)
     check = CaptureCheck(selection=selection_of(args), baud=args.baud)
     size = Path(args.file).stat().st_size if args.file != "-" and Path(args.file).is_file() else None
-    note = ""
+    cut_short = ""
     try:
         for block in _with_progress(blocks(args.file, hexadecimal=args.hex), size):
             check.feed(block)
             if check.full:
                 break
     except KeyboardInterrupt:
-        note = "ended by Ctrl-C: this is what came before"
+        if size is not None:  # a pipe has no other end
+            cut_short = f"interrupted by Ctrl-C behind {check.size:,} of {size:,} bytes"
     report = check.finish("standard input" if args.file == "-" else args.file)
-    if note:
-        report.notes.append(note)
+    report.cut_short = cut_short
     if args.baseline is not None:
         from firmware_protocol.validator.machine import apply_baseline
 

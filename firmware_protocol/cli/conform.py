@@ -4,10 +4,11 @@ frame-validator conform /dev/ttyUSB0 --baud 921600
 frame-validator conform COM3 --baud 921600 --quick --html report.html
 frame-validator conform socket://127.0.0.1:5555 --steps watchdog,FP73
 
-The device is left idle, with its rate and gains as they were, lead-off and test signals off, counters reset. The whole
-takes about a minute and a half and the stream of --soak seconds; --quick less than a minute. No electrodes on a
-person while it runs: it switches lead-off currents and test signals.
-Exit status: 0 clean, 1 findings, 2 could not run, 3 no frames found.
+The device is left idle, with its rate and gains as they were, lead-off and test signals off, counters reset; also by
+Ctrl-C, which ends the test with a report of what came before. The whole takes about a minute and a half and the stream
+of --soak seconds; --quick less than a minute. No electrodes on a person while it runs: it switches lead-off currents
+and test signals.
+Exit status: 0 clean, 1 findings, 2 could not run to its end, 3 no frames found.
 """
 
 from __future__ import annotations
@@ -84,11 +85,9 @@ def run(args: argparse.Namespace) -> int:
         progress = _Progress(out, Paint(colour=wants_colour(out, args.color)))
         result = conform(PortLine(port), plan, name=args.port, steps=steps, observe=progress)
     print(file=out)
-    status = give(result.report, args)
-    if result.lost:
-        print(f"frame-validator: {result.lost}", file=sys.stderr)
-        return 2
-    return status
+    if result.report.cut_short and form_on_stdout(args):  # else the report's last line says so
+        print(f"frame-validator: {result.report.cut_short}", file=sys.stderr)
+    return give(result.report, args)
 
 
 class _Progress:

@@ -58,9 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from firmware_protocol.ports import open_port
     from firmware_protocol.validator.checker import Checker
+    from firmware_protocol.validator.samples import load_numpy
 
     checker = Checker(selection=selection_of(args), baud=args.baud)
     out = sys.stderr if form_on_stdout(args) else sys.stdout
+    load_numpy()
     notes = []
     with ExitStack() as stack:
         port = stack.enter_context(open_port(args.port, baud=args.baud))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 from typing import Protocol
 
 from firmware_protocol.ports import Port
 
 __all__ = ["Line", "PortLine"]
+
+#: proc(5), three numbers: ns on a processor, ns of waiting for one, turns.
+_OF_THIS_THREAD = Path("/proc/thread-self/schedstat")
 
 
 class Line(Protocol):
@@ -34,6 +39,12 @@ class PortLine:
 
     def now_s(self) -> float:
         return time.monotonic()
+
+    def held_up_s(self) -> float:
+        """How long this thread could run in all, and other programs had the processor. Linux; elsewhere 0."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(_OF_THIS_THREAD.read_bytes().split()[1]) / 1e9
+        return 0.0
 
     def read(self, timeout_s: float) -> bytes:
         return self._port.read(timeout_s)

@@ -130,7 +130,7 @@ def responses_first(host: Host) -> Iterator[Hit]:
             "an answer behind many IDENTIFYs did not come", "no RESPONSE for 5 s", "one", key="none"
         )
         return
-    excess_s = last.answers[0][1] - response.t_us / 1e6 - host.transit_s
+    excess_s = last.answers[0][1] - response.t_us / 1e6 - host.transit_s - last.held_s
     if excess_s > allowed_s:
         text = "a RESPONSE waited behind INFO that was queued before it"
         got, expected = (
@@ -236,10 +236,13 @@ def overload(host: Host) -> Iterator[Hit]:
     now = about(host)
     info = now.info
     try:
-        load = budget(
-            now.n_channels, now.rate, host.plan.baud, info.n_samples, has_status=info.has_status,
-            channels_per_converter=info.channels_per_converter,
-        ).load  # fmt: skip
+        try:
+            load = budget(
+                now.n_channels, now.rate, host.plan.baud, info.n_samples, has_status=info.has_status,
+                channels_per_converter=info.channels_per_converter,
+            ).load  # fmt: skip
+        except FrameError as err:
+            raise Skip(f"no DATA can be as IDENTIFY and INFO say: {err}", see="identify") from err
         if load < 1.1:
             raise Skip(f"no rate of this device fills {host.plan.baud} baud: {now.rate} Hz are {load:.0%}")
         host.listen_apart(PROVOKED)
@@ -261,7 +264,7 @@ def _overloaded(host: Host) -> Iterator[Hit]:
                     "no answer at a rate above the link's", "none for 3 s", "within 250 ms", key="none"
                 )
                 return
-            latency_s = exchange.answers[0][1] - exchange.sent_s
+            latency_s = exchange.answers[0][1] - exchange.sent_s - exchange.held_s
             if latency_s > TIMEOUT_S:
                 text = "a RESPONSE waited behind DATA that was queued before it"
                 got = f"{latency_s * 1000:.0f} ms"

@@ -16,6 +16,7 @@ from firmware_protocol.errors import PortLostError
 from firmware_protocol.layout import COMMANDS
 from firmware_protocol.validator.findings import Cause, Finding, Hit, Window
 from firmware_protocol.validator.report import Report
+from firmware_protocol.validator.samples import load_numpy
 
 __all__ = ["Conformance", "Observer", "conform"]
 
@@ -23,25 +24,25 @@ _MEETING_S = 4.0  # opening the port may have reset the board, and its boot load
 _QUEUE_EMPTY_S = 0.05  # without a byte: no packet of an earlier step comes into the next one
 _LISTEN_S = 4.0  # to a device that cannot be understood
 _LAST_STAGE = "FP79"  # looked at when the rest is over
+_BUSY_S, _BUSY_PART = 1.0, 0.02  # for so long this program may wait for a processor, and nobody need know
 
 Observer = Callable[[Step, Host], None]
 
 
 @dataclass(slots=True)
 class Conformance:
-    """How a device did: its steps, and the report of all that it sent. `lost`: why it was cut short, if it was."""
+    """How a device did: its steps, and the report of all that it sent."""
 
     steps: list[Step]
     report: Report
     latencies_s: list[float]
-    lost: str = ""
 
     def of(self, verdict: Verdict) -> list[Step]:
         return [step for step in self.steps if step.verdict == verdict]
 
     def exit_status(self, *, strict: bool = False) -> int:
         """0 clean, 1 findings, 2 ended before its end, 3 nothing was heard that is a frame."""
-        return 2 if self.lost else self.report.exit_status(strict=strict)
+        return self.report.exit_status(strict=strict)
 
 
 def conform(
@@ -65,21 +66,25 @@ def conform(
     observe : callable
         Told of each step when it begins, now and then while it runs, and when it is `over`.
     """
+    load_numpy()
     host = Host(line, plan)
+    began_s, held_s = host.now_s, host.held_up_s
     chosen = [Step(rule, act) for rule, act in STEPS if _selected(rule.id, rule.name, steps)]
     suite = _Suite(host, chosen, observe)
-    lost = ""
+    cut_short = ""
     try:
         suite.run()
     except PortLostError as err:
-        lost = str(err)
-        suite.end(lost, blame=True)
+        cut_short = str(err)
+        suite.end(cut_short, blame=True)
     except KeyboardInterrupt:
-        lost = "ended by Ctrl-C: this is what came before"
-        suite.end(lost, blame=False)
-        with suppress(PortLostError):
-            host.send(Opcode.STOP)
-    return Conformance(chosen, _report(host, chosen, name, lost), host.latencies_s, lost)
+        cut_short = suite.interrupted()
+    report = _report(host, chosen, name, cut_short)
+    held_s = host.held_up_s - held_s
+    if held_s > max(_BUSY_S, _BUSY_PART * (host.now_s - began_s)):
+        text = f"other programs kept this one waiting for {held_s:.1f} s: answers are timed without"
+        report.notes.append(f"this computer was busy; {text}")
+    return Conformance(chosen, report, host.latencies_s)
 
 
 def _selected(id_: str, name: str, select: tuple[str, ...]) -> bool:
@@ -92,16 +97,16 @@ class _Suite:
         self._steps = steps
         self._observe = observe
         self._running: Step | None = None
+        self._own: About | None = None  # what the device said of itself before anything was changed
 
     def run(self) -> None:
         """All steps, those that look back in the end."""
         host = self._host
-        own: About | None = None
         deaf = ""
         if self._meet():
             host.begin()
             with suppress(NoAnswer, Skip):
-                own = about(host)
+                self._own = about(host)
         else:
             deaf = "the device does not answer"
             self._never_answers()
@@ -120,9 +125,9 @@ class _Suite:
                             step, host.hit("the device no longer answers", "silence", "answers", key="deaf")
                         )
             self._done(step)
-        if own is not None and not deaf:
+        if self._own is not None and not deaf:
             with suppress(NoAnswer, Skip):
-                put_back(host, own)
+                put_back(host, self._own)
         for step in last:
             if host.frames and not (deaf and step.rule.name == "reboot"):
                 self._run(step)
@@ -145,6 +150,29 @@ class _Suite:
                 step.verdict = Verdict.NOT_RUN if not step.findings else step.verdict
                 step.note = why
             self._done(step)
+
+    def interrupted(self) -> str:
+        """Ctrl-C: no step more, but the device is left as it is after a whole test. What to say of it."""
+        left = [step for step in self._steps if not step.over]
+        within = f" in step {self._running.rule.name}" if self._running in left and self._running else ""
+        self.end("interrupted by Ctrl-C", blame=False)
+        after = "" if self._put_at_rest() else "; the device was not put back: switch it off and on"
+        return f"interrupted by Ctrl-C{within}, {len(left)} of {len(self._steps)} steps not run{after}"
+
+    def _put_at_rest(self) -> bool:
+        """Whether the device stands still, with lead-off and test signals off and its own rate and gains."""
+        host = self._host
+        host.on_idle = lambda: None
+        host.listen_apart(frozenset({"FP"}))  # bytes that were just read when it was interrupted are missing
+        try:
+            host.send(Opcode.STOP)
+            if not self._ready():
+                return False
+            if self._own is not None:
+                put_back(host, self._own)
+        except (NoAnswer, Skip, PortLostError, KeyboardInterrupt):
+            return False
+        return True
 
     def _meet(self) -> bool:
         """Whether the device answers at all; it is brought to rest, whatever it did before."""
@@ -240,7 +268,7 @@ class _Suite:
         )
 
 
-def _report(host: Host, steps: list[Step], name: str, lost: str) -> Report:
+def _report(host: Host, steps: list[Step], name: str, cut_short: str) -> Report:
     """One report of the passive rules on all that was heard, and of the steps."""
     main, *others = [checker.finish(name) for checker in host.checkers]
     takes = host.plan.selection.takes
@@ -280,5 +308,5 @@ def _report(host: Host, steps: list[Step], name: str, lost: str) -> Report:
         )
     if not main.frames:
         main.notes.append(f"{host.size:,} bytes came, and no packet among them")
-    main.notes += [lost] if lost else []
+    main.cut_short = cut_short
     return main

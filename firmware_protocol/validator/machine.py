@@ -37,6 +37,7 @@ def as_json(report: Report, *, strict: bool = False) -> str:
         "statistics": report.numbers,
         "notes": report.notes,
         "stopped": report.stopped,
+        "cut_short": report.cut_short,
     }
     if report.steps:
         form["steps"] = report.steps
@@ -140,9 +141,12 @@ def as_junit(report: Report, *, strict: bool = False) -> str:
         case = ElementTree.SubElement(suite, "testcase", classname="frame-validator", name="frames found")
         failures += 1
         _failure(case, "no frames found", "")
+    if report.cut_short:
+        case = ElementTree.SubElement(suite, "testcase", classname="frame-validator", name="run to its end")
+        ElementTree.SubElement(case, "error", message=_xml(report.cut_short))
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
-    suite.set("errors", "0")
+    suite.set("errors", str(int(bool(report.cut_short))))
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 
@@ -184,6 +188,8 @@ def as_sarif(report: Report) -> str:
             location["physicalLocation"]["artifactLocation"] = {"uri": Path(report.name).as_posix()}
     driver = {"name": "frame-validator", "rules": rules}
     run = {"tool": {"driver": driver}, "results": results, "columnKind": "utf16CodeUnits"}
+    if report.cut_short:
+        run["invocations"] = [{"executionSuccessful": False, "exitCodeDescription": report.cut_short}]
     form = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(form, ensure_ascii=False, indent=2) + "\n"
 

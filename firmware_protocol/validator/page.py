@@ -70,13 +70,17 @@ def as_html(report: Report, *, strict: bool = False) -> str:
 
 def _head(report: Report, strict: bool) -> Iterator[str]:
     yield f"<h1>{escape(report.name)}</h1>"
-    if not report.frames:
+    if report.cut_short:
+        word, style = "Not finished", "should"
+    elif not report.frames:
         word, style = "No frames found", "must"
     elif report.fails(strict=strict):
         word, style = "Not clean", "must"
     else:
         word, style = "Clean", "fine"
     yield f'<p class="verdict {style}">{word}</p>'
+    if report.cut_short:
+        yield f"<p>{escape(report.cut_short)}</p>"
     counts = [
         f'<span class="{_CLASS[level]}">{n:,} {level.word}{"s" if n != 1 else ""}</span>'
         for level in (Level.MUST, Level.SHOULD, Level.INFO)

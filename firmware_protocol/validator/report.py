@@ -60,6 +60,7 @@ class Report:
     numbers: dict[str, Any]
     is_recording: bool = False
     stopped: bool = False  # by `max_errors`
+    cut_short: str = ""  # why it ended before its end; "": it did not
     known: Counter[tuple[str, str]] = field(default_factory=Counter)  # of a baseline: not counted any more
     notes: list[str] = field(default_factory=list)
     recognised: int = 0  # packets that were unreadable and are whole once a cause is undone
@@ -101,7 +102,9 @@ class Report:
         return causes or any(n and RULES[id_].level >= lowest for (id_, _), n in self.counts.items())
 
     def exit_status(self, *, strict: bool = False) -> int:
-        """0 clean, 1 findings, 3 no frames."""
+        """0 clean, 1 findings, 2 cut short, 3 no frames."""
+        if self.cut_short:
+            return 2
         if not self.frames:
             return 3
         return 1 if self.fails(strict=strict) else 0

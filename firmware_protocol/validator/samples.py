@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
     from firmware_protocol.validator.steps import Setting
 
-__all__ = ["BLOCK", "FULL_SCALE", "FrameAt", "SampleBlock", "SampleBuffer", "as_words"]
+__all__ = ["BLOCK", "FULL_SCALE", "FrameAt", "SampleBlock", "SampleBuffer", "as_words", "load_numpy"]
 
 BLOCK = 2048
 FULL_SCALE = 1 << 23
 _MASK = 0xFFFFFF
 _HUGE = 2.0**62
+
+
+def load_numpy() -> None:
+    """Now, and not while a device waits to be heard: it takes a tenth of a second, on a slow computer a whole one."""
+    import numpy  # noqa: F401
 
 
 class FrameAt(NamedTuple):

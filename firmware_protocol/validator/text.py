@@ -162,6 +162,9 @@ def verdict(report: Report, paint: Paint, *, strict: bool = False) -> str:
     causes = [(len(report.causes), "cause")]
     parts = [f"{n:,} {word}{'s' if n != 1 else ''}" for n, word in causes + counts if n]
     said = ", ".join(parts) or "nothing to say"
+    if report.cut_short:
+        so_far = "not clean" if report.fails(strict=strict) else "clean so far"
+        return f"{paint('not finished', 'bold', 'yellow')}, {so_far}: {said}; {report.cut_short}"
     if not report.frames:
         return f"{paint('no frames found', 'bold', 'red')}: {said}"
     word = (

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -342,3 +343,25 @@ def test_memory_stays_flat_from_8_to_64_megabytes() -> None:
     done = subprocess.run([sys.executable, "-c", _MEMORY], input=wire, capture_output=True, check=True)
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(done.stdout) * unit < 16 << 20
+
+
+@pytest.mark.parametrize(("piped", "status"), [(False, 2), (True, 0)])
+def test_ctrl_c_before_the_end_of_a_file_is_no_clean_check_and_of_a_pipe_the_way_to_end_it(
+    piped: bool,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wire = good(BOARD)
+
+    def half(name: str, *, hexadecimal: bool) -> Iterator[bytes]:
+        yield wire[: len(wire) // 2]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("firmware_protocol.cli.check.blocks", half)
+    assert main(["check", "-" if piped else written(tmp_path / "good.bin", wire)]) == status
+    last = capsys.readouterr().out.splitlines()[-1]
+    behind = f"interrupted by Ctrl-C behind {len(wire) // 2:,} of {len(wire):,} bytes"
+    assert last.startswith("clean" if piped else "not finished, clean so far")
+    assert (behind in last) != piped

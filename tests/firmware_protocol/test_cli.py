@@ -177,16 +177,25 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
 """
 
 
-def test_help_loads_nothing_heavy() -> None:
-    code = _HELP + "print(*sorted(sys.modules), sep='\\n')"
+def loaded_by(code: str) -> set[str]:
+    """Modules that a fresh interpreter has behind some code."""
+    code += "\nimport sys\nprint(*sorted(sys.modules), sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
+    return set(done.stdout.split())
+
+
+def test_help_loads_nothing_heavy_and_little_at_all() -> None:
+    """It starts about as fast as numpy alone, which loads as many modules."""
+    loaded = loaded_by(_HELP)
     heavy = {"numpy", "numba", "scipy", "serial", "rich", "bci", "firmware_protocol.validator"}
     assert not loaded & heavy
+    assert len(loaded) <= 1.25 * len(loaded_by("import numpy"))
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="no CPU time of children")
 def test_help_starts_about_as_fast_as_numpy_loads() -> None:
+    """On a computer that does nothing else."""
     import resource
 
     def cpu_s(code: str) -> float:

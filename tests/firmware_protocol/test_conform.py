@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 import firmware_protocol
 from firmware_protocol import DeviceConfig, ReferenceDevice
 from firmware_protocol._configuration import Outcome
-from firmware_protocol.codes import Opcode, Pattern, Status
-from firmware_protocol.conform import STEPS, Host, Plan, Step, Verdict, conform
+from firmware_protocol.codec import encode_command
+from firmware_protocol.codes import LeadOff, Opcode, Pattern, Status, TestSignal
+from firmware_protocol.conform import STEPS, Host, Plan, PortLine, Step, Verdict, conform
 from firmware_protocol.conform.host import words
 from firmware_protocol.conform.samples import _named
 from firmware_protocol.errors import PortLostError
@@ -22,6 +27,10 @@ from firmware_protocol.frames import Command, Data
 from firmware_protocol.layout import COMMANDS
 from firmware_protocol.patterns import pattern_counts
 from firmware_protocol.validator import RULES, Selection
+from firmware_protocol.validator.machine import as_json, as_junit, as_sarif
+from firmware_protocol.validator.page import as_html
+from firmware_protocol.validator.paint import Paint
+from firmware_protocol.validator.text import report_lines
 from tests.firmware_protocol.bench import LABELS, Desk
 from tests.firmware_protocol.wrong_devices import WRONG
 
@@ -209,7 +218,7 @@ class Unplugged(Desk):
 def test_a_port_that_is_lost_ends_the_test_with_what_came_before(after_s: float) -> None:
     result = conform(Unplugged(after_s), QUICK)
     assert result.exit_status() == 2
-    assert "check cable" in result.lost
+    assert "check cable" in result.report.cut_short
     passed = len(result.of(Verdict.PASSED))
     assert (passed > 5) == (after_s > 1)
     assert len(result.of(Verdict.FAILED)) == (after_s > 1)
@@ -217,22 +226,136 @@ def test_a_port_that_is_lost_ends_the_test_with_what_came_before(after_s: float)
 
 
 class Interrupted(Desk):
-    """Somebody presses Ctrl-C while it streams."""
+    """Somebody presses Ctrl-C after so many seconds, and again and again if `hasty`."""
+
+    def __init__(self, after_s: float, *, hasty: bool = False) -> None:
+        super().__init__(device(rate=Fraction(500)))
+        self._after_s, self._hasty, self._pressed = after_s, hasty, False
 
     def read(self, timeout_s: float) -> bytes:
-        if self.device.next_sample > 300:
+        if self.now_s() > self._after_s and (self._hasty or not self._pressed):
+            self._pressed = True
             raise KeyboardInterrupt
         return super().read(timeout_s)
 
 
 def test_ctrl_c_stops_the_stream_and_reports_what_came_before() -> None:
-    desk = Interrupted(device())
-    result = conform(desk, QUICK, steps=("answers", "start", "soak"))
+    desk = Interrupted(2.0)
+    result = conform(desk, QUICK, steps=("answers", "start", "soak", "reboot"))
     assert result.exit_status() == 2
-    assert [step.verdict for step in result.steps] == [Verdict.PASSED, Verdict.PASSED, Verdict.NOT_RUN]
-    assert "ended by Ctrl-C" in result.report.notes[-1]
-    desk._pass(100_000)
+    assert [step.verdict for step in result.steps] == [Verdict.PASSED] * 2 + [Verdict.NOT_RUN] * 2
+    assert result.report.cut_short == "interrupted by Ctrl-C in step soak, 2 of 4 steps not run"
+    assert not result.report.fails()
     assert not desk.device.streaming
+
+
+def test_every_form_of_report_says_that_the_test_was_cut_short() -> None:
+    report = conform(Interrupted(2.0), QUICK, steps=("start", "soak")).report
+    said = "interrupted by Ctrl-C in step soak"
+    last = [*report_lines(report, Paint(colour=False))][-1]
+    assert last.startswith("not finished, clean so far: ")
+    assert said in last
+    form = json.loads(as_json(report))
+    assert form["exit_status"] == 2
+    assert said in form["cut_short"]
+    suite = ElementTree.fromstring(as_junit(report))
+    assert suite.get("errors") == "1"
+    assert said in suite.findall("testcase/error")[0].get("message", "")
+    (run,) = json.loads(as_sarif(report))["runs"]
+    assert said in run["invocations"][0]["exitCodeDescription"]
+    page = as_html(report)
+    assert said in page
+    assert "Not finished" in page
+    assert ">Clean<" not in page
+
+
+@pytest.mark.parametrize("after_s", [k / 4 for k in range(20)])
+def test_ctrl_c_leaves_the_device_as_a_whole_test_does(after_s: float) -> None:
+    """Whatever was on just then: another rate or gain, lead-off currents, a test signal or pattern."""
+    desk = Interrupted(after_s)
+    desk.device.receive(encode_command(Command(0, 0, 1, Opcode.SET_CHANNEL, bytes([3, 6, 0, 1]))), 0)
+    own = desk.device.uv_per_count
+    result = conform(desk, QUICK, steps=("FP74", "FP75"))
+    assert result.exit_status() == 2
+    assert "not put back" not in result.report.cut_short
+    setup = desk.device.setup
+    assert (setup.lead_off, setup.pattern, desk.device.streaming) == (LeadOff.OFF, Pattern.OFF, False)
+    assert setup.test_signal == TestSignal.OFF
+    assert (desk.device.rate, desk.device.uv_per_count) == (Fraction(500), own)
+
+
+def test_a_second_ctrl_c_says_that_the_device_was_not_put_back() -> None:
+    desk = Interrupted(2.0, hasty=True)
+    result = conform(desk, QUICK, steps=("start", "soak"))
+    assert "not put back: switch it off and on" in result.report.cut_short
+    desk._pass(100_000)
+    assert not desk.device.streaming  # STOP was sent all the same
+
+
+class Busy(PortLine):
+    """A computer on which this program is held up: for 0.4 s behind each answer (`asleep`), or often and shortly."""
+
+    def __init__(self, *, asleep: bool = True, known: bool = True, delay_s: float = 0.0) -> None:
+        self.desk = Desk(device(), outward=self._later)
+        self._asleep, self._known, self._delay_s, self._held_s = asleep, known, delay_s, 0.0
+
+    def _later(self, data: bytes) -> bytes:
+        self.desk._out_free_us += self._delay_s * 1e6
+        return data
+
+    def now_s(self) -> float:
+        return self.desk.now_s() + (self._held_s if self._asleep else 0.0)
+
+    def held_up_s(self) -> float:
+        return self._held_s if self._known else 0.0
+
+    def read(self, timeout_s: float) -> bytes:
+        data = self.desk.read(timeout_s)
+        self._held_s += (0.4 if data else 0.0) if self._asleep else 0.6 * timeout_s
+        return data
+
+    def write(self, data: bytes) -> None:
+        self.desk.write(data)
+
+
+def test_what_other_programs_took_of_the_processor_is_no_time_of_the_device() -> None:
+    steps = ("answers", "identify", "response-time")
+    calm, blamed = (conform(Busy(known=known), QUICK, steps=steps) for known in (True, False))
+    assert (calm.exit_status(strict=True), calm.report.findings) == (0, [])
+    assert any("this computer was busy" in note for note in calm.report.notes)
+    assert "FP791" in {finding.rule.id for finding in blamed.report.findings}
+
+
+def test_a_slow_device_is_late_however_busy_the_computer_is() -> None:
+    """Only what may lie between an answer and its reading is taken off, not all that was lost while it was awaited."""
+    result = conform(Busy(asleep=False, delay_s=0.4), QUICK, steps=("answers", "response-time"))
+    assert "FP791" in {finding.rule.id for finding in result.report.findings}
+
+
+def test_what_takes_long_to_load_is_there_before_the_device_is_spoken_to() -> None:
+    """numpy, loaded in the middle, made an answer 400 ms late on a busy computer."""
+    program = """
+import sys
+from firmware_protocol.conform import Plan, conform
+class Line:
+    now = 0.0
+    def now_s(self): return self.now
+    def write(self, data): assert "numpy" in sys.modules, "not yet"
+    def read(self, timeout_s): self.now += 1.0; return b""
+assert "numpy" not in sys.modules
+conform(Line(), Plan())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_device_that_says_what_cannot_be_does_not_end_the_test() -> None:
+    """Nine channels of converters of eight: no DATA is so, and none can be reckoned with."""
+    result = conform(WRONG["identify-channels"].make(), QUICK, steps=("identify", "overload"))
+    identify, overload = result.steps
+    assert identify.verdict == Verdict.FAILED
+    assert (overload.verdict, result.exit_status()) == (Verdict.SKIPPED, 1)
+    assert "see identify" in overload.note
 
 
 class Booting(Desk):

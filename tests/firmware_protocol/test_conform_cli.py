@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -142,16 +141,3 @@ def test_explain_knows_the_steps() -> None:
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "FP732" in said
     assert "Half a COMMAND, then silence" in said
-
-
-@pytest.mark.nightly
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
-@pytest.mark.timeout(1200)
-def test_the_simulated_board_has_no_findings_in_all_steps_and_ten_minutes(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from bci.acquisition.simulator import SimulatedBoard
-
-    with SimulatedBoard() as board:
-        status = main(["conform", board.port])
-    assert status == 0, capsys.readouterr().out

@@ -244,12 +244,12 @@ def test_the_c_files_that_are_handed_out_pass(tmp_path: Path, capsys: pytest.Cap
     import subprocess
 
     assert main(["header", "--out", str(tmp_path / "bfp")]) == 0
-    paths = capsys.readouterr().out.split()
+    paths = capsys.readouterr().out.splitlines()
     assert sorted(Path(p).name for p in paths) == ["bfp.c", "bfp.h", "bfp_check.c"]
     sources = [p for p in paths if p.endswith(".c")]
     cc = _c_codec.compiler() or "cc"
     subprocess.run([cc, "-std=c99", "-O2", "-o", str(tmp_path / "bfp_check"), *sources], check=True)
-    assert main(["vectors", "--check", str(tmp_path / "bfp_check")]) == 0
+    assert main(["vectors", "--check", shlex.quote(str(tmp_path / "bfp_check"))]) == 0
     assert " agree\n" in capsys.readouterr().out
 
 
