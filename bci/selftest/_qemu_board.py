@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +25,6 @@ from bci.errors import BciError
 
 __all__ = ["QemuBoard", "QemuError", "SteppedBoard", "symbol"]
 
-_START_S = 20.0
 _ANSWER_S = 20.0  # of QEMU itself, on a busy computer
 _KEPT = 0x2000_0000  # where the firmware finds its seed, and which electrodes are off (board_mps2.c)
 _COUNTER = 0x4002_8018  # microseconds
@@ -45,8 +43,6 @@ class QemuBoard:
     ----------
     firmware : Path
         firmware.elf.
-    pty : bool
-        Its UART on a pseudo-terminal; else on a socket.
     icount : str
         QEMU's `-icount`; "": time is the computer's.
     electrodes_off : int
@@ -62,45 +58,45 @@ class QemuBoard:
         self,
         firmware: Path,
         *,
-        pty: bool = False,
         icount: str = "",
         electrodes_off: int = 0,
         seed: int | None = None,
         more: tuple[str, ...] = (),
+        pass_fds: tuple[int, ...] = (),
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="bci-qemu-")
         self._messages = b""
-        monitor = Path(self._folder.name, "monitor")
+        self._monitor, theirs = _pair()
         kept = (secrets.randbits(32) if seed is None else seed) | electrodes_off << 32
-        uart = "pty,id=uart" if pty else "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"
+        uart = "socket,id=uart,host=127.0.0.1,port=0,server=on,wait=off,nodelay=on"
         command = [
             *(("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()),  # it ends with this program
             *(("nice", "-n", "-10") if os.geteuid() == 0 else ()),
             *("qemu-system-arm", "-M", "mps2-an385", "-display", "none", "-monitor", "none"),
-            *("-qmp", f"unix:{monitor},server=on,wait=off"),
+            *("-chardev", f"socket,id=monitor,fd={theirs.fileno()}", "-mon", "chardev=monitor,mode=control"),
             *("-chardev", uart, "-serial", "chardev:uart"),
             *("-device", f"loader,addr={_KEPT:#x},data={kept:#x},data-len=8"),
             *(("-icount", icount) if icount else ()),
             *more,
             *("-kernel", str(firmware)),
         ]  # fmt: skip
-        self._said = Path(self._folder.name, "said")
-        with self._said.open("wb") as said:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        with theirs:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
+                start_new_session=True,
+                pass_fds=(theirs.fileno(), *pass_fds),
             )
         try:
-            self._monitor = self._connect(monitor)
             self._message()  # its greeting
             self.command("qmp_capabilities")
             place = next(c for c in self.command("query-chardev") if c["label"] == "uart")["filename"]
         except BaseException:
             self.close()
             raise
-        if pty:
-            self.url = place.removeprefix("pty:")
-        else:
-            self.url = "socket://127.0.0.1:" + place.split("127.0.0.1:")[1].split(",")[0]
+        self.url = "socket://127.0.0.1:" + place.split("127.0.0.1:")[1].split(",")[0]
 
     @property
     def pid(self) -> int:
@@ -130,9 +126,8 @@ class QemuBoard:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        with contextlib.suppress(AttributeError):
-            self._monitor.close()
-        self._folder.cleanup()
+        self._monitor.close()
+        self._said.close()
 
     def __enter__(self) -> Self:
         return self
@@ -142,26 +137,13 @@ class QemuBoard:
     ) -> None:
         self.close()
 
-    def _connect(self, path: Path) -> socket.socket:
-        end_s = time.monotonic() + _START_S
-        while True:
-            end = socket.socket(socket.AF_UNIX)
-            end.settimeout(_ANSWER_S)
-            try:
-                end.connect(str(path))
-                return end
-            except OSError as err:
-                end.close()
-                if self._process.poll() is not None or time.monotonic() > end_s:
-                    said = self._said.read_text(encoding="utf-8", errors="replace").strip()
-                    raise QemuError(f"QEMU did not start: {said or err}") from err
-                time.sleep(0.02)
-
     def _message(self) -> dict[str, Any]:
         while b"\n" not in self._messages:
             data = self._monitor.recv(1 << 16)
             if not data:
-                raise QemuError("QEMU has ended")
+                self._said.seek(0)
+                said = self._said.read().decode(errors="replace").strip()
+                raise QemuError(f"QEMU has ended: {said or 'it did not say why'}")
             self._messages += data
         line, self._messages = self._messages.split(b"\n", 1)
         message: dict[str, Any] = json.loads(line)
@@ -182,11 +164,17 @@ class SteppedBoard(QemuBoard):
         electrodes_off: int = 0,
         seed: int | None = None,
     ) -> None:
-        with tempfile.TemporaryDirectory(prefix="bci-gdb-") as folder:
-            path = Path(folder, "gdb")
-            more = ("-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb", "-S")
-            super().__init__(firmware, icount=icount, electrodes_off=electrodes_off, seed=seed, more=more)
-            self._gdb = self._connect(path)
+        self._gdb, theirs = _pair()
+        with theirs:
+            more = ("-chardev", f"socket,id=gdb,fd={theirs.fileno()}", "-gdb", "chardev:gdb", "-S")
+            super().__init__(
+                firmware,
+                icount=icount,
+                electrodes_off=electrodes_off,
+                seed=seed,
+                more=more,
+                pass_fds=(theirs.fileno(),),
+            )
         self._heard = b""
         self._now_us = 0
         host, port = self.url.removeprefix("socket://").split(":")
@@ -268,6 +256,13 @@ class SteppedBoard(QemuBoard):
             if not data:
                 raise QemuError("QEMU has ended")
             self._heard += data
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """A line to QEMU that needs no name in a folder: our end, and the one to hand on."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(_ANSWER_S)
+    return ours, theirs
 
 
 def symbol(firmware: Path, name: str) -> int:
