@@ -26,7 +26,6 @@ from bci.qualification.measurements import MEASUREMENTS
 from bci.qualification.store import Batch
 
 A4 = (794, 1123)
-CUT_SHORT = 2
 PAPER = "body { padding: 9mm 11mm !important; box-sizing: border-box } .sheet { height: 297mm !important }"
 BOARDS, REPEATED = 36, 3
 FAULTS = {
@@ -57,7 +56,7 @@ def main() -> int:
 
 
 def _qualified(folder: Path, serial: str, language: str, *words: str) -> Path:
-    """One board; on a computer too busy for its board the command is repeated, and goes on where it stopped."""
+    """One board's sheet, whatever its verdict."""
     command = [
         "qualify",
         "--simulated",
@@ -69,12 +68,7 @@ def _qualified(folder: Path, serial: str, language: str, *words: str) -> Path:
         language,
         *words,
     ]
-    for _attempt in range(5):
-        done = subprocess.run(
-            [sys.executable, "-m", "bci.cli", *command], stdout=subprocess.DEVNULL, check=False
-        )
-        if done.returncode != CUT_SHORT:
-            break
+    subprocess.run([sys.executable, "-m", "bci.cli", *command], stdout=subprocess.DEVNULL, check=False)
     return folder / "boards" / serial / "1" / f"sheet.{language}.html"
 
 

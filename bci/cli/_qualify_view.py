@@ -6,6 +6,7 @@ everything that was measured is kept. Programs write the same as lines: an empty
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import time
@@ -21,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci.cli._keys import Keys
+from bci.errors import BenchRecordError
 from bci.language import _, ngettext
 from bci.qualification.drawings import drawing_text
 from bci.qualification.guide import Abort, Again, Event, Go, Guide, Outcome, Skip, Stage
@@ -254,12 +256,16 @@ class Person:
         page: Path | None = None,
     ) -> None:
         self._view, self._keys, self._yes, self._page = view, keys, yes, page
+        self._on_page: tuple[Stage, int, int] | None = None
 
     def show(self, guide: Guide) -> None:
         if not (self._yes and guide.stage in (Stage.INSTRUCT, Stage.ASK)):  # nobody has to be told
             self._view.show(guide)
-        if self._page is not None and (guide.over or guide.stage in (Stage.INSTRUCT, Stage.ASK)):
-            write_guide_page(self._page, guide)
+        on_page = guide.stage, guide.at, round(guide.left_s / 60)
+        if self._page is not None and on_page != self._on_page:
+            self._on_page = on_page
+            with contextlib.suppress(BenchRecordError):  # no second screen: no reason to end a test
+                write_guide_page(self._page, guide)
 
     def answer(self, guide: Guide) -> Event:
         if self._yes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +12,17 @@ import click
 
 from bci.cli._language import language_option
 from bci.cli._lists import words
+from bci.cli._qualify_batch import COMMANDS, HELP, batch_option, json_option, print_json
 from bci.language import _
 
 if TYPE_CHECKING:
     from bci.cli._qualify_view import JsonView, LinesView, TerminalView
     from bci.qualification.limits import Limits
+    from bci.qualification.records import Attempt
     from bci.qualification.rig import Rig
-    from bci.qualification.store import Attempt, Batch
+    from bci.qualification.store import Batch
 
 __all__ = ["command"]
-
-FOLDER = "bci-output/qualification"
-HELP = {"help_option_names": ["-h", "--help"]}
-
-batch_option = click.option(
-    "--batch",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=FOLDER,
-    show_default=True,
-    metavar="FOLDER",
-    help="Record of the batch and, below it, of each board.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON objects, one a line.")
 
 
 @click.group("qualify", invoke_without_command=True, context_settings=HELP)
@@ -117,8 +105,8 @@ def _qualify(
     as_json: bool,
 ) -> int:
     from bci.cli._qualify_view import BenchKeys, Person
-    from bci.errors import DeviceError, RecordingError
-    from bci.qualification import attempts, bench, sheet, store
+    from bci.errors import BenchRecordError, DeviceError, RecordingError
+    from bci.qualification import attempts, bench, records, sheet, store
     from bci.qualification.measurements import MEASUREMENTS
 
     if simulated == (port is not None):
@@ -131,11 +119,20 @@ def _qualify(
         wanted = attempts.chosen(MEASUREMENTS, only=names, generator=generator == "yes", hours=hours)
     except ValueError as err:
         raise click.BadParameter(str(err)) from err
-    with store.Batch(folder, create=True) as batch, _rig(port, baud, seed, faults) as rig:
+    with (
+        store.Batch(folder, create=True) as batch,
+        _rig(port, baud, seed, faults) as rig,
+        ExitStack() as held,
+    ):
         at = _now()
-        number = store.checked_serial(
-            serial if serial is not None else _asked_serial(rig, ask_person=not (yes or as_json))
+        with rig.open(None, {}) as source:
+            device = source.info.device
+        number = records.checked_serial(
+            serial if serial is not None else _asked_serial(device, ask_person=not (yes or as_json))
         )
+        nobody = yes or (simulated and not ask)
+        page = None if nobody or as_json else folder / f"guide-{_plain_name(port)}.html"
+        held.enter_context(attempts.alone(batch, number))
         opened = attempts.open_attempt(
             batch,
             number,
@@ -143,21 +140,17 @@ def _qualify(
             limits=limits,
             operator=operator,
             at=at,
+            device=device,
             repeat=repeat or _again(batch, number, may_ask=not (yes or as_json) and not simulated),
             partial=bool(names),
             simulated=simulated,
         )
         try:
             with _view(as_json) as view, BenchKeys() as keys:
-                _announce(view, opened, limits)
-                person = Person(
-                    view,
-                    keys,
-                    yes=yes or (simulated and not ask),
-                    page=None if yes or as_json else folder / "guide.html",
-                )
+                _announce(view, opened, limits, page)
+                person = Person(view, keys, yes=nobody, page=page)
                 attempt = bench.qualify(batch, opened.attempt, wanted, limits, rig, person)
-        except (DeviceError, RecordingError):
+        except (DeviceError, RecordingError, BenchRecordError):
             click.echo(
                 _(
                     "What was measured is kept. Put it right and repeat the command: it goes on where it stopped."
@@ -182,29 +175,35 @@ def _limits(path: Path | None) -> Limits:
 def _rig(port: str | None, baud: int, seed: int, faults: Sequence[str]) -> Iterator[Rig]:
     """The board on its port, or a simulated one for as long as it is needed."""
     from bci.acquisition import SimulatedBoard
-    from bci.acquisition.simulator import BENCH_FAULTS, Bench, parse_bench_fault
+    from bci.acquisition.simulator import Bench
     from bci.cli._fault_options import parse_fault
-    from bci.qualification.rig import PortRig, SimulatedRig
+    from bci.qualification.rig import HALFWAY_FAULTS, PortRig, SimulatedRig
 
     if port is not None:
         yield PortRig(port, baud=baud)
         return
     try:
-        wrong = [
-            parse_bench_fault(text) if text.split(":")[0] in BENCH_FAULTS else parse_fault(text)
-            for text in faults
-        ]
-        board = SimulatedBoard(Bench(seed=seed), baud=baud, speed=0, faults=wrong)
+        wrong = [parse_fault(text, bench=True) for text in faults]
+        halfway = [fault for fault in wrong if fault["kind"] in HALFWAY_FAULTS]
+        board = SimulatedBoard(
+            Bench(seed=seed), baud=baud, speed=0, faults=[fault for fault in wrong if fault not in halfway]
+        )
+        rig = SimulatedRig(board, baud=baud, halfway=halfway)
     except ValueError as err:
         raise click.BadParameter(str(err)) from err
     with board:
-        yield SimulatedRig(board, baud=baud)
+        yield rig
 
 
-def _asked_serial(rig: Rig, *, ask_person: bool) -> str:
+def _plain_name(port: str | None) -> str:
+    """Of a port, as part of a file's name."""
+    import re
+
+    return re.sub(r"[^A-Za-z0-9]+", "-", port.replace("\\", "/").rpartition("/")[2]) if port else "simulated"
+
+
+def _asked_serial(device: str, *, ask_person: bool) -> str:
     """Typed or scanned (a scanner types, too), else what the board calls itself."""
-    with rig.open(None, {}) as source:
-        device = source.info.device
     own = "-".join(device.split())
     if not (ask_person and sys.stdin is not None and sys.stdin.isatty()):
         return own
@@ -242,8 +241,8 @@ def _view(as_json: bool) -> Iterator[JsonView | LinesView | TerminalView]:
         yield view
 
 
-def _announce(view: Any, opened: Any, limits: Limits) -> None:
-    """Which attempt this is."""
+def _announce(view: Any, opened: Any, limits: Limits, page: Path | None) -> None:
+    """Which attempt this is, and where to look."""
     attempt = opened.attempt
     if opened.resumed:
         text = _("Board {serial}: test {number} was interrupted and goes on where it stopped.")
@@ -263,10 +262,14 @@ def _announce(view: Any, opened: Any, limits: Limits) -> None:
         )
     else:
         view.say(said)
+        if page is not None:
+            view.say(_("For a second screen: {path}").format(path=page))
 
 
 def _conclude(batch: Batch, attempt: Attempt, written: Path | None, *, as_json: bool) -> int:
     """The verdict, large, and why."""
+    from dataclasses import asdict
+
     from bci.qualification.attempts import verdict_word
     from bci.qualification.figures import sentences
 
@@ -274,8 +277,8 @@ def _conclude(batch: Batch, attempt: Attempt, written: Path | None, *, as_json: 
     if as_json:
         for one in done:
             for result in one.results:
-                _print({"measurement": one.name, **_plain(result)})
-        _print(
+                print_json({"measurement": one.name, **asdict(result)})
+        print_json(
             {
                 "serial": attempt.serial,
                 "attempt": attempt.number,
@@ -298,147 +301,11 @@ def _conclude(batch: Batch, attempt: Attempt, written: Path | None, *, as_json: 
     return {"pass": 0, "fail": 1, "not measured": 1}.get(attempt.verdict, 2)
 
 
-# ---- the batch ----------------------------------------------------------------------------------------------
-
-
-@command.command("list", context_settings=HELP)
-@batch_option
-@json_option
-@language_option
-def list_(folder: Path, as_json: bool) -> int:
-    """The boards of a batch with their first and latest verdict."""
-    from bci.qualification.attempts import verdict_word
-    from bci.qualification.store import Batch
-
-    with Batch(folder) as batch:
-        for board in batch.boards():
-            if as_json:
-                _print(
-                    {
-                        "serial": board.serial,
-                        "attempts": board.n_attempts,
-                        "first": board.first.verdict if board.first else None,
-                        "latest": board.latest.verdict if board.latest else None,
-                        "open": board.open is not None,
-                        "date": (board.latest or board.open or batch.attempts(board.serial)[-1]).started,
-                    }
-                )
-                continue
-            first, latest = (verdict_word(a.verdict) if a else "–" for a in (board.first, board.latest))
-            note = _("  interrupted, goes on where it stopped") if board.open else ""
-            if not board.open and batch.attempts(board.serial)[-1].state == "aborted":
-                note = _("  the last test was stopped")
-            click.echo(f"{board.serial:<24} {board.n_attempts:>3} ×  {first:>12} → {latest}{note}")
-    return 0
-
-
-@command.command("report", context_settings=HELP)
-@batch_option
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
-@language_option
-def report(folder: Path, output: Path | None) -> int:
-    """Trends, histograms, capability, yield and causes of failure of a batch, as one page."""
-    from bci.qualification.batch_report import write_batch_report
-    from bci.qualification.store import Batch
-
-    with Batch(folder) as batch:
-        click.echo(str(write_batch_report(batch, output)))
-    return 0
-
-
-@command.command("sheet", context_settings=HELP)
-@click.argument("serial")
-@click.option("--attempt", "number", type=click.IntRange(1), help="Default: the latest that was finished.")
-@batch_option
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
-@language_option
-def sheet(serial: str, number: int | None, folder: Path, output: Path | None) -> int:
-    """Write a board's sheet again, e.g. in another language."""
-    from bci.errors import SerialNumberError
-    from bci.qualification.measurements import MEASUREMENTS
-    from bci.qualification.sheet import write_sheet
-    from bci.qualification.store import Batch
-
-    with Batch(folder) as batch:
-        finished = [a for a in batch.attempts(serial) if a.state == "finished" and number in (None, a.number)]
-        if not finished:
-            raise SerialNumberError(
-                _(
-                    "batch {folder} holds no finished test of board {serial}; `bci qualify list` shows what it holds"
-                ).format(folder=folder, serial=serial),
-                serial=serial,
-            )
-        click.echo(str(write_sheet(batch, finished[-1], MEASUREMENTS, output)))
-    return 0
-
-
-@command.command("export", context_settings=HELP)
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv")
-@batch_option
-@language_option
-def export(file: Path, folder: Path) -> int:
-    """Every figure of every finished test as CSV."""
-    from bci.qualification.batch_report import export_csv
-    from bci.qualification.store import Batch
-
-    with Batch(folder) as batch:
-        n = export_csv(batch, file)
-    click.echo(_("{n} figures: {path}").format(n=n, path=file))
-    return 0
-
-
-@command.command("gauge", context_settings=HELP)
-@click.option("--test", "only", metavar="NAME", help="Only this test. Default: all that were repeated.")
-@batch_option
-@json_option
-@language_option
-def gauge(only: str | None, folder: Path, as_json: bool) -> int:
-    """How much the bench itself adds: repeatability, and reproducibility where operators differ (ANOVA, AIAG MSA)."""
-    from dataclasses import asdict
-
-    from bci.qualification.batch_report import gauge_studies
-    from bci.qualification.store import Batch
-
-    with Batch(folder) as batch:
-        studies = gauge_studies(batch, only)
-    if not studies and not as_json:
-        click.echo(
-            _("No board that passed was measured twice: `bci qualify --repeat` measures it again."),
-            err=True,
-        )
-    for test, unit, study in studies:
-        if as_json:
-            _print({"test": test, "unit": unit, **asdict(study)})
-            continue
-        av = "–" if study.reproducibility is None else f"{study.reproducibility:.3g}"
-        tolerance = "" if study.percent_of_tolerance is None else f"  P/T {study.percent_of_tolerance:5.1f} %"
-        click.echo(
-            f"{test:<28} EV {study.repeatability:.3g}  AV {av}  GRR {study.gauge:.3g} {unit}  "
-            f"{study.percent:5.1f} %{tolerance}  ndc {study.categories}  "
-            f"({study.n_parts} × {study.n_operators} × {study.n_repeats})"
-        )
-    return 0 if studies else 1
-
-
 def _now() -> str:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it: what is not a number is null."""
-    import math
-    from dataclasses import asdict, is_dataclass
-
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print(value: dict[str, Any]) -> None:
-    import json
-
-    click.echo(json.dumps(value, ensure_ascii=False))
+for of_a_batch in COMMANDS:
+    command.add_command(of_a_batch)

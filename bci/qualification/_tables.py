@@ -1,8 +1,20 @@
-"""The tables of a batch, as SQL. A change of them is a new `SCHEMA` and a step that brings older files up to it."""
+"""The file of a batch: its tables as SQL, how it is made and recognised, and SQLite's errors in this project's words.
+
+A change of the tables is a new `SCHEMA` and a step that brings older files up to it.
+"""
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION_ID", "SCHEMA", "TABLES"]
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from bci.errors import BenchRecordError
+from bci.files import open_private
+from bci.language import _, library_reason, system_reason
+
+__all__ = ["APPLICATION_ID", "SCHEMA", "TABLES", "check", "create_file", "in_words", "lay_out"]
 
 #: In the file's header, so that another program's database is told from a batch (SQLite: PRAGMA application_id).
 APPLICATION_ID = 0x42434951  # "BCIQ"
@@ -55,3 +67,73 @@ CREATE TABLE results (
 ) WITHOUT ROWID;
 CREATE INDEX results_by_test ON results (test, channel);
 """
+
+
+def create_file(path: Path) -> None:
+    """An empty file for its owner alone; `lay_out` makes a batch of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileExistsError):
+            open_private(path, "xb").close()
+    except OSError as err:
+        raise BenchRecordError(
+            _("no batch can be kept in {folder}: {why}. Choose a folder that you may write to").format(
+                folder=path.parent, why=system_reason(err)
+            ),
+            path=path,
+        ) from err
+
+
+def lay_out(db: sqlite3.Connection) -> None:
+    """Tables into an empty file, in one transaction: another bench, or a crash, finds all of them or none."""
+    db.execute("BEGIN IMMEDIATE")
+    (n_tables,) = db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if not n_tables and not application:
+        for statement in filter(str.strip, TABLES.split(";")):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {SCHEMA}")
+    db.execute("COMMIT")
+
+
+def check(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse what is no batch of this schema."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (schema,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise BenchRecordError(
+            _("{path} is another program's database, no batch of this bench; choose another folder").format(
+                path=path
+            ),
+            path=path,
+        )
+    if schema != SCHEMA:
+        raise BenchRecordError(
+            _(
+                "{path} is of schema {got}, this program reads schema {expected}; use the version of this software "
+                "that wrote it, or begin a new batch"
+            ).format(path=path, got=schema, expected=SCHEMA),
+            path=path,
+        )
+
+
+@contextlib.contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """SQLite's errors in this project's words."""
+    try:
+        yield
+    except sqlite3.OperationalError as err:
+        raise BenchRecordError(
+            _("the batch {path} cannot be used now: {why}. What was stored before is safe").format(
+                path=path, why=library_reason(err)
+            ),
+            path=path,
+        ) from err
+    except sqlite3.DatabaseError as err:
+        raise BenchRecordError(
+            _("{path} is damaged or no database: {why}. Restore it from its backup").format(
+                path=path, why=library_reason(err)
+            ),
+            path=path,
+        ) from err

@@ -8,6 +8,7 @@ how many there are.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -17,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from bci._version import __version__
-from bci.files import open_private, write_private
 from bci.language import language
 from bci.qualification.attempts import verdict_word
 from bci.qualification.batch_statistics import (
@@ -33,9 +33,11 @@ from bci.qualification.batch_statistics import (
 )
 from bci.qualification.diagnosis import diagnose
 from bci.qualification.figures import limits_text, number
-from bci.qualification.store import Attempt, Batch, Value
+from bci.qualification.records import Attempt, Value
+from bci.qualification.store import Batch
 from bci.qualification.svg import BLUE, GREY, Plot
 from bci.qualification.templates import template
+from bci.qualification.whole_files import write_whole
 from bci.qualification.words import family, fault_title, figure_title, unit_text
 
 __all__ = ["export_csv", "first_values", "gauge_studies", "write_batch_report"]
@@ -97,7 +99,7 @@ def write_batch_report(batch: Batch, path: str | os.PathLike[str] | None = None)
         word=verdict_word,
     )
     path = batch.folder / f"report.{language()}.html" if path is None else Path(path)
-    write_private(path, page)
+    write_whole(path, page)
     return path
 
 
@@ -143,7 +145,7 @@ def _worst_of_families(studies: Sequence[tuple[str, str, GaugeStudy]]) -> list[t
 def export_csv(batch: Batch, path: Path) -> int:
     """Write every figure of every finished attempt; returns how many."""
     values = batch.values()
-    with open_private(path) as file:
+    with io.StringIO() as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for v in values:
@@ -162,6 +164,7 @@ def export_csv(batch: Batch, path: Path) -> int:
                     *(_cell(v.uncertainty), _cell(v.limit_low), _cell(v.limit_high), v.verdict),
                 ]
             )
+        write_whole(path, file.getvalue())
     return len(values)
 
 

@@ -12,6 +12,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -39,10 +40,13 @@ from bci.qualification.guide import (
 )
 from bci.qualification.limits import Limits
 from bci.qualification.pictures import keep_picture
+from bci.qualification.records import Attempt, verdict_of
 from bci.qualification.result import Measurement, Result, Taken
-from bci.qualification.rig import Rig, record
-from bci.qualification.store import Attempt, Batch, verdict_of
+from bci.qualification.rig import Rig, record, same_board
+from bci.qualification.store import Batch
 from bci.qualification.taken import taken_from
+from bci.qualification.unbroken import Unbroken
+from bci.qualification.whole_files import make_folder
 
 __all__ = ["Operator", "attempt_folder", "qualify"]
 
@@ -93,7 +97,7 @@ def qualify(
     Raises
     ------
     DeviceError
-        If the board cannot be opened or is lost; the attempt stays open.
+        If the board cannot be opened, is lost, or another one was put in; the attempt stays open.
     BenchRecordError, RecordingError
         If batch or recordings cannot be written; the attempt stays open.
     """
@@ -101,8 +105,10 @@ def qualify(
     todo = [m for m in measurements if m.name in planned]
     with rig.open(None, {}) as source:  # who is there, before anybody is asked to connect something
         n_channels = source.info.n_channels
-        batch.met(attempt, source.info.device)
-    bench = _Bench(batch, attempt, limits, rig, operator, n_channels, clock_s)
+        same_board(rig, source, attempt.device)
+        device = source.info.device
+    batch.met(attempt, device)
+    bench = _Bench(batch, batch.attempt(attempt.id), limits, rig, operator, n_channels, clock_s)
     guide = begin(plan(todo, n_channels))
     while not guide.over:
         guide = bench.run(todo[guide.at], guide)
@@ -130,13 +136,26 @@ class _Bench:
         self._rig, self._operator, self._clock_s = rig, operator, clock_s
         self._n_channels = n_channels
         self._folder = attempt_folder(batch, attempt)
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder, below=batch.folder)
 
     def run(self, measurement: Measurement, guide: Guide) -> Guide:
         """One measurement, as often as the operator wants it; returns the guide at the next one, or over."""
         trial = _Trial(self._clock_s())
         if measurement.until_failure:
             guide = self._resumed(measurement, guide, trial)
+        line = Unbroken(
+            self._rig,
+            device=self._attempt.device,
+            notes=self._notes(measurement),
+            real_time=measurement.real_time,
+        )
+        with contextlib.closing(line):
+            return self._through(measurement, guide, trial, line)
+
+    def _notes(self, measurement: Measurement) -> dict[str, str]:
+        return {"serial": self._attempt.serial, "measurement": measurement.name}
+
+    def _through(self, measurement: Measurement, guide: Guide, trial: _Trial, line: Unbroken) -> Guide:
         at = guide.at
         while not guide.over and guide.at == at:
             self._operator.show(guide)
@@ -150,13 +169,14 @@ class _Bench:
             elif guide.stage == Stage.MEASURE:
                 if guide.take == 0:
                     trial = _Trial(self._clock_s())
-                guide = self._take(measurement, guide, trial)
+                guide = self._take(measurement, guide, trial, line)
             else:
+                line.close()
                 results = self._judge(measurement, trial)
                 guide = step(guide, Judged(verdict_of(results), _why(results)))
         return guide
 
-    def _take(self, measurement: Measurement, guide: Guide, trial: _Trial) -> Guide:
+    def _take(self, measurement: Measurement, guide: Guide, trial: _Trial, line: Unbroken) -> Guide:
         """Record the present take; the guide after it."""
         take = measurement.takes(self._n_channels)[guide.take]
         path = _free(self._folder, f"{measurement.name}-{guide.take + 1}")
@@ -169,15 +189,19 @@ class _Bench:
             self._operator.show(watched)
 
         try:
-            whole = record(
-                self._rig,
-                take,
-                path,
-                notes={"serial": self._attempt.serial, "measurement": measurement.name},
-                real_time=measurement.real_time,
-                heard=heard,
-                stopped=self._operator.stopped,
-            )
+            if measurement.until_failure:
+                whole = line.record(take, path, heard=heard, stopped=self._operator.stopped)
+            else:
+                whole = record(
+                    self._rig,
+                    take,
+                    path,
+                    notes=self._notes(measurement),
+                    real_time=measurement.real_time,
+                    device=self._attempt.device,
+                    heard=heard,
+                    stopped=self._operator.stopped,
+                )
         except (
             DeviceRefusedError,
             BudgetError,

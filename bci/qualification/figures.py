@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bci.qualification.diagnosis import diagnose
+from bci.qualification.records import verdict_of
 from bci.qualification.result import Result, Verdict
-from bci.qualification.store import verdict_of
 from bci.qualification.words import family
 
 __all__ = ["Row", "limits_text", "number", "reasons_of", "rows_of", "sentences"]

@@ -6,17 +6,19 @@ Letters stay letters in the SVG, so Chinese is shown by the reader's fonts and a
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bci.files import write_private
+from bci.errors import BenchRecordError, RecordingError
 from bci.language import language
 from bci.qualification.course import Course
 from bci.qualification.result import Measurement, Result, Taken
 from bci.qualification.taken import taken_from
+from bci.qualification.whole_files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,28 +38,43 @@ FULL = 0.95  # of the room to the nearer edge, for one line of letters
 def keep_picture(
     folder: Path, measurement: Measurement, taken: Sequence[Taken], results: Sequence[Result]
 ) -> None:
-    """Draw a measurement in the language spoken, and keep it in an attempt's folder."""
+    """Draw a measurement in the language spoken, and keep it in an attempt's folder.
+
+    Raises
+    ------
+    BenchRecordError
+        If it cannot be written.
+    """
+    write_whole(_path(folder, measurement.name), _drawn(folder, measurement, taken, results))
+
+
+def _drawn(folder: Path, measurement: Measurement, taken: Sequence[Taken], results: Sequence[Result]) -> str:
     if measurement.until_failure:
         results = [*Course(folder, measurement.name).results(), *results]
-    write_private(_path(folder, measurement.name), as_svg(measurement, taken, results))
+    return as_svg(measurement, taken, results)
 
 
 def kept_picture(
     folder: Path, measurement: Measurement, results: Sequence[Result], recordings: Sequence[Path]
 ) -> str:
-    """The picture in the language spoken; drawn from the recordings if it was never drawn in it."""
+    """The picture in the language spoken; drawn from the recordings if it was never drawn in it, "" without them."""
     path = _path(folder, measurement.name)
     if path.is_file():
         return path.read_text(encoding="utf-8")
     if not recordings or not all(recording.is_file() for recording in recordings):
         return ""
-    n_channels = taken_from(recordings[0], measurement.takes(8)[0]).info.n_channels
-    takes = measurement.takes(n_channels)
-    if measurement.until_failure:
-        recordings = recordings[:1]
-    taken = [taken_from(recording, take) for recording, take in zip(recordings, takes, strict=False)]
-    keep_picture(folder, measurement, taken, results)
-    return path.read_text(encoding="utf-8")
+    try:
+        n_channels = taken_from(recordings[0], measurement.takes(8)[0]).info.n_channels
+        takes = measurement.takes(n_channels)
+        if measurement.until_failure:
+            recordings = recordings[:1]
+        taken = [taken_from(recording, take) for recording, take in zip(recordings, takes, strict=False)]
+    except RecordingError:  # damaged since: the figures are in the record all the same
+        return ""
+    svg = _drawn(folder, measurement, taken, results)
+    with contextlib.suppress(BenchRecordError):  # a batch that is only looked at may be read-only
+        write_whole(path, svg)
+    return svg
 
 
 def as_svg(measurement: Measurement, taken: Sequence[Taken], results: Sequence[Result]) -> str:

@@ -139,6 +139,11 @@ class Take:
     settle_s: float = 0.2
     after_s: float = 0.0
 
+    @property
+    def n_samples(self) -> int:
+        """What is recorded, that which is thrown away too."""
+        return round((self.seconds + self.settle_s) * self.setting.rate_hz)
+
 
 @dataclass(frozen=True, slots=True)
 class Wire:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci._version import __version__
-from bci.files import write_private
 from bci.language import language
 from bci.qualification.attempts import verdict_word
 from bci.qualification.bench import attempt_folder
 from bci.qualification.figures import Row, rows_of, sentences
 from bci.qualification.pictures import data_address, kept_picture
+from bci.qualification.records import Attempt, Done
 from bci.qualification.result import Measurement
-from bci.qualification.store import Attempt, Batch, Done
+from bci.qualification.store import Batch
 from bci.qualification.templates import template
+from bci.qualification.whole_files import write_whole
 from bci.qualification.words import figure_title, unit_text
 
 __all__ = ["MOST_PICTURES", "write_sheet"]
@@ -84,7 +85,7 @@ def write_sheet(
         software=f"bci {__version__}",
     )
     path = folder / f"sheet.{language()}.html" if path is None else path
-    write_private(path, page)
+    write_whole(path, page)
     return path
 
 

@@ -18,122 +18,22 @@ import contextlib
 import json
 import math
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
-from bci.errors import BenchRecordError, SerialNumberError
-from bci.files import open_private
-from bci.language import _, language, library_reason, system_reason
-from bci.qualification._tables import APPLICATION_ID, SCHEMA, TABLES
-from bci.qualification.result import Result, Verdict
+from bci.errors import BenchRecordError
+from bci.language import _, language
+from bci.qualification._tables import check, create_file, in_words, lay_out
+from bci.qualification.records import Attempt, Board, Done, Value, verdict_of
+from bci.qualification.result import Result
 
-__all__ = ["Attempt", "Batch", "Board", "Done", "Value", "checked_serial", "verdict_of"]
+__all__ = ["FILE", "Batch"]
 
 FILE = "batch.sqlite"
 WAIT_S = 10.0  # for another bench that writes at the same moment
-SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
-
-State = Literal["open", "finished", "aborted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One pass of a board over the bench. `number` 1 is the first; `verdict` is "" until it is finished."""
-
-    id: int
-    serial: str
-    number: int
-    state: State
-    verdict: Verdict | Literal[""]
-    reason: str
-    operator: str
-    device: str
-    software: str
-    limits_name: str
-    limits_sha256: str
-    partial: bool
-    simulated: bool
-    started: str
-    ended: str
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A measurement of an attempt. `tries` counts the operator's second tries; `files` lie below the batch's folder."""
-
-    name: str
-    done: bool
-    tries: int
-    took_s: float
-    files: tuple[str, ...]
-    results: tuple[Result, ...]
-
-    @property
-    def verdict(self) -> Verdict | Literal[""]:
-        return verdict_of(self.results) if self.done else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A serial number with its first and its latest finished attempt."""
-
-    serial: str
-    n_attempts: int
-    first: Attempt | None
-    latest: Attempt | None
-    open: Attempt | None
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One figure of one finished attempt, for trends and studies; `attempt_verdict` is that of the attempt."""
-
-    serial: str
-    number: int
-    operator: str
-    started: str
-    test: str
-    channel: str | None
-    value: float
-    unit: str
-    uncertainty: float
-    limit_low: float | None
-    limit_high: float | None
-    verdict: Verdict
-    attempt_verdict: Verdict
-
-
-def verdict_of(results: Sequence[Result]) -> Verdict:
-    """Of several results: one failed fails; else one that was not measured leaves it open."""
-    verdicts = {result.verdict for result in results}
-    if "fail" in verdicts:
-        return "fail"
-    return "not measured" if "not measured" in verdicts or not verdicts else "pass"
-
-
-def checked_serial(text: str) -> str:
-    """A serial number as it was typed or scanned, without the blanks around it.
-
-    Raises
-    ------
-    SerialNumberError
-        If it cannot name a folder on every system.
-    """
-    serial = text.strip()
-    if not SERIAL.fullmatch(serial):
-        raise SerialNumberError(
-            _(
-                "{serial!r} is no serial number: it takes 1 to 48 letters, digits, dots, dashes and underscores, a "
-                "letter or digit first. Scan it again, or type it"
-            ).format(serial=serial),
-            serial=serial,
-        )
-    return serial
 
 
 class Batch:
@@ -155,8 +55,8 @@ class Batch:
         self.folder = Path(folder)
         self.path = self.folder / FILE
         if create:
-            _create(self.path)
-        elif not self.path.is_file():
+            create_file(self.path)
+        elif not self.path.is_file() or not self.path.stat().st_size:
             raise BenchRecordError(
                 _("there is no batch in {folder}; `bci qualify --batch {folder}` begins one").format(
                     folder=self.folder
@@ -165,10 +65,10 @@ class Batch:
             )
         self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
         try:
-            with _said(self.path):
+            with in_words(self.path):
                 if create:
-                    _lay_out(self._db)
-                _check(self._db, self.path)
+                    lay_out(self._db)
+                check(self._db, self.path)
                 self._db.execute("PRAGMA foreign_keys = ON")
                 self._db.execute("PRAGMA synchronous = FULL")
         except BaseException:
@@ -273,7 +173,7 @@ class Batch:
 
     def measurements(self, attempt: Attempt) -> list[Done]:
         """All measurements of an attempt in order, those still planned among them."""
-        with _said(self.path):
+        with in_words(self.path):
             rows = self._db.execute(
                 "SELECT id, name, state, tries, took_s, files FROM measurements WHERE attempt = ? ORDER BY position",
                 (attempt.id,),
@@ -304,7 +204,7 @@ class Batch:
     def values(self, test: str | None = None) -> list[Value]:
         """Every figure of every attempt that was not aborted, in order of testing; of one test, or of all."""
         where = "" if test is None else "AND r.test = ?"
-        with _said(self.path):
+        with in_words(self.path):
             rows = self._db.execute(
                 "SELECT a.serial, a.number, a.operator, a.started, r.test, r.channel, r.value, r.unit, r.uncertainty, "
                 "r.limit_low, r.limit_high, r.verdict, a.verdict FROM results r "
@@ -332,13 +232,14 @@ class Batch:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction, written to disk when the block ends, undone if it raises."""
-        with _said(self.path):
+        with in_words(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # of a full disk SQLite has undone it by itself
+                    self._db.execute("ROLLBACK")
                 raise
 
     def _row(self, sql: str, *values: Any) -> tuple[Any, ...]:
@@ -346,7 +247,7 @@ class Batch:
         return row
 
     def _attempts(self, where: str, *values: Any) -> list[Attempt]:
-        with _said(self.path):
+        with in_words(self.path):
             rows = self._db.execute(f"SELECT {ATTEMPT} FROM attempts {where}", values).fetchall()
         return [_attempt_of(row) for row in rows]
 
@@ -408,72 +309,3 @@ def _board(serial: str, attempts: Sequence[Attempt]) -> Board:
         finished[-1] if finished else None,
         next((a for a in attempts if a.state == "open"), None),
     )
-
-
-def _create(path: Path) -> None:
-    """An empty file for its owner alone; `_lay_out` makes a batch of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileExistsError):
-            open_private(path, "xb").close()
-    except OSError as err:
-        raise BenchRecordError(
-            _("no batch can be kept in {folder}: {why}. Choose a folder that you may write to").format(
-                folder=path.parent, why=system_reason(err)
-            ),
-            path=path,
-        ) from err
-
-
-def _lay_out(db: sqlite3.Connection) -> None:
-    """Tables into an empty file, in one transaction: another bench, or a crash, finds all of them or none."""
-    db.execute("BEGIN IMMEDIATE")
-    (n_tables,) = db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    if not n_tables and not application:
-        for statement in filter(str.strip, TABLES.split(";")):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {SCHEMA}")
-    db.execute("COMMIT")
-
-
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (schema,) = db.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise BenchRecordError(
-            _("{path} is another program's database, no batch of this bench; choose another folder").format(
-                path=path
-            ),
-            path=path,
-        )
-    if schema != SCHEMA:
-        raise BenchRecordError(
-            _(
-                "{path} is of schema {got}, this program reads schema {expected}; use the version of this software "
-                "that wrote it, or begin a new batch"
-            ).format(path=path, got=schema, expected=SCHEMA),
-            path=path,
-        )
-
-
-@contextlib.contextmanager
-def _said(path: Path) -> Iterator[None]:
-    """SQLite's errors in this project's words."""
-    try:
-        yield
-    except sqlite3.OperationalError as err:
-        raise BenchRecordError(
-            _("the batch {path} cannot be used now: {why}. What was stored before is safe").format(
-                path=path, why=library_reason(err)
-            ),
-            path=path,
-        ) from err
-    except sqlite3.DatabaseError as err:
-        raise BenchRecordError(
-            _("{path} is damaged or no database: {why}. Restore it from its backup").format(
-                path=path, why=library_reason(err)
-            ),
-            path=path,
-        ) from err

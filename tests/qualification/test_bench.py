@@ -16,9 +16,10 @@ from bci.qualification.bench import qualify
 from bci.qualification.guide import Abort, Again, Go, Guide, Skip, Stage
 from bci.qualification.limits import shipped_limits
 from bci.qualification.measurements import MEASUREMENTS
+from bci.qualification.records import Attempt
 from bci.qualification.result import Measurement, Setting, Take
 from bci.qualification.rig import SimulatedRig, record
-from bci.qualification.store import Attempt, Batch
+from bci.qualification.store import Batch
 from bci.qualification.taken import _wrong, taken_from
 from firmware_protocol import LeadOff, Pattern, TestSignal
 from firmware_protocol.patterns import pattern_counts

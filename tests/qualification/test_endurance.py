@@ -21,9 +21,10 @@ from bci.qualification.desk import Desk
 from bci.qualification.guide import Guide, Stage
 from bci.qualification.limits import Limits, shipped_limits
 from bci.qualification.measurements import MEASUREMENTS, endurance
+from bci.qualification.records import Attempt, Done
 from bci.qualification.result import Measurement, Result, Take, Taken
 from bci.qualification.rig import Rig
-from bci.qualification.store import Attempt, Batch, Done
+from bci.qualification.store import Batch
 from tests.qualification.made_up import Answers, measurement, result, short
 from tests.qualification.test_store import FACTS
 
@@ -63,7 +64,7 @@ class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._desk = Desk(seed=1)
         self._plain = self._desk.take(short())
-        monkeypatch.setattr(bench, "record", self._record)
+        monkeypatch.setattr(bench, "Unbroken", lambda rig, **_more: self)
         monkeypatch.setattr(bench, "taken_from", self._taken_from)
         monkeypatch.setattr(pictures, "as_svg", lambda *_: "<svg/>")
 
@@ -71,7 +72,10 @@ class Bench:
     def open(self, record_to: Path | None, notes: Mapping[str, Any]) -> Iterator[Any]:
         yield SimpleNamespace(info=self._plain.info)
 
-    def _record(self, rig: Any, take: Take, path: Path, *, heard: Any, stopped: Any, **_more: Any) -> bool:
+    def close(self) -> None:
+        pass
+
+    def record(self, take: Take, path: Path, *, heard: Any, stopped: Any) -> bool:
         path.write_text(take.name)
         heard(take.seconds)
         return not stopped()

@@ -19,7 +19,7 @@ import pytest
 from bci.language import use_language
 from bci.qualification.batch_report import export_csv, gauge_studies, write_batch_report
 from bci.qualification.figures import limits_text, number, reasons_of, rows_of
-from bci.qualification.guide import Go, begin, plan, step
+from bci.qualification.guide import Abort, Go, Guide, Judged, Skip, Stage, TakeDone, begin, plan, step
 from bci.qualification.guide_page import write_guide_page
 from bci.qualification.limits import shipped_limits
 from bci.qualification.measurements import MEASUREMENTS
@@ -239,6 +239,32 @@ def test_the_guide_page_shows_the_present_instruction_and_its_drawing(tmp_path: 
     assert 'http-equiv="refresh"' in page
     write_guide_page(tmp_path / "guide.html", step(guide, Go()))
     assert [path.name for path in tmp_path.iterdir()] == ["guide.html"]
+    assert "Measuring …" in (tmp_path / "guide.html").read_text(encoding="utf-8")
+
+
+def test_the_guide_page_says_what_is_wrong_shows_what_belongs_there_and_waits_for_the_next_board(
+    tmp_path: Path,
+) -> None:
+    def page(guide: Guide) -> str:
+        write_guide_page(tmp_path / "guide.html", guide)
+        text = (tmp_path / "guide.html").read_text(encoding="utf-8")
+        assert 'http-equiv="refresh"' in text  # a screen that stands there shows the next board, too
+        return text
+
+    judging = begin(plan([m for m in MEASUREMENTS if m.name in ("offset", "leads")], 8))
+    assert "leave everything as it is" in page(judging)
+    judging = step(step(step(judging, TakeDone()), Judged("pass")), Go())
+    while judging.stage == Stage.MEASURE:
+        judging = step(judging, TakeDone())
+    asking = step(judging, Judged("not measured", "These are 10 kΩ."))
+    asked = page(asking)
+    assert "These are 10 kΩ." in asked
+    assert "Put 5.1 kΩ" in asked
+    assert "<svg" in asked
+    stopped = page(step(asking, Abort()))
+    assert "Stopped." in stopped
+    assert "<svg" not in stopped
+    assert "The board is done; take it off." in page(step(asking, Skip()))
 
 
 @pytest.mark.parametrize("font", ["DejaVu Sans", "DejaVu Sans Mono", "STIXGeneral"])

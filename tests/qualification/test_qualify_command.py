@@ -135,6 +135,7 @@ def test_what_a_batch_holds_can_be_listed_reported_exported_and_studied(
         (("--port", "/dev/null", "--fault", "gain:ch3:+4%"), "for simulated boards"),
         (("--simulated", "--fault", "gain:ch3:+4V"), "is given in %"),
         (("--simulated", "--fault", "gain:ch33:+4%"), "ch33"),
+        (("--simulated", "--fault", "unplug:ppm=3"), "unplug has no option 'ppm'; it has: seconds"),
         (("--simulated", "--only", "nonsense"), "no measurement is called 'nonsense'"),
         (("--simulated", "--serial", "../etc"), "is no serial number"),
         (("--simulated", "--limits", "none.toml"), "none.toml"),
@@ -211,6 +212,22 @@ def test_a_bench_that_was_killed_goes_on_where_it_stopped(
         assert [d.tries for d in batch.measurements(ended)] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("fault", "sentence"), [("unplug", "lost the connection"), ("reset", "was reset while it streamed")]
+)
+def test_a_board_that_is_gone_in_the_middle_of_a_measurement_leaves_its_test_open(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, fault: str, sentence: str
+) -> None:
+    code, _out, err = qualify(capsys, tmp_path, "--serial", "SN1", "--fault", fault)
+    assert code == 2
+    assert sentence in err
+    assert "it goes on where it stopped" in err
+    assert (tmp_path / "boards/SN1/1/offset-1.bfp").stat().st_size > 2 * 250 * 8 * 3  # half of four seconds
+    code, out, err = qualify(capsys, tmp_path, "--serial", "SN1")
+    assert (code, "PASS  SN1" in out) == (0, True)
+    assert "was interrupted and goes on" in err
+
+
 def test_endurance_for_hours_ends_with_the_first_failure(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -282,6 +299,21 @@ def test_nobody_there_does_as_asked_once_and_leaves_out_what_fails(tmp_path: Pat
     assert failed.stage == Stage.ASK
     assert person.answer(failed) == Skip()
     assert Person(view, Keys("\n"), yes=False).answer(failed) == Again()
+
+
+def test_a_second_screen_is_written_when_something_changes_and_ends_no_test(tmp_path: Path) -> None:
+    page = tmp_path / "guide-ttyUSB0.html"
+    with (tmp_path / "out").open("w") as stream:
+        person = Person(LinesView(stream), Keys(), yes=False, page=page)
+        person.show(asking())
+        first = page.stat()
+        person.show(asking())
+        assert page.stat() == first
+        person.show(asking(Go()))
+        assert "Measuring" in page.read_text(encoding="utf-8")
+        page.unlink()
+        page.mkdir()  # nothing can be written there any more
+        person.show(asking())
 
 
 def test_the_terminal_shows_one_instruction_its_picture_and_the_time_left() -> None:

@@ -19,7 +19,8 @@ from bci.errors import BenchRecordError, SerialNumberError
 from bci.language import use_language
 from bci.qualification.attempts import open_attempt
 from bci.qualification.limits import Limits
-from bci.qualification.store import FILE, Batch, checked_serial, verdict_of
+from bci.qualification.records import checked_serial, verdict_of
+from bci.qualification.store import FILE, Batch
 from tests.qualification.made_up import NAN, result
 
 LIMITS = Limits("bench", {}, "abc")
@@ -214,3 +215,23 @@ def test_what_cannot_name_a_folder_is_no_serial_number(text: str) -> None:
 
 def test_a_scanner_may_add_blanks_and_a_line_end() -> None:
     assert checked_serial(" SN-0007.b\r\n") == "SN-0007.b"
+
+
+def test_a_full_disk_is_said_as_such_and_what_was_stored_is_safe(tmp_path: Path) -> None:
+    with Batch(tmp_path, create=True) as batch:
+        first = batch.begin("SN1", ["one"], **FACTS)
+        (pages,) = batch._db.execute("PRAGMA page_count").fetchone()
+        batch._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(BenchRecordError, match="full"):
+            batch.begin("SN2", [f"measurement {k}" for k in range(2000)], **FACTS)
+        assert batch.attempts() == [first]
+        batch._db.execute("PRAGMA max_page_count = 100000")
+        assert batch.begin("SN2", ["one"], **FACTS).number == 1
+
+
+def test_a_file_that_a_crash_left_empty_is_no_batch_yet(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    with pytest.raises(BenchRecordError, match="there is no batch"):
+        Batch(tmp_path)
+    with Batch(tmp_path, create=True) as batch:
+        assert batch.boards() == []

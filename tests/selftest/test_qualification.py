@@ -12,6 +12,7 @@ BY_NAME = {check.name: check for check in qualification.CHECKS}
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(3600)  # hundreds of boards: two minutes of an idle computer, many of a busy one
 @pytest.mark.parametrize("name", BY_NAME)
 def test_check_passes_in_its_full_size(name: str) -> None:
     result = BY_NAME[name].run(True)
