@@ -11,9 +11,11 @@ pyproject.toml:
     [project.entry-points."bci.hands"]
     hobby = "your_package.hobby_servo_hand:HobbyServoHand"
 
-and start ``SafetyMonitor(..., hand={"name": "hobby", "port": PORT})`` where
+install it, and run ``bci control --hand hobby --hand-port /dev/ttyUSB0``. From
+Python it is ``SafetyMonitor(..., hand={"name": "hobby", "port": PORT})`` where
 PORT is socket://HOST:PORT; for a serial port add what opens it,
-``"opener": "bci.acquisition._serial:SerialPort"``.
+``"opener": "bci.acquisition._serial:SerialPort"``. What a hand has to keep to
+stands in docs/hand.md.
 """
 
 from __future__ import annotations

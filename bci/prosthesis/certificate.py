@@ -35,7 +35,7 @@ class Certificate:
     channels : tuple of str
         Montage it was issued for.
     valid_for_s : float
-        Seconds after which it runs out.
+        Seconds after which it runs out; twelve hours, or less.
     """
 
     lower: float
@@ -59,7 +59,7 @@ class Certificate:
             return _("validated on {runs} run: at least 2 are needed for an honest bound").format(
                 runs=self.runs
             )
-        if not 0.0 <= self.left_s(now_s) <= self.valid_for_s:
+        if not 0.0 <= self.left_s(now_s) <= self._span_s:
             return _("the calibration certificate has run out: calibrate again")
         if model and self.model != model:
             return _("the certificate speaks for another model: calibrate again")
@@ -71,4 +71,9 @@ class Certificate:
 
     def left_s(self, now_s: float) -> float:
         """Seconds of validity left."""
-        return self.issued_s + self.valid_for_s - now_s
+        return self.issued_s + self._span_s - now_s
+
+    @property
+    def _span_s(self) -> float:
+        """What a file says of itself makes no certificate good for longer; NaN stays NaN, and is refused."""
+        return min(self.valid_for_s, VALID_FOR_S)

@@ -17,39 +17,43 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bci.decisions import Intent
 from bci.errors import ArmingRefusedError, NotCertifiedError
-from bci.prosthesis.certificate import Certificate
+from bci.prosthesis.drill_session import PROFILE, WAIT_S, Session, certificate
 from bci.prosthesis.event_log import read_log
-from bci.prosthesis.events import Entered
+from bci.prosthesis.events import Entered, Refused
 from bci.prosthesis.hand_simulator import HandSimulator
-from bci.prosthesis.monitor import SafetyMonitor
+from bci.prosthesis.monitor_state import CAUSES
 from bci.prosthesis.stop_lines import send_stop
-from bci.prosthesis.user_profile import Limits, Profile
+from bci.prosthesis.user_profile import Profile
 
 __all__ = ["FRAME_MS", "Drill", "drills", "run_drill"]
-
-#: Slow enough that the hand is still moving whenever a fault comes.
-PROFILE = Profile(limits=Limits(rate_per_s=0.2))
 
 #: Allowed from injection to the decision to hold: one tick, and this machine's scheduling.
 AT_ONCE_MS = 40.0
 STALE_MS = 260.0
 
+#: What a hand answers has the time of its frame in the log, so a fault may seem to act before it came.
+EARLY_MS = 100.0
+
 #: Four unanswered frames, each perhaps a time-out.
 UNANSWERED_MS = 200.0
+
+#: A hand tells of its currents in its own time: the RH56 every half second.
+TOLD_MS = 700.0
+
+#: A profile that allows no longer movement, and when it must be over.
+SHORT = replace(PROFILE, limits=replace(PROFILE.limits, movement_s=0.5))
+LASTS_MS = 540.0
 
 #: Allowed from the decision to the frame that holds.
 FRAME_MS = 20.0
 
 #: What the hand's own means may take when the monitor dies: its watchdog, or the last set point being reached.
 BY_ITSELF_MS = {"simulated": 300.0, "ability": 300.0, "rh56": 150.0}
-
-WAIT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Drill:
     ----------
     fault : str
     passed : bool
-        The hand was held (or the request refused) in time.
+        The hand was held in time, or the request refused, and for this very reason.
     ms, limit_ms : float
         From the injection to the decision to hold, and what is allowed; NaN where nothing had to be timed.
     frame_ms : float
@@ -80,12 +84,11 @@ class Drill:
 def drills() -> dict[str, Callable[[Path, str], Drill]]:
     """Name of each fault → what injects it, given a path for the log and the name of a hand."""
     found: dict[str, Callable[[Path, str], Drill]] = {"no calibration certificate": _without_certificate}
-    for name, inject, limit_ms in _INJECTED:
-        found[name] = _holding(name, inject, limit_ms)
-    if sys.platform == "linux":
-        found["disk full"] = _holding("disk full", _fill_disk, AT_ONCE_MS)
-    for name, values in _REFUSED.items():
-        found[name] = _refused(name, values)
+    for fault in _INJECTED:
+        if fault.inject is not _fill_disk or sys.platform == "linux":
+            found[fault.name] = _holding(fault)
+    for name, (values, reason) in _REFUSED.items():
+        found[name] = _refused(name, values, reason)
     for name, (then, limit_ms) in _DECODERS.items():
         found[name] = _dying(name, then, limit_ms)
     found["decoder process killed"] = _dying("decoder process killed", _WAIT, AT_ONCE_MS, kill=True)
@@ -130,88 +133,34 @@ def run_drill(
     return results
 
 
-# ---- a session that can be disturbed
-
-
-class _Session:
-    """A monitor whose hand moves, fed as a decoder would."""
-
-    def __init__(
-        self, log: Path, hand: dict[str, Any], certificate: Certificate | None, buttons: tuple[str, ...] = ()
-    ) -> None:
-        self.monitor = SafetyMonitor(
-            PROFILE,
-            log_path=log,
-            certificate=certificate,
-            hand=hand,
-            stop_buttons=[{"port": port, "name": "button"} for port in buttons],
-        )
-        self.log = log
-        self._begun = time.monotonic()
-        self.n = 0
-        self.number = 0
-        self.press_button: Callable[[], object] = lambda: None
-
-    def feed(self, **flags: Any) -> None:
-        self.n += 1
-        self.monitor.signal(self.n, int((time.monotonic() - self._begun) * 1e6), **flags)
-
-    def ask(self, action: str = "close", **values: Any) -> None:
-        self.number += 1
-        wanted = {
-            "number": self.number,
-            "action": action,
-            "sample_index": self.n,
-            "expires_sample": self.n + 100,
-        }
-        self.monitor.intent(Intent(**{**wanted, "probability": 0.9, **values}))
-
-    def until(self, mode: str, *, fresh: bool = True) -> bool:
-        limit = time.monotonic() + WAIT_S
-        while self.monitor.state().mode != mode:
-            if time.monotonic() > limit:
-                return False
-            if fresh:
-                self.feed()
-            time.sleep(0.002)
-        return True
-
-    def start_moving(self) -> None:
-        self.until("idle")
-        self.monitor.arm()
-        self.ask()
-        self.until("moving")
-        for _ in range(20):
-            self.feed()
-            time.sleep(0.005)
-
-
-def _certificate() -> Certificate:
-    return Certificate(lower=0.6, chance=0.5, runs=2, issued_s=time.time())
-
-
-def _held(name: str, log: Path, injected_ns: int, limit_ms: float, frames_ms: Sequence[float] = ()) -> Drill:
-    """From the injection to the first HOLD in the log."""
+def _held(
+    name: str, log: Path, injected_ns: int, doubt: str, limit_ms: float, frames_ms: Sequence[float] = ()
+) -> Drill:
+    """From the injection to the HOLD that came of it, as the log tells; it must have come for this doubt."""
     zero_ns = 0
-    frame_ms = frames_ms[0] if frames_ms else math.nan
+    frame_ms = frames_ms[-1] if frames_ms else math.nan
+    outcome = "not held"
     for item in read_log(log):
         if isinstance(item, dict):
             zero_ns = item["zero_monotonic_ns"]
-        elif isinstance(item, Entered) and item.mode == "hold":
+        elif isinstance(item, Entered):
             ms = (zero_ns + item.t_us * 1000 - injected_ns) * 1e-6
-            in_time = ms <= limit_ms and not frame_ms > FRAME_MS
-            return Drill(name, in_time, ms, limit_ms, frame_ms, f"held: {item.cause}")
-    return Drill(name, False, math.nan, limit_ms, frame_ms, "not held")
+            if ms < -EARLY_MS:
+                outcome = f"held before the fault: {item.cause}" if item.mode == "hold" else "not held"
+            elif item.mode == "hold" != item.before:
+                passed = CAUSES[doubt] in item.cause and ms <= limit_ms and not frame_ms > FRAME_MS
+                return Drill(name, passed, max(ms, 0.0), limit_ms, frame_ms, f"held: {item.cause}")
+    return Drill(name, False, math.nan, limit_ms, frame_ms, outcome)
 
 
 # ---- faults while the decoder lives
 
 
-def _press_button(s: _Session) -> None:
+def _press_button(s: Session) -> None:
     s.press_button()
 
 
-def _fill_disk(s: _Session) -> None:
+def _fill_disk(s: Session) -> None:
     """The monitor cannot lengthen any file: it must hold although, and because, it cannot write that it does."""
     import resource
 
@@ -219,75 +168,92 @@ def _fill_disk(s: _Session) -> None:
         resource.prlimit(s.monitor.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 
-_INJECTED: tuple[tuple[str, Callable[[_Session], object], float], ...] = (
-    ("STOP by the program", lambda s: s.monitor.stop("drill"), AT_ONCE_MS),
-    ("STOP by a button on a line", _press_button, AT_ONCE_MS),
-    ("STOP by another program", lambda s: send_stop(s.monitor.stop_address, "drill"), AT_ONCE_MS),
-    ("electrode off", lambda s: s.feed(lead_off=True), AT_ONCE_MS),
-    ("amplifier saturated", lambda s: s.feed(saturated=True), AT_ONCE_MS),
-    ("signal unlike the calibration", lambda s: s.feed(outlier=True), AT_ONCE_MS),
-    ("samples lost over the limit", lambda s: s.feed(lost=1000), AT_ONCE_MS),
-    ("signal late by a second", lambda s: s.monitor.signal(s.n + 1, -1_000_000), AT_ONCE_MS),
-    ("decoder raised an exception", lambda s: s.monitor.trouble("drill"), AT_ONCE_MS),
-    ("intent with NaN", lambda s: s.ask(probability=math.nan), AT_ONCE_MS),
-    ("message that makes no sense", lambda s: s.monitor._send({"do": "drill"}), AT_ONCE_MS),
-    ("signal silent", lambda s: None, STALE_MS),
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is done to a session whose hand moves, and the doubt that must hold it. `goes_on`: the decoder goes on
+    meanwhile as if nothing had been."""
+
+    name: str
+    inject: Callable[[Session], object]
+    doubt: str
+    limit_ms: float = AT_ONCE_MS
+    goes_on: bool = False
+    profile: Profile = PROFILE
+
+
+_INJECTED = (
+    _Fault("STOP by the program", lambda s: s.monitor.stop("drill"), "stop"),
+    _Fault("STOP by a button on a line", _press_button, "stop"),
+    _Fault("STOP by another program", lambda s: send_stop(s.monitor.stop_address, "drill"), "stop"),
+    _Fault("electrode off", lambda s: s.feed(lead_off=True), "lead-off"),
+    _Fault("amplifier saturated", lambda s: s.feed(saturated=True), "saturated"),
+    _Fault("signal unlike the calibration", lambda s: s.feed(outlier=True), "outlier"),
+    _Fault("samples lost over the limit", lambda s: s.feed(lost=1000), "loss"),
+    _Fault("signal late by a second", lambda s: s.monitor.signal(s.n + 1, -1_000_000), "stale"),
+    _Fault("decoder raised an exception", lambda s: s.monitor.trouble("drill"), "decoder"),
+    _Fault("intent with NaN", lambda s: s.ask(probability=math.nan), "nan"),
+    _Fault("message that makes no sense", lambda s: s.monitor._send({"do": "drill"}), "decoder"),
+    _Fault("signal silent", lambda s: None, "stale", STALE_MS),
+    _Fault("disk full", _fill_disk, "log", goes_on=True),
+    _Fault("hand draws too much current", lambda s: s.overload(), "hand-limit", TOLD_MS, goes_on=True),
+    _Fault("movement too long", lambda s: None, "time-limit", LASTS_MS, goes_on=True, profile=SHORT),
 )
 
-_REFUSED: dict[str, dict[str, Any]] = {
-    "intent expired": {"expires_sample": 0},
-    "intent number used before": {"number": 1},
-    "intent for samples nobody has seen": {"sample_index": 10**9},
-    "intent the profile does not know": {"action": "drill"},
+#: What is wrong with an intent, and how its refusal begins.
+_REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "intent expired": ({"expires_sample": 0}, "expired"),
+    "intent number used before": ({"number": 1}, "number not above"),
+    "intent for samples nobody has seen": ({"sample_index": 10**9}, "rests on sample"),
+    "intent the profile does not know": ({"action": "drill"}, "the profile maps no grip"),
 }
 
 
-def _holding(
-    name: str, inject: Callable[[_Session], object], limit_ms: float
-) -> Callable[[Path, str], Drill]:
+def _holding(fault: _Fault) -> Callable[[Path, str], Drill]:
     def drill(log: Path, hand: str) -> Drill:
         with ExitStack() as stack:
             simulator = stack.enter_context(HandSimulator(hand))
             button = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             where = f"socket://127.0.0.1:{button.getsockname()[1]}"
-            session = _Session(log, simulator.spec, _certificate(), (where,))
+            session = Session(log, simulator.spec, certificate(), (where,), profile=fault.profile)
             line, _ = button.accept()
             stack.callback(line.close)
             session.press_button = lambda: line.send(b"!")
+            session.overload = lambda: simulator.overload(5.0)
             with session.monitor:
                 session.start_moving()
                 session.feed()
                 injected_ns = time.monotonic_ns()
-                inject(session)
-                held = session.until("hold", fresh=name == "disk full")
+                fault.inject(session)
+                held = session.until("hold", fresh=fault.goes_on)
                 state = session.monitor.state()
                 seen_ms = (time.monotonic_ns() - injected_ns) * 1e-6
                 frames_ms = session.monitor.close().get("hold_frame_ms", [])
-        if name != "disk full":
-            return _held(name, log, injected_ns, limit_ms, frames_ms)
+        if fault.inject is not _fill_disk:
+            return _held(fault.name, log, injected_ns, fault.doubt, fault.limit_ms, frames_ms)
         # the log ends before it, so what counts is when the host heard of it
-        frame_ms = frames_ms[0] if frames_ms else math.nan
-        in_time = held and seen_ms <= limit_ms + FRAME_MS and frame_ms <= FRAME_MS
-        return Drill(
-            name, in_time, seen_ms, limit_ms, frame_ms, f"held: {state.cause}" if held else "not held"
-        )
+        frame_ms = frames_ms[-1] if frames_ms else math.nan
+        in_time = seen_ms <= fault.limit_ms + FRAME_MS and frame_ms <= FRAME_MS
+        passed = held and CAUSES[fault.doubt] in state.cause and in_time
+        outcome = f"held: {state.cause}" if held else "not held"
+        return Drill(fault.name, passed, seen_ms, fault.limit_ms, frame_ms, outcome)
 
     return drill
 
 
-def _refused(name: str, values: dict[str, Any]) -> Callable[[Path, str], Drill]:
+def _refused(name: str, values: dict[str, Any], reason: str) -> Callable[[Path, str], Drill]:
     def drill(log: Path, hand: str) -> Drill:
         with HandSimulator(hand) as simulator:
-            session = _Session(log, simulator.spec, _certificate())
+            session = Session(log, simulator.spec, certificate())
             with session.monitor:
-                session.until("idle")
-                session.monitor.arm()
+                session.arm()
                 session.ask(expires_sample=0)  # number 1 is used up
                 session.feed()
                 session.ask(**values)
-                state = session.monitor.sync()
-        refused = state.counts.get("intents refused", 0) == 2 and state.mode == "armed"
-        return _untimed(name, refused, "refused" if refused else f"not refused ({state.mode})")
+                accepted = session.monitor.sync().counts.get("intents accepted", 0)
+        told = [item.reason for item in read_log(log) if isinstance(item, Refused)]
+        if accepted or not told:
+            return _untimed(name, False, "not refused")
+        return _untimed(name, told[-1].startswith(reason), f"refused: {told[-1]}")
 
     return drill
 
@@ -299,7 +265,7 @@ def _untimed(name: str, passed: bool, outcome: str) -> Drill:
 def _without_certificate(log: Path, hand: str) -> Drill:
     name = "no calibration certificate"
     with HandSimulator(hand) as simulator:
-        session = _Session(log, simulator.spec, None)
+        session = Session(log, simulator.spec, None)
         with session.monitor:
             session.until("idle")
             try:
@@ -311,19 +277,19 @@ def _without_certificate(log: Path, hand: str) -> Drill:
 
 def _hand_gone(log: Path, hand: str) -> Drill:
     with HandSimulator(hand) as simulator:
-        session = _Session(log, simulator.spec, _certificate())
+        session = Session(log, simulator.spec, certificate())
         with session.monitor:
             session.start_moving()
             injected_ns = time.monotonic_ns()
             simulator.close()
             session.until("hold")
-    return _held("hand does not answer", log, injected_ns, UNANSWERED_MS)
+    return _held("hand does not answer", log, injected_ns, "hand-link", UNANSWERED_MS)
 
 
 def _monitor_killed(log: Path, hand: str) -> Drill:
     """Only the hand itself can stop now: by its watchdog, or because no set point lies far ahead."""
     with HandSimulator(hand) as simulator:
-        session = _Session(log, simulator.spec, _certificate())
+        session = Session(log, simulator.spec, certificate())
         with session.monitor:
             session.start_moving()
             killed_ns = time.monotonic_ns()
@@ -376,8 +342,8 @@ _DECODERS = {
 _DECODER = """
 import json, sys, time
 from pathlib import Path
-from bci.prosthesis import drill
-session = drill._Session(Path(sys.argv[1]), json.loads(sys.argv[2]), drill._certificate())
+from bci.prosthesis.drill_session import Session, certificate
+session = Session(Path(sys.argv[1]), json.loads(sys.argv[2]), certificate())
 session.start_moving()
 session.feed()
 print(time.monotonic_ns(), flush=True)
@@ -401,10 +367,11 @@ def _dying(name: str, then: str, limit_ms: float, *, kill: bool = False) -> Call
                 decoder.wait()
             frames_ms = json.loads(told) if told else []
             limit = time.monotonic() + WAIT_S
-            result = _held(name, log, injected_ns, limit_ms, frames_ms)
+            doubt = "gone" if kill else "stale"
+            result = _held(name, log, injected_ns, doubt, limit_ms, frames_ms)
             while math.isnan(result.ms) and time.monotonic() < limit:
                 time.sleep(0.02)
-                result = _held(name, log, injected_ns, limit_ms, frames_ms)
+                result = _held(name, log, injected_ns, doubt, limit_ms, frames_ms)
         return result
 
     return drill

@@ -139,8 +139,11 @@ def main(argv: list[str] | None = None) -> int:
     _tell({"port": port})
     for line in sys.stdin:
         with lock:
-            if line.startswith("clock "):
-                simulation.use_clock(line.split()[1])
+            word, _, value = line.strip().partition(" ")
+            if word == "clock":
+                simulation.use_clock(value)
+            elif word == "overload":
+                simulation.dialect.hand.overload_a = float(value)
             simulation.live()
             _tell(simulation.state())
     return 0
@@ -208,6 +211,10 @@ class HandSimulator:
     def use_clock(self, clock: str) -> None:
         """Change over between "wall" and "frames"; time goes on where it stood."""
         self._ask(f"clock {clock}")
+
+    def overload(self, current_a: float) -> None:
+        """From now on each motor draws so much more."""
+        self._ask(f"overload {current_a}")
 
     def _ask(self, line: str) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -10,6 +10,7 @@ from bci.prosthesis.hand import Closures
 from bci.prosthesis.user_profile import Profile
 
 __all__ = [
+    "ALREADY",
     "CAUSES",
     "DISARM_FIRST",
     "GONE",
@@ -17,7 +18,9 @@ __all__ = [
     "LASTING",
     "NOT_READY",
     "PASSING",
+    "RUN_OUT",
     "SIGNAL",
+    "UNKNOWN",
     "Mode",
     "Rules",
     "State",
@@ -58,6 +61,8 @@ CAUSES: dict[str, str] = {
 #: Why arming is refused, besides doubts; what is logged stays English, whoever reads it.
 NOT_READY = N_("the hand was not ready yet")
 DISARM_FIRST = "disarm first: "
+RUN_OUT = N_("the calibration certificate has run out: calibrate again")
+ALREADY: dict[Mode, str] = {Mode.ARMED: N_("already armed"), Mode.MOVING: N_("already moving")}
 
 
 def say_cause(cause: str) -> str:
@@ -71,8 +76,11 @@ def say_cause(cause: str) -> str:
 SIGNAL = frozenset({"stale", "loss", "lead-off", "saturated", "outlier"})
 PASSING = SIGNAL | {"time-limit", "late"}
 
-#: Doubts about the hand: with one of these it is not even opened.
+#: Doubts about the hand.
 HAND = frozenset({"hand-link", "hand-fault", "hand-limit"})
+
+#: With one of these it is not even opened: nobody knows what it would do.
+UNKNOWN = frozenset({"hand-link", "hand-fault"})
 
 #: Doubts that the operator cannot acknowledge away.
 LASTING = frozenset({"gone", "internal", "log", "hand-link"}) | SIGNAL
@@ -122,6 +130,7 @@ class State:
     speed: Closures = ZERO
     # the movement
     intent: int = 0  # newest number seen
+    action: str = ""  # what was accepted last, until it is interrupted
     grip: str = ""
     target: Closures = ZERO
     pace: float = 1.0  # share of the rate limit

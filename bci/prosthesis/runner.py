@@ -20,6 +20,7 @@ from bci.prosthesis.hand import Command, Hand, Reply
 from bci.prosthesis.known_hands import wait_for_answers
 from bci.prosthesis.monitor_state import Mode, Rules, State
 from bci.prosthesis.safety import step
+from bci.prosthesis.verdicts import goes_on
 
 __all__ = ["Runner"]
 
@@ -88,7 +89,7 @@ class Runner:
             else:
                 entered = isinstance(action, Entered) and action.mode == Mode.HOLD != action.before
                 if changed:
-                    self._count(event, action)
+                    self._count(before, event, action)
 
     def heard(self, event: Heard | Asked, last_byte_ns: int | None = None) -> None:
         """Signal or intent, with the monotonic time of the newest byte it rests on: the next frame to the hand
@@ -138,17 +139,18 @@ class Runner:
             self._hand_ok = True
             self.feed(Replied(command.t_us, reply))
 
-    def _count(self, event: Event, action: Entered | Refused) -> None:
+    def _count(self, before: State, event: Event, action: Entered | Refused) -> None:
         if isinstance(action, Refused):
             self.last_refusal = action
             self.counts["arming refused" if isinstance(event, Arm) else "intents refused"] += 1
             return
         if isinstance(event, Asked) and action.mode == Mode.MOVING:
             self.counts["intents accepted"] += 1
-            grip = self.state.grip
-            self.movements.append(
-                {"t_us": action.t_us, "intent": event.number, "action": event.action, "grip": grip}
-            )
+            if not goes_on(before, event):
+                grip = self.state.grip
+                self.movements.append(
+                    {"t_us": action.t_us, "intent": event.number, "action": event.action, "grip": grip}
+                )
         elif action.mode in (Mode.HOLD, Mode.FAULT) and action.mode != action.before:
             self.counts[action.mode] += 1
             if action.mode == Mode.HOLD:

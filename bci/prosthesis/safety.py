@@ -7,22 +7,23 @@ What may follow what is `TABLE` below, and nothing else changes the mode. In wor
   chance.
 - ARMED     Held. Waiting for an intent.
 - MOVING    The only mode in which a set point may move towards closing.
-- HOLD      Held, because of a doubt. A passing doubt (signal) that stays away for the profile's recovery time
-            leads back to ARMED, and the interrupted movement is forgotten; any other waits for the operator.
+- HOLD      Held, because of a doubt. A passing doubt (signal, a late tick, a movement that lasted too long) that
+            stays away for the profile's recovery time leads back to ARMED, and the interrupted movement is forgotten;
+            any other waits for the operator.
 - FAULT     A doubt that outlasted the profile's delay. The hand opens slowly if the profile allows, else it
-            stays held. Only the operator leads out of it: disarm, then arm.
+            stays held; so does one that does not answer or says that it is broken. Only the operator leads out
+            of it: disarm, then arm.
 
 STOP leads to HOLD from every mode, is never passing, and only disarming and arming again leads to a movement.
 A frame is decided anew at each tick and HOLD is commanded explicitly; entering HOLD sends its frame at once.
 A hand that has not answered for half a second may have been moved or switched off meanwhile: it is only looked
-at, and once it answers it is held where it stands.
+at, and once it answers it is held where it stands. What counts as a doubt, and what an intent means, is in `verdicts`.
 Arming, intents and replies that are malformed, late or old are refused or doubted, never obeyed: on doubt the
 hand holds.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
@@ -44,21 +45,18 @@ from bci.prosthesis.events import (
     Tick,
     Trouble,
 )
-from bci.prosthesis.hand import DOFS, Closures, Command, Reply
-from bci.prosthesis.monitor_state import (
-    DISARM_FIRST,
-    FREE,
-    GONE,
-    HAND,
-    LASTING,
-    NOT_READY,
-    SIGNAL,
-    ZERO,
-    Mode,
-    State,
-)
+from bci.prosthesis.hand import Closures, Command
+from bci.prosthesis.monitor_state import FREE, GONE, HAND, LASTING, SIGNAL, UNKNOWN, ZERO, Mode, State
 from bci.prosthesis.motion import advance, hold_at, reach_of
-from bci.prosthesis.user_profile import TOGGLE, Limits
+from bci.prosthesis.verdicts import (
+    arming_refusal,
+    grip_of,
+    intent_refusal,
+    plausible,
+    reply_doubts,
+    signal_doubts,
+    target_of,
+)
 
 __all__ = ["TABLE", "TICK_US", "UNANSWERED", "Trigger", "step"]
 
@@ -70,10 +68,6 @@ LATE_US = 100_000
 #: So many frames without an answer: the link is lost. Frames, not time, so that a monitor that slept does not
 #: blame the hand; an adapter that hands on each answer with the next frame is always one behind.
 UNANSWERED = 4
-
-#: Boards run up to 2 % off their nominal rate, so a device time derived from it may slip this much without
-#: being late.
-DRIFT = 32
 
 
 class Trigger(Enum):
@@ -178,7 +172,7 @@ def _tick(s: State, _: Tick, t: int) -> Result:
                     reach=reach_of(limits.rates),
                     dt_s=dt_s,
                 )
-        elif s.mode is Mode.FAULT and profile.opening.allowed and not doubts & HAND:
+        elif s.mode is Mode.FAULT and profile.opening.allowed and not doubts & UNKNOWN:
             kind = "open"
             rates = profile.opening.rates
             setpoint, speed, _done = advance(
@@ -243,7 +237,9 @@ def _fire(s: State, trigger: Trigger, cause: str = "") -> Result:
         reach = reach_of(s.rules.profile.limits.rates)
         setpoint = hold_at(setpoint, s.actual, s.contact, reach=reach)
     entered = Entered(s.t_us, s.mode.value, mode.value, cause or s.cause or trigger.value)
-    after = replace(s, mode=mode, setpoint=setpoint, speed=ZERO if mode is not Mode.MOVING else s.speed)
+    speed = s.speed if mode is Mode.MOVING else ZERO
+    action = s.action if mode in (Mode.ARMED, Mode.MOVING) else ""  # what was held is forgotten
+    after = replace(s, mode=mode, setpoint=setpoint, speed=speed, action=action)
     if mode is not Mode.HOLD:
         return after, [entered]
     after = replace(after, held_us=s.t_us, frames=s.frames + 1)
@@ -272,24 +268,10 @@ def _with_doubts(s: State, doubts: frozenset[str], t: int, **changes: Any) -> Re
 
 
 def _heard(s: State, e: Heard, t: int) -> Result:
-    advanced = e.sample - s.sample
-    if advanced <= 0:
+    if e.sample <= s.sample:
         return replace(s, t_us=t), []  # seen before: a hung decoder repeats itself, and that is no news
-    settings = s.rules.profile.signal
-    lag = t - e.device_us
-    base = lag if s.lag_us is None else min(lag, s.lag_us + max(t - s.heard_us, 0) // DRIFT)
-    leaked = 0 if s.sample < 0 else int(advanced * 1000 * settings.loss_fraction)
-    bucket = max(0, s.lost_milli - leaked) + 1000 * max(e.lost, 0)
-    bucket = min(bucket, 2000 * settings.loss_burst_samples + 1000)  # a long loss is forgiven in the end
-    now = {
-        "stale": lag - base >= settings.stale_s * 1e6,
-        "loss": bucket > 1000 * settings.loss_burst_samples,
-        "lead-off": e.lead_off,
-        "saturated": e.saturated,
-        "outlier": e.outlier,
-    }
-    doubts = (s.doubts - SIGNAL) | {name for name, bad in now.items() if bad}
-    return _with_doubts(s, doubts, t, sample=e.sample, heard_us=t, lag_us=base, lost_milli=bucket)
+    found, known = signal_doubts(s, e, t)
+    return _with_doubts(s, (s.doubts - SIGNAL) | found, t, **known)
 
 
 def _rebased(s: State, _: Rebased, t: int) -> Result:
@@ -300,7 +282,6 @@ def _rebased(s: State, _: Rebased, t: int) -> Result:
 
 
 def _asked(s: State, e: Asked, t: int) -> Result:
-    profile, limits = s.rules.profile, s.rules.profile.limits
     what = f"intent {e.number}"
     if e.number <= s.intent:
         return replace(s, t_us=t), [Refused(t, what, f"number not above {s.intent}")]
@@ -309,32 +290,15 @@ def _asked(s: State, e: Asked, t: int) -> Result:
     if not all(0.0 <= p <= 1.0 for p in stated):  # a comparison with NaN is false
         after, actions = _with_doubts(s, s.doubts | {"nan"}, t)
         return after, [Refused(t, what, f"probabilities {stated!r}"), *actions]
-    reason = ""
-    if s.mode not in (Mode.ARMED, Mode.MOVING):
-        reason = f"not armed ({s.mode.value})"
-    elif e.action not in profile.actions:
-        reason = f"the profile maps no grip to {e.action!r}"
-    elif e.sample_index > s.sample:
-        reason = f"rests on sample {e.sample_index}, the newest known is {s.sample}"
-    elif s.sample > e.expires_sample:
-        reason = f"expired at sample {e.expires_sample}, it is {s.sample}"
-    if reason:
+    if reason := intent_refusal(s, e):
         return s, [Refused(t, what, reason)]
-
-    grip = profile.actions[e.action]
-    if grip == TOGGLE:
-        grip = "open" if _rather_closed(s.setpoint, limits) else profile.closing
-    target = [
-        here if wanted is None else min(max(wanted, low), high)
-        for wanted, here, low, high in zip(
-            profile.grips[grip].target, s.setpoint, limits.lowest, limits.highest, strict=True
-        )
-    ]
-    proportional = profile.control == "proportional"
+    grip = grip_of(s, e)
+    proportional = s.rules.profile.control == "proportional"
     after = replace(
         s,
+        action=e.action,
         grip=grip,
-        target=tuple(target),  # type: ignore[arg-type]
+        target=target_of(s, grip),
         pace=min(1.0, max(0.1, 2.0 * e.probability - 1.0)) if proportional else 1.0,
         live_until=e.expires_sample,
         moving_us=s.moving_us if s.mode is Mode.MOVING else t,
@@ -342,28 +306,19 @@ def _asked(s: State, e: Asked, t: int) -> Result:
     return _fire(after, Trigger.INTENT, f"intent {e.number}: {e.action} -> {grip}")
 
 
-def _rather_closed(setpoint: Closures, limits: Limits) -> bool:
-    """Whether the four fingers stand beyond the middle of their range."""
-    return 2 * sum(setpoint[1:5]) > sum(limits.lowest[1:5]) + sum(limits.highest[1:5])
-
-
 def _arm(s: State, _: Arm, t: int) -> Result:
     s = replace(s, t_us=t)
-    if s.rules.refusal:
-        reason = s.rules.refusal
-    elif t > s.rules.armable_until_us:
-        reason = "the calibration certificate has run out: calibrate again"
-    elif s.mode is Mode.DISARMED:
-        reason = s.cause or NOT_READY
-    elif s.mode is not Mode.IDLE:
-        armed = s.mode in (Mode.ARMED, Mode.MOVING)
-        reason = f"already {s.mode.value}" if armed else f"{DISARM_FIRST}{s.cause}"
-    else:
-        return _fire(s, Trigger.ARM)
-    return s, [Refused(t, "arm", reason)]
+    if reason := arming_refusal(s):
+        return s, [Refused(t, "arm", reason)]
+    return _fire(s, Trigger.ARM)
 
 
 def _disarm(s: State, _: Disarm, t: int) -> Result:
+    """The operator acknowledges. A hand over its limits lets go of its squeeze and of nothing else: it would stay over
+    them otherwise, and could never be armed again to be opened."""
+    if "hand-limit" in s.doubts:
+        reach = reach_of(s.rules.profile.limits.rates)
+        s = replace(s, setpoint=hold_at(s.setpoint, s.actual, FREE, reach=reach))
     return _fire(replace(s, t_us=t, doubts=s.doubts & LASTING), Trigger.DISARM, "the operator disarmed")
 
 
@@ -375,36 +330,17 @@ def _stop(s: State, e: Stop, t: int) -> Result:
 
 
 def _replied(s: State, e: Replied, t: int) -> Result:
-    reply, limits = e.reply, s.rules.profile.limits
+    reply = e.reply
     at_rest = s.mode in (Mode.DISARMED, Mode.IDLE)  # here doubts about the hand come and go with what it says
-    doubts = s.doubts - HAND if at_rest else s.doubts
-    if not _plausible(reply):
-        return _with_doubts(s, (s.doubts if at_rest else doubts) | {"hand-fault"}, t)
-    if reply.error:
-        doubts = doubts | {"hand-fault"}
-    if (
-        max(map(abs, reply.current_a)) > limits.current_a
-        or max(map(abs, reply.force_n)) > limits.force_n
-        or reply.temperature_c > limits.temperature_c
-    ):
-        doubts = doubts | {"hand-limit"}
+    if not plausible(reply):
+        return _with_doubts(s, s.doubts | {"hand-fault"}, t)
+    doubts = (s.doubts - HAND if at_rest else s.doubts) | reply_doubts(reply, s.rules.profile.limits)
     changes: dict[str, Any] = {"answered": s.frames, "actual": reply.position, "contact": reply.contact}
     if s.lost_sight or (at_rest and "hand-link" in s.doubts):  # it has come up, or back: held where it is
         changes["setpoint"] = tuple(min(max(x, 0.0), 1.0) for x in reply.position)
-    if doubts is s.doubts or doubts == s.doubts:
+    if doubts == s.doubts:
         return replace(s, t_us=t, **changes), []
     return _with_doubts(s, doubts, t, **changes)
-
-
-def _plausible(reply: Reply) -> bool:
-    """Six of each, and numbers that a hand could mean; a little outside 0–1 is calibration, more is nonsense."""
-    return (
-        all(len(six) == len(DOFS) for six in (reply.position, reply.current_a, reply.force_n, reply.contact))
-        and all(-0.1 <= x <= 1.1 for x in reply.position)
-        and all(map(math.isfinite, reply.current_a))
-        and all(map(math.isfinite, reply.force_n))
-        and math.isfinite(reply.temperature_c)
-    )
 
 
 def _hand_lost(s: State, _: HandLost, t: int) -> Result:

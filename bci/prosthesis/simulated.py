@@ -49,6 +49,8 @@ class SimulatedHand:
         self._fed_us = 0
         self._decay = (0, 1.0)
         self.watchdog_trips = 0
+        #: What each motor draws on top of everything, in A; for fault drills.
+        self.overload_a = 0.0
 
     @property
     def position(self) -> Closures:
@@ -109,11 +111,14 @@ class SimulatedHand:
 
     def reply(self) -> Reply:
         current = [
-            IDLE_A + (STALL_A_PER_CLOSURE * abs(goal - x) if touches else DRIVE_A * min(1.0, abs(v)))
+            IDLE_A
+            + self.overload_a
+            + (STALL_A_PER_CLOSURE * abs(goal - x) if touches else DRIVE_A * min(1.0, abs(v)))
             for goal, x, v, touches in zip(self._goal, self._x, self._v, self._contact, strict=True)
         ]
         force = [
-            FORCE_N_PER_A * (a - IDLE_A) if c else 0.0 for a, c in zip(current, self._contact, strict=True)
+            FORCE_N_PER_A * (a - IDLE_A - self.overload_a) if c else 0.0
+            for a, c in zip(current, self._contact, strict=True)
         ]
         return Reply(
             position=self.position,

@@ -240,11 +240,11 @@ class Profile:
         Pseudonym.
     control : str
         "switch": an accepted intent runs to its grip. "hold": so it does, and when the intent is over, an intent
-        named "release" follows. "proportional": the hand moves only while intents keep coming, the faster the surer
-        they are.
+        named "release" follows, which must be among `intents`. "proportional": the hand moves only while intents keep
+        coming, the faster the surer they are.
     intents : dict
-        What the decoder may ask for → the name of a grip, or "toggle": `closing` if the hand is rather open,
-        "open" if it is rather closed.
+        What the decoder may ask for → the name of a grip, or "toggle": "open" if the fingers have gone half the way
+        from there to `closing` or more, else `closing`.
     sequences : dict
         For more grips than classes: actions separated by blanks, e.g. "right left", → the name of a grip. Where there
         are any, single intents move nothing unless they are sequences of one. Only with "switch".
@@ -311,6 +311,13 @@ class Profile:
         if self.sequences and self.control != "switch":
             raise ProfileError(
                 _("sequences need control = 'switch', got {control!r}").format(control=self.control)
+            )
+        if self.control == "hold" and RELEASE not in self.intents:
+            raise ProfileError(
+                _(
+                    "control = 'hold' needs intents.{release}: what the hand does when an intent is over; "
+                    "map it to a grip, such as 'open'"
+                ).format(release=RELEASE)
             )
         if not {"open", TOGGLE} & set(self.actions.values()):
             raise ProfileError(

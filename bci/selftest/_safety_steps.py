@@ -28,7 +28,7 @@ from bci.prosthesis.events import (
     Trouble,
 )
 from bci.prosthesis.hand import Closures, Command, Reply
-from bci.prosthesis.monitor_state import GONE, HAND, PASSING, Mode, Rules, State
+from bci.prosthesis.monitor_state import GONE, PASSING, UNKNOWN, Mode, Rules, State
 from bci.prosthesis.motion import LOOK_AHEAD_S
 from bci.prosthesis.safety import TICK_US, step
 from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile, Signal
@@ -177,8 +177,8 @@ def _armed(before: State, event: Event, now: State, commands: list[Command]) -> 
 
 
 def _kinds(before: State, event: Event, now: State, commands: list[Command]) -> bool:
-    """Opening only in FAULT, where allowed, and only a hand that is not doubted itself; no set points for a hand that
-    nobody has seen for long."""
+    """Opening only in FAULT, where allowed, and only a hand of which somebody knows what it does; no set points for one
+    that nobody has seen for long."""
     for command in commands:
         unanswered = command.number - 1 - now.answered
         if (command.kind == "look") != (unanswered >= GONE):
@@ -186,18 +186,25 @@ def _kinds(before: State, event: Event, now: State, commands: list[Command]) -> 
         if command.kind == "move" and before.mode is not Mode.MOVING:
             return False
         if command.kind == "open":
-            allowed = before.rules.profile.opening.allowed and not now.doubts & HAND
+            allowed = before.rules.profile.opening.allowed and not now.doubts & UNKNOWN
             if before.mode is not Mode.FAULT or not allowed:
                 return False
     return True
 
 
-def _replies(before: State, event: Event, now: State, commands: list[Command]) -> bool:
-    """What a hand says raises no set point, unless it was lost from sight: then it is held where it stands."""
-    if not isinstance(event, Replied) or all(
-        new <= old for old, new in zip(before.setpoint, now.setpoint, strict=True)
+def _between(before: State, event: Event, now: State, commands: list[Command]) -> bool:
+    """Nothing but a tick raises a set point, unless the hand was lost from sight and says where it is: there it is
+    held. What lowers one takes back its reach at most."""
+    if type(event) is Tick or now.setpoint == before.setpoint:
+        return True
+    rates = before.rules.profile.limits.rates
+    if all(
+        old - rate * LOOK_AHEAD_S - EPSILON <= new <= old
+        for old, new, rate in zip(before.setpoint, now.setpoint, rates, strict=True)
     ):
         return True
+    if type(event) is not Replied:
+        return False
     where = tuple(min(max(x, 0.0), 1.0) for x in event.reply.position)
     return (before.lost_sight or "hand-link" in before.doubts) and now.setpoint == where
 
@@ -217,7 +224,7 @@ RULES: dict[str, Callable[[State, Event, State, list[Command]], bool]] = {
     "never a grip without ARMED": _grip,
     "armed by somebody": _armed,
     "kind of frame": _kinds,
-    "replies close nothing": _replies,
+    "between ticks nothing closes": _between,
     "time": _time,
 }
 

@@ -89,9 +89,18 @@ def _missing(hand: str) -> str:
 
 
 def _checks() -> list[Check]:
-    from bci.prosthesis.drill import AT_ONCE_MS, BY_ITSELF_MS, FRAME_MS, STALE_MS, drills
+    from bci.prosthesis.drill import (
+        AT_ONCE_MS,
+        BY_ITSELF_MS,
+        FRAME_MS,
+        LASTS_MS,
+        STALE_MS,
+        TOLD_MS,
+        drills,
+    )
 
-    slow = ("signal silent", "decoder hangs", "decoder holds", "decoder stands")
+    silent = ("signal silent", "decoder hangs", "decoder holds", "decoder stands")
+    slow = dict.fromkeys(silent, STALE_MS) | {"hand draws": TOLD_MS, "movement too long": LASTS_MS}
     checks = []
     for name in drills():
         if name == "monitor process killed":
@@ -99,7 +108,7 @@ def _checks() -> list[Check]:
         if name.startswith(("no calibration", "intent ")) and "NaN" not in name:
             target = "refused"
         else:
-            limit = STALE_MS if name.startswith(slow) else AT_ONCE_MS
+            limit = next((ms for start, ms in slow.items() if name.startswith(start)), AT_ONCE_MS)
             target = f"held within {limit:.0f} ms, stop frame within {FRAME_MS:.0f} ms of the decision"
             if name == "hand does not answer":
                 target = "held after four unanswered frames"

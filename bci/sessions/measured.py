@@ -87,7 +87,7 @@ class Measured:
 
     def score(self, accepted: frozenset[int], run: int | None = None) -> EventScore:
         """Count the movements that the monitor let happen, in all checks or in this one."""
-        moved = {sample: action for number, sample, action in self.trace.intents if number in accepted}
+        moved = self.trace.moved(accepted)
         samples = [p.sample_index for p in self.trace.predictions]
         total = EventScore()
         ends = [*(stretch.row for stretch in self._stretches[1:]), len(samples)]

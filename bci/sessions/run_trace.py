@@ -12,6 +12,7 @@ from bci.pipeline import Run
 from bci.prosthesis import logged_intents
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Refused
+from bci.prosthesis.user_profile import RELEASE
 from bci.sessions.control import Decided
 
 __all__ = ["RunTrace", "accepted_intents"]
@@ -43,9 +44,13 @@ class RunTrace:
         """Device time since the start of the run."""
         return (sample_index - self.first_sample) / self.fs_hz
 
+    def moved(self, accepted: frozenset[int]) -> dict[int, str]:
+        """Movements that the monitor let happen, by sample; the end of a held one is no movement of its own."""
+        return {at: action for number, at, action in self.intents if number in accepted and action != RELEASE}
+
     def score(self, run: Run, events: Sequence[TaskEvent], accepted: frozenset[int]) -> EventScore:
         """Count the movements that the monitor let happen against the cues of the run."""
-        moved = {sample: action for number, sample, action in self.intents if number in accepted}
+        moved = self.moved(accepted)
         samples = [p.sample_index for p in self.predictions]
         return match_events(
             samples,

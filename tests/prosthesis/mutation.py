@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: What is changed …
 CHANGED = (
-    *("safety", "motion"),
+    *("safety", "verdicts", "motion"),
     *("policy", "sequences", "operating_point"),
     *("ability", "rh56", "simulated_wire"),
 )

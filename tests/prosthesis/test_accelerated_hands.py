@@ -48,8 +48,10 @@ def session(folder, hand, *, live_s=0.0):
                     time.sleep(0.01)
                 monitor.use_clock("driven")
                 simulator.use_clock("frames")
+                play(1.5)  # if this process was not run for 200 ms, the hand was held, and is armed again
+                monitor.intent(Intent(2, "close", n * 12, n * 12 + 50, 0.9))
             closed = play(3.0)
-            monitor.intent(Intent(2, "open", n * 12, n * 12 + 50, 0.9))
+            monitor.intent(Intent(3, "open", n * 12, n * 12 + 50, 0.9))
             opened = play(3.0)
         return closed, opened, simulator.state()
 

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 
-from bci.prosthesis import monitor_state, motion, safety
+from bci.prosthesis import monitor_state, motion, safety, verdicts
 from bci.prosthesis.events import Arm, Disarm, Event, HandLost, Heard, Replied, Stop, Tick, Trouble
 from bci.prosthesis.monitor_state import CAUSES, GONE, Mode, Rules, State
 from bci.prosthesis.safety import UNANSWERED, step
@@ -214,7 +214,7 @@ def test_every_setting_that_a_step_reads_differs_between_the_shapes():
     unread = {"user", "budget_per_min", "sequence_within_s"}  # the policy's, in the decoder's process
     named = {
         node.attr
-        for module in (safety, motion, monitor_state)
+        for module in (safety, verdicts, motion, monitor_state)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Attribute)
     }

@@ -79,6 +79,23 @@ def test_random_and_hostile_sessions_replay_bit_for_bit(tmp_path, seed):
     assert found.commands == runner.state.frames
 
 
+@pytest.mark.parametrize(("control", "movements"), [("switch", 10), ("proportional", 1)])
+def test_intents_that_prolong_one_movement_are_no_movements_of_their_own(tmp_path, control, movements):
+    log = EventLog(tmp_path / "a.jsonl", header())
+    runner = Runner(rules(Profile(control=control)), SimulatedHand(), log)
+    for n in range(1, 1 + 20 + 10 * 5):
+        t = n * TICK_US
+        runner.feed(Heard(t, n, t))
+        runner.feed(Tick(t))
+        if n == 10:
+            runner.feed(Arm(t))
+        if n > 20 and n % 5 == 0:
+            runner.feed(Asked(t, n, "close", n, n + 25, 0.9))
+    runner.close()
+    assert runner.counts["intents accepted"] == 10
+    assert len(runner.movements) == movements
+
+
 def test_quiet_ticks_are_counted_and_everything_else_is_written_out(tmp_path):
     path = tmp_path / "a.jsonl"
     session(path, 60.0).close()

@@ -11,7 +11,6 @@ from importlib import import_module
 
 import pytest
 
-from bci.decisions import Intent
 from bci.prosthesis import (
     Certificate,
     Command,
@@ -23,6 +22,7 @@ from bci.prosthesis import (
     replay_log,
     simulated,
 )
+from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Heard, Replied, Tick
 from bci.prosthesis.hand_dialects import DIALECTS
 from bci.prosthesis.hand_simulator import STILL
@@ -32,6 +32,7 @@ from bci.prosthesis.monitor_state import Mode
 from bci.prosthesis.safety import TICK_US, step
 from bci.selftest.safety import CHECKS
 
+from .real_time import Operator
 from .steps import moving
 
 SLOW = Profile(limits=Limits(rate_per_s=0.5))
@@ -46,67 +47,50 @@ def simulator(request):
         yield hand
 
 
-class Session:
-    """An armed monitor that has been asked to close the hand."""
-
-    def __init__(self, tmp_path, simulator, opener=""):
-        certificate = Certificate(lower=0.6, chance=0.5, runs=2, issued_s=time.time())
-        spec = {**simulator.spec, "opener": opener}
-        self.monitor = SafetyMonitor(SLOW, log_path=tmp_path / "log", certificate=certificate, hand=spec)
-        self.begun, self.n = time.monotonic(), 0
-        self.until(lambda s: s.mode == "idle")
-        self.monitor.arm()
-        self.monitor.intent(Intent(1, "close", self.n, self.n + 100, 0.9))
-        self.until(lambda s: s.mode == "moving" and s.position[1] > 0.1)
-
-    def until(self, done, seconds=15.0):
-        """Keep the signal fresh until it is so."""
-        limit = time.monotonic() + seconds
-        while not done(self.monitor.state()):
-            assert time.monotonic() < limit, self.monitor.state()
-            self.n += 1
-            self.monitor.signal(self.n, int((time.monotonic() - self.begun) * 1e6))
-            time.sleep(0.01)
+def moving_hand(tmp_path, simulator, opener=""):
+    """An armed monitor whose hand is closing, and somebody beside it."""
+    certificate = Certificate(lower=0.6, chance=0.5, runs=2, issued_s=time.time())
+    spec = {**simulator.spec, "opener": opener}
+    beside = Operator(SafetyMonitor(SLOW, log_path=tmp_path / "log", certificate=certificate, hand=spec))
+    beside.arm()
+    beside.ask("close")
+    beside.until(lambda s: s.mode == "moving" and s.position[1] > 0.1)
+    return beside
 
 
 def test_each_hand_closes_on_an_intent_and_the_log_replays(tmp_path, simulator):
-    session = Session(tmp_path, simulator)
-    session.until(lambda s: s.mode == "armed")
-    time.sleep(0.1)
+    beside = moving_hand(tmp_path, simulator)
+    beside.until(lambda s: s.mode == "armed" and s.position[1] > 0.89)
     assert simulator.state()["position"][1] == pytest.approx(0.9, abs=0.01)
-    session.monitor.close()
+    beside.monitor.close()
     found = replay_log(tmp_path / "log")
     assert found.identical, found.difference
 
 
 def test_a_hand_that_goes_away_is_a_hold(tmp_path, simulator):
-    session = Session(tmp_path, simulator)
+    beside = moving_hand(tmp_path, simulator)
     simulator.close()
-    session.until(lambda s: s.mode == "hold")
-    assert "does not answer" in session.monitor.state().cause
-    session.monitor.close()
+    beside.mean_nothing()
+    beside.until(lambda s: s.mode in ("hold", "fault") and "the hand does not answer" in s.cause)
+    beside.monitor.close()
     assert replay_log(tmp_path / "log").identical
 
 
-def time_to_stop(tmp_path, simulator):
-    """Kill the monitor with -9 while the hand moves; milliseconds from the kill to the last motion."""
-    session = Session(tmp_path, simulator)
-    killed_ns = time.monotonic_ns()
-    os.kill(session.monitor.pid, signal.SIGKILL)
-    time.sleep(0.5)
-    state = simulator.state()
-    session.monitor.close()
-    return (state["moved_ns"] - killed_ns) * 1e-6, state
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_a_monitor_killed_while_moving_leaves_each_hand_stopped_in_time(tmp_path, simulator):
-    took_ms, state = time_to_stop(tmp_path, simulator)
-    assert (
-        took_ms <= 300.0
-    )  # a busy machine adds to it; the nightly run takes the RH56's 150 ms by the letter
-    assert 0.1 < state["position"][1] < 0.85
-    assert not state["moving"]
+def test_a_monitor_killed_while_moving_leaves_each_hand_stopped_where_it_was_last_told_to_be(
+    tmp_path, simulator
+):
+    """How soon is measured by the nightly run, and in exact time below."""
+    beside = moving_hand(tmp_path, simulator)
+    os.kill(beside.monitor.pid, signal.SIGKILL)
+    beside.monitor.close()
+    last = [item for item in read_log(tmp_path / "log") if isinstance(item, Command)][-1]
+    limit = time.monotonic() + 30.0
+    while (state := simulator.state())["moving"]:
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    assert all(at <= told + STILL for at, told in zip(state["position"], last.setpoint, strict=True))
+    assert state["position"][1] > 0.1
 
 
 @pytest.mark.nightly
@@ -123,9 +107,9 @@ def test_each_hand_stops_in_time_two_hundred_times(name):
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_a_hand_on_a_pseudo_terminal_is_opened_by_the_named_opener(tmp_path):
     with HandSimulator("ability", terminal=True) as simulator:
-        session = Session(tmp_path, simulator, opener="bci.acquisition._serial:SerialPort")
-        session.until(lambda s: s.mode == "armed")
-        session.monitor.close()
+        beside = moving_hand(tmp_path, simulator, opener="bci.acquisition._serial:SerialPort")
+        beside.until(lambda s: s.mode == "armed" and s.position[1] > 0.89)
+        beside.monitor.close()
 
 
 def test_a_port_that_is_no_socket_needs_an_opener():
@@ -142,18 +126,18 @@ def test_a_simulated_hand_nobody_knows_is_refused():
 
 def test_a_hand_that_comes_back_is_seen_again_and_can_be_armed(tmp_path, simulator):
     """Its process dies and another one takes over its port, fingers elsewhere: nothing is driven to where it was."""
-    session = Session(tmp_path, simulator)
+    beside = moving_hand(tmp_path, simulator)
     port = simulator.port
     simulator.close()
-    session.until(lambda s: s.mode == "hold")
+    beside.mean_nothing()
+    beside.until(lambda s: s.mode in ("hold", "fault") and "the hand does not answer" in s.cause)
     with HandSimulator(simulator.name, port=port) as again:
-        session.until(lambda s: s.position == (0.0,) * 6 and s.mode == "hold")
+        beside.until(lambda s: s.position == (0.0,) * 6)
         assert again.state()["position"] == [0.0] * 6
-        session.monitor.disarm()
-        session.until(lambda s: s.mode == "idle")
-        session.monitor.arm()
+        beside.monitor.disarm()
+        beside.arm()
         assert again.state()["position"] == [0.0] * 6
-        session.monitor.close()
+        beside.monitor.close()
     assert replay_log(tmp_path / "log").identical
 
 

@@ -21,6 +21,7 @@ from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Entered, Trouble
 from bci.prosthesis.hand import Command
 from bci.prosthesis.known_hands import make_hand
+from bci.prosthesis.safety import TICK_US
 
 SLOW = Profile(
     limits=Limits(rate_per_s=0.2),
@@ -75,12 +76,8 @@ def moving(monitor):
     return board
 
 
-def test_the_monitor_starts_quickly_without_numpy(tmp_path):
-    begun = time.perf_counter()
-    with SafetyMonitor(SLOW, log_path=tmp_path / "a", certificate=None) as m:
-        took = time.perf_counter() - begun
-        assert m.alive
-    assert took < 2.0  # 0.07 s on a quiet machine; the bound is for busy ones
+def test_the_monitor_starts_without_numpy():
+    """So it is there in less than a tenth of a second on a quiet machine."""
     code = "import sys, bci.prosthesis.monitor_process; print({'numpy', 'numba', 'scipy'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
@@ -216,18 +213,20 @@ def test_arming_is_refused_without_a_valid_certificate(tmp_path, cert, words):
 def test_a_session_goes_over_from_driven_to_real_time(monitor):
     board = moving(monitor)
     before = monitor.state().t_us
-    monitor.use_clock("monotonic")
     t0, n0 = time.monotonic(), board.n
-    while time.monotonic() - t0 < 0.6:
+    monitor.use_clock("monotonic")
+    while monitor.state().t_us - before < 500_000:
+        assert time.monotonic() - t0 < 60.0
         board.n += 1
         monitor.signal(board.n * 25, 5_000_000 + n0 * 100_000 + int((time.monotonic() - t0) * 1e6))
         time.sleep(0.02)
-    state = monitor.sync()
-    assert state.mode == "moving"
-    assert 500_000 < state.t_us - before < 5_000_000
-    time.sleep(0.4)
-    assert monitor.sync().mode == "hold"
+    assert time.monotonic() - t0 >= 0.5 - TICK_US * 1e-6
+    while monitor.state().mode != "hold":  # for want of a signal
+        assert time.monotonic() - t0 < 60.0
+        time.sleep(0.02)
     monitor.close()
+    moved = [item.t_us for item in read_log(monitor.log_path) if getattr(item, "kind", "") == "move"]
+    assert moved[-1] > before
     assert replay_log(monitor.log_path).identical
 
 
@@ -344,16 +343,15 @@ def test_settings_that_make_no_sense_are_refused(tmp_path):
 
 
 def test_driven_ticks_run_much_faster_than_real_time(tmp_path):
+    begun_s = sum(os.times()[:4])  # processor time of this process and, once they have ended, of its children
     with SafetyMonitor(Profile(), log_path=tmp_path / "a", certificate=certificate(), clock="driven") as m:
         board = Board(m)
         board.play(1.0)
         m.arm()
-        begun = time.perf_counter()
         for _ in range(30):
             board.ask("grasp")
             board.play(4.0)
-        speed = 120.0 / (time.perf_counter() - begun)
-    assert speed > 50.0  # 370 on a quiet machine
+    assert sum(os.times()[:4]) - begun_s < 120.0 / 50.0  # start and end of the process are in it
 
 
 def test_close_twice_is_fine_and_calls_after_it_say_so(tmp_path):

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from bci.decisions import Intent
 from bci.prosthesis import Certificate, Command, Limits, Profile, SafetyMonitor, replay_log
 from bci.prosthesis.known_hands import BUILT_IN, TITLES, make_hand
+
+from .real_time import Operator
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "hobby_servo_hand.py"
@@ -71,22 +72,10 @@ def test_the_example_is_found_by_its_entry_point_and_closes_on_an_intent(install
     hand = {"name": "hobby", "port": servo.port}
     profile = Profile(limits=Limits(rate_per_s=0.8))
     with SafetyMonitor(profile, log_path=tmp_path / "log", certificate=certificate, hand=hand) as monitor:
-        begun, n = time.monotonic(), 0
-
-        def until(done):
-            nonlocal n
-            limit = time.monotonic() + 15.0
-            while not done(monitor.state()):
-                assert time.monotonic() < limit, monitor.state()
-                n += 1
-                monitor.signal(n, int((time.monotonic() - begun) * 1e6))
-                time.sleep(0.01)
-
-        until(lambda s: s.mode == "idle")
-        monitor.arm()
-        monitor.intent(Intent(1, "close", n, n + 100, 0.9))
-        until(lambda s: s.mode == "moving")
-        until(lambda s: s.mode == "armed" and s.position[1] > 0.85)
+        beside = Operator(monitor)
+        beside.arm()
+        beside.ask("close")
+        beside.until(lambda s: s.mode == "armed" and s.position[1] > 0.89)
         summary = monitor.close()
     assert summary["hand"] == "hobby"
     assert servo.board._angles[1] == pytest.approx(0.9 * 160.0, abs=1.0)

@@ -188,6 +188,7 @@ def certificate(**values):
 
 def test_a_certificate_whose_bound_beats_chance_allows_arming():
     assert certificate().refusal(1000.0, model="m") == ""
+    assert certificate(valid_for_s=60.0).refusal(1060.0, model="m") == ""
 
 
 @pytest.mark.parametrize(
@@ -199,6 +200,12 @@ def test_a_certificate_whose_bound_beats_chance_allows_arming():
         ({"runs": 1}, 1000.0, "at least 2"),
         ({}, 1000.0 + 12 * 3600 + 1, "run out"),
         ({}, 0.0, "run out"),
+        ({}, 999.0, "run out"),
+        ({"valid_for_s": 60.0}, 999.0, "run out"),
+        ({"valid_for_s": 60.0}, 1061.0, "run out"),
+        ({"valid_for_s": 1e9}, 1000.0 + 12 * 3600 + 1, "run out"),
+        ({"valid_for_s": float("inf")}, 0.0, "run out"),
+        ({"valid_for_s": float("nan")}, 1000.0, "run out"),
         ({"model": "other"}, 1000.0, "another model"),
         ({"channels": ("C3",)}, 1000.0, "channels C3"),
     ],
@@ -235,3 +242,12 @@ def test_a_class_that_means_nothing_to_the_profile_is_told_before_the_session():
 
 def test_a_release_opens_unless_the_profile_says_otherwise():
     assert Profile(control="hold").actions["release"] == "open"
+    assert (
+        Profile(control="hold", intents={"grasp": "toggle", "release": "power"}).actions["release"] == "power"
+    )
+
+
+def test_a_held_intent_whose_end_means_nothing_is_refused():
+    """The hand would stay closed when it is let go of, and nobody would know why."""
+    with pytest.raises(ProfileError, match=r"control = 'hold' needs intents\.release"):
+        Profile(control="hold", intents={"grasp": "toggle"})

@@ -83,7 +83,7 @@ BROKEN = {
         lambda s: Tick(s.t_us + TICK_US),
         lambda n: replace(n, doubts=n.doubts | {"hand-fault"}),
     ),
-    "replies close nothing": (
+    "between ticks nothing closes": (
         armed(),
         lambda s: Replied(s.t_us, answer((0.5,) * 6)),
         lambda n: replace(n, setpoint=(0.5,) * 6),
@@ -133,6 +133,14 @@ def test_the_walk_is_hostile_enough():
             state = armed()
     assert len(kinds) == 10
     assert asked > 30
+
+
+@pytest.mark.parametrize("by", [0.01, -0.1])
+def test_an_operator_who_disarms_neither_closes_a_hand_nor_opens_it_by_more_than_its_reach(by):
+    before = moving()
+    now, _ = step(before, Disarm(before.t_us))
+    spoilt = replace(now, setpoint=closer(before.setpoint, by))
+    assert violations(before, Disarm(before.t_us), spoilt, []) == ["between ticks nothing closes"]
 
 
 @pytest.mark.parametrize(("x", "back"), [(1.1, 0.0), (0.6, 0.0), (0.3, 0.072), (0.0, 0.072), (-0.1, 0.072)])

@@ -24,7 +24,7 @@ from bci.prosthesis.events import (
 from bci.prosthesis.hand import Command
 from bci.prosthesis.monitor_state import CAUSES, GONE, PASSING, Mode, State
 from bci.prosthesis.safety import TABLE, TICK_US, Trigger, step
-from bci.prosthesis.user_profile import Limits, Opening, Profile
+from bci.prosthesis.user_profile import Grip, Limits, Opening, Profile
 
 from .steps import (
     BRISK,
@@ -280,9 +280,52 @@ def test_a_profile_that_says_never_keeps_the_hand_held():
     assert state.setpoint == setpoint
 
 
-def test_a_hand_that_is_doubted_itself_is_not_even_opened():
+def over_its_force(state, **values):
+    """An answer of fingers that press with more than the user's profile allows, from 0.01 behind their set points."""
+    strong = (0.0, BRISK.limits.force_n + 1.0, 0.0, 0.0, 0.0, 0.0)
+    where = tuple(x - 0.01 for x in state.setpoint)
+    return Replied(state.t_us, replace(answer(where), force_n=strong, contact=(True,) * 6, **values))
+
+
+def test_a_hand_over_its_limits_is_held_as_it_is_and_opened_slowly_after_the_delay():
+    """Otherwise a trapped finger would stay trapped for as long as it is pressed too hard."""
     state = moving()
-    state, _ = step(state, HandLost(state.t_us))
+    state, _ = step(state, over_its_force(state))
+    setpoint = state.setpoint
+    while state.mode is Mode.HOLD:
+        assert state.setpoint == setpoint
+        state = beat(state)
+    assert state.mode is Mode.FAULT
+    assert state.doubts == {"hand-limit"}
+    for _ in range(20):
+        state = beat(state)
+    assert state.setpoint[:5] == ZERO[:5]
+
+
+def test_an_operator_who_disarms_takes_the_squeeze_from_a_hand_over_its_limits_and_can_arm_again():
+    never = replace(BRISK, opening=Opening(allowed=False, delay_s=0.5))
+    state = moving(never)
+    state, _ = step(state, over_its_force(state))
+    while state.mode is Mode.HOLD:
+        state, _ = after(state, Tick(state.t_us + TICK_US), over_its_force(state))
+    where = state.actual
+    assert state.mode is Mode.FAULT
+    assert all(s > a for s, a in zip(state.setpoint, where, strict=True))
+    before = state
+    state, _ = step(state, Disarm(state.t_us))
+    check(before, Disarm(state.t_us), state, [])
+    assert state.setpoint == where
+    state = beat(beat(beat(state)))
+    assert state.mode is Mode.IDLE
+    state, _ = after(state, Arm(state.t_us))
+    state, _ = step(state, ask(state, "open"))
+    assert state.mode is Mode.MOVING
+
+
+@pytest.mark.parametrize("lost", [lambda s: HandLost(s.t_us), lambda s: over_its_force(s, error="broken")])
+def test_a_hand_of_which_nobody_knows_what_it_does_is_not_even_opened(lost):
+    state = moving()
+    state, _ = step(state, lost(state))
     setpoint = state.setpoint
     for _ in range(100):
         state = beat(state)
@@ -313,6 +356,13 @@ def test_arming_is_refused_without_certificate_and_after_it_ran_out():
     state, actions = step(late, Arm(10**15 + 1))
     assert state.mode is Mode.IDLE
     assert "run out" in actions[0].reason
+
+
+def test_a_certificate_allows_arming_up_to_its_last_moment():
+    for late_us, mode in ((0, Mode.ARMED), (1, Mode.IDLE)):
+        state = idle()
+        state = replace(state, rules=replace(state.rules, armable_until_us=state.t_us))
+        assert step(state, Arm(state.t_us + late_us))[0].mode is mode
 
 
 @pytest.mark.parametrize(
@@ -371,8 +421,6 @@ def test_a_movement_ends_armed_at_its_grip_and_toggle_opens_again():
     while state.mode is Mode.MOVING:
         state = beat(state)
     assert state.setpoint == (0.05,) * 6
-    half = Profile(grips=BRISK.grips, limits=Limits(highest=(0.06,) * 6))
-    state = State(rules(half), mode=Mode.ARMED, doubts=frozenset(), setpoint=state.setpoint, sample=5)
     state, _ = step(state, ask(state, "grasp"))
     assert state.grip == "open"
 
@@ -620,21 +668,84 @@ def test_a_hand_that_comes_back_waits_for_the_operator():
     assert state.mode is Mode.ARMED
 
 
-@pytest.mark.parametrize("finger", [1, 2, 3, 4])
-def test_a_toggle_weighs_the_four_fingers_within_their_own_range(finger):
-    """Beyond the middle of the range it opens; exactly there, and whatever thumb and rotation do, it closes."""
-    lowest = tuple(0.2 if i == finger else 0.0 for i in range(6))
-    highest = tuple(0.6 if i == finger else 0.9 for i in range(6))
-    profile = replace(Profile(), limits=Limits(lowest=lowest, highest=highest))
-    middle = tuple((a + b) / 2 for a, b in zip(lowest, highest, strict=True))
-    for setpoint, grip in (
-        ((1.0, *middle[1:5], 1.0), "power"),
-        (tuple(x + 0.01 * (i == finger) for i, x in enumerate(middle)), "open"),
-        ((0.0, *(x + 0.01 for x in middle[1:5]), 0.0), "open"),
-        (tuple(x - 0.01 * (i == finger) for i, x in enumerate(middle)), "power"),
-    ):
-        state = State(rules(profile), mode=Mode.ARMED, doubts=frozenset(), setpoint=setpoint, sample=5)
-        assert step(state, ask(state, "grasp"))[0].grip == grip
+@pytest.mark.parametrize("closing", ["power", "pinch", "key", "point"])
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.49, 0.51, 1.0])
+def test_a_toggle_opens_from_half_way_to_its_own_grip(closing, share):
+    """A pinch has three fingers open, and yet it is closed."""
+    limits = Limits(lowest=(0.1,) * 6, highest=(0.85,) * 6)
+    profile = Profile(closing=closing, limits=limits)
+    target = profile.grips[closing].target
+    where = (*(0.1 + share * (min(max(x, 0.1), 0.85) - 0.1) for x in target[:5]), 0.3)
+    state = State(rules(profile), mode=Mode.ARMED, doubts=frozenset(), setpoint=where, sample=5)
+    assert step(state, ask(state, "grasp"))[0].grip == ("open" if share > 0.5 else closing)
+
+
+@pytest.mark.parametrize(
+    ("where", "grip"),
+    [
+        ((0.0, 0.0, 0.0, 0.0, 0.0, 1.0), "part"),  # the thumb's rotation is no closure
+        ((0.3, 0.5, 0.5, 0.0, 0.0, 0.0), "open"),  # exactly half way
+        ((0.3, 0.5, 0.4, 0.0, 0.0, 0.0), "part"),
+        ((0.0, 1.0, 0.2, 0.0, 0.0, 0.0), "open"),
+        ((0.6, 0.0, 0.0, 0.0, 0.0, 0.0), "part"),
+        ((0.0, 0.0, 0.4, 0.0, 0.0, 0.0), "part"),
+        ((0.0, 0.0, 0.4, 0.9, 0.9, 0.0), "open"),  # fingers that the grip leaves out are ways to open, too
+    ],
+)
+def test_a_toggle_weighs_each_finger_by_the_way_it_goes(where, grip):
+    part = Grip(thumb=0.6, index=1.0, middle=1.0, little=None, rotation=1.0)
+    profile = Profile(closing="part", grips={**Profile().grips, "part": part})
+    state = State(rules(profile), mode=Mode.ARMED, doubts=frozenset(), setpoint=where, sample=5)
+    assert step(state, ask(state, "grasp"))[0].grip == grip
+
+
+def keep_asking(state, n, action="grasp", **values):
+    """So many intents, one every 100 ms, with an obedient hand."""
+    for _ in range(n):
+        state, _ = step(state, ask(state, action, **values))
+        for _ in range(5):
+            state = beat(state)
+    return state
+
+
+def test_a_proportional_toggle_goes_all_the_way_while_it_is_kept_up_and_turns_round_when_it_is_meant_anew():
+    state = keep_asking(armed(Profile(control="proportional")), 30)
+    assert state.grip == "power"
+    assert state.setpoint[1:] == (0.9,) * 5
+    for _ in range(25):  # it rests for longer than an intent lives
+        state = beat(state)
+    state = keep_asking(state, 30)
+    assert state.grip == "open"
+    assert state.setpoint == ZERO
+
+
+def test_a_switched_toggle_is_decided_at_each_intent():
+    state = keep_asking(armed(Profile()), 1)
+    while state.setpoint[1] < 0.6:
+        assert state.grip == "power"
+        state = beat(state)
+    state, _ = step(state, ask(state, "grasp"))
+    assert (state.mode, state.grip) == (Mode.MOVING, "open")
+
+
+@pytest.mark.parametrize("event", [Stop, Disarm, lambda t: Heard(t, 10**6, t, outlier=True)])
+def test_a_toggle_that_was_interrupted_is_decided_anew(event):
+    state = keep_asking(armed(Profile(control="proportional")), 15)
+    assert (state.action, state.grip) == ("grasp", "power")
+    assert state.setpoint[1] > 0.5
+    state, _ = step(state, event(state.t_us))
+    assert state.action == ""
+    state = replace(state, mode=Mode.ARMED, doubts=frozenset())
+    assert step(state, ask(state, "grasp"))[0].grip == "open"
+
+
+@pytest.mark.parametrize(("late", "grip"), [(0, "power"), (1, "open")])
+def test_a_toggle_is_kept_up_by_what_was_decided_while_the_intent_before_lived(late, grip):
+    state = keep_asking(armed(Profile(control="proportional")), 15)
+    sample = state.live_until + late
+    state = replace(state, sample=sample)
+    assert step(state, ask(state, "grasp", sample_index=sample))[0].grip == grip
+    assert step(state, ask(state, "close", sample_index=sample))[0].grip == "power"
 
 
 def test_stop_disarm_and_change_of_clock_happen_at_their_own_time():

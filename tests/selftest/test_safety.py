@@ -33,16 +33,15 @@ def test_a_fault_is_told_with_its_times(capsys: pytest.CaptureFixture[str]) -> N
     assert "held: an electrode is off" in lines[0]["measured"]
     assert lines[0]["ability_ms"] >= 0.0
     assert lines[0]["ability_frame_ms"] >= 0.0
-    assert lines[1]["measured"] == "refused"
+    assert lines[1]["measured"].startswith("refused: expired at sample 0")
     assert code == (0 if all(line["passed"] for line in lines) else 1)
 
 
 def test_a_dying_host_is_told_with_its_times() -> None:
     result = check("host-killed-simulated").run(False)
     assert result.figures["times"] == 2
-    assert (
-        result.figures["longest_ms"] < 800.0
-    )  # the drill's own limit is for a machine that does nothing else
+    assert 0.0 <= result.figures["median_ms"] <= result.figures["longest_ms"]
+    assert result.passed == (result.figures["late"] == 0)
 
 
 @pytest.mark.parametrize("passed", [True, False])
