@@ -6,7 +6,7 @@ many minutes it takes. P pauses, Enter goes on, Space and Esc are STOP, Q ends i
     python examples/02_calibrate.py                                    one hand against rest, 4 blocks
     python examples/02_calibrate.py --classes rest,left,right          both hands
     python examples/02_calibrate.py --movement executed --port COM3    a user who can move the hand
-    python examples/02_calibrate.py --fast --blocks 2 --trials 6       faster than life, simulated board only
+    python examples/02_calibrate.py --fast                             faster than life, simulated board only
 
 The same as `bci calibrate`. Everything stays in one folder, ~/bci-sessions or the one that BCI_SESSIONS names.
 """

@@ -7,7 +7,7 @@ screen; they never do anything else. A report is written at the end.
     python examples/03_control_hand.py                               a new user, the whole way
     python examples/03_control_hand.py --user u-7k3f9q               with the calibration of before, up to 12 hours old
     python examples/03_control_hand.py --hand ability --hand-port /dev/ttyUSB1 --port /dev/ttyUSB0
-    python examples/03_control_hand.py --fast --blocks 2 --trials 8  faster than life, simulated board only
+    python examples/03_control_hand.py --fast                        faster than life, simulated board only
 
 The same as `bci control`.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from bci.language import columns, use_language
 
 START = Path(__file__).resolve().parents[1] / "start.py"
 
@@ -35,6 +38,39 @@ def test_a_slip_of_the_pen_is_named_and_nothing_is_made(
     assert start.main([]) == 0
     assert all(len(line) < 80 for line in capsys.readouterr().out.splitlines())
     assert not start.VENV.exists()
+
+
+@pytest.mark.parametrize("asked", [["--lang", "zh"], ["--lang=zh"]])
+def test_it_speaks_chinese_where_that_is_asked_for(
+    start: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    monkeypatch.setattr(start, "can_show", lambda text: True)
+    try:
+        assert start.main(["domo", *asked]) == 2
+        assert "不是 demo、test、setup 之一" in capsys.readouterr().err
+        assert start.main(["help", *asked]) == 0
+        assert max(map(columns, capsys.readouterr().out.splitlines())) < 80
+        monkeypatch.setattr(start, "can_show", lambda text: False)
+        assert start.main(["domo", *asked]) == 2
+        assert "is none of" in capsys.readouterr().err, "a console without Chinese signs"
+    finally:
+        use_language("en")
+
+
+def test_what_runs_before_anything_is_installed_needs_no_library_and_is_read_by_an_old_python() -> None:
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code, str(START)]  # -S: without site-packages
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    ours = [
+        START,
+        *(START.parent / f"{name.replace('.', '/')}.py" for name in loaded if name.startswith("bci.")),
+    ]
+    assert len(ours) > 2
+    for path in ours:
+        path = path if path.exists() else path.with_suffix("") / "__init__.py"
+        ast.parse(
+            path.read_text(encoding="utf-8"), feature_version=(3, 8)
+        )  # so it can say that it is too old
 
 
 def test_a_folder_that_cannot_be_made_is_named(

@@ -217,7 +217,7 @@ def _cue(cue: dict[str, Any]) -> RenderableType:
     elif phase == "rest":
         text = Text("+", style="bold")
     else:
-        text = Text(_("pause"), style="dim")
+        text = Text(str(cue["word"]) or _("pause"), style="dim")
     left = Text(f"{cue['left_s']:.0f} s", style="dim") if cue.get("left_s") else Text("")
     return Panel(
         Align.center(Group(Align.center(text), Align.center(left))), height=4, border_style="magenta"
@@ -232,9 +232,18 @@ def _progress(progress: dict[str, Any], width: int) -> RenderableType:
             completed=float(progress["done"]),
             width=min(40, width // 2 - 4),
         ),
-        Text(str(progress["text"])),
+        Text(f"{progress['text']} · {_('{time} left').format(time=_duration(progress['left_s']))}"),
     )
     return row
+
+
+def _duration(seconds: int) -> str:
+    """In the words of the page."""
+    if seconds < 60:
+        return _("{s} s").format(s=seconds)
+    if seconds % 60 and seconds < 600:
+        return _("{m} min {s} s").format(m=seconds // 60, s=seconds % 60)
+    return _("{m} min").format(m=round(seconds / 60))
 
 
 def _feedback(state: dict[str, Any], length: int, ascii_only: bool) -> RenderableType:

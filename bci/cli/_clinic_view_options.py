@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bci.cli._lists import words
+from bci.errors import BciError, DeviceError
 from bci.language import N_, _
 
 if TYPE_CHECKING:
@@ -136,12 +137,19 @@ def _with(options: Sequence[Callable[[F], F]], command: F) -> F:
 
 @contextmanager
 def open_clinic(
-    title: str, *, part: int = 0, movement: str = "intended", quiet: bool = False, **options: Any
+    title: str,
+    *,
+    part: int = 0,
+    movement: str = "intended",
+    quiet: bool = False,
+    report: bool = False,
+    **options: Any,
 ) -> Iterator[tuple[Clinic, Callable[[str], None]]]:
     """Store, board, terminal and page of one command, all closed at the end; and a function that says a line.
 
     `part` is another number for each command, so that a simulated wearer is not met twice in the same minute; `quiet`
-    is for programs that read what is printed: nobody watches then.
+    is for programs that read what is printed: nobody watches then. `report`: where the board is lost for good, what was
+    done until then has its report all the same.
 
     Raises
     ------
@@ -185,17 +193,23 @@ def open_clinic(
         clinic = Clinic(store, bench, Screens(*screens), user=user, person=person, gate=gate)
         if clinic.warning:
             say(clinic.warning)
-        yield clinic, say
-        if not user and clinic.user:
-            say(_("New user {user}. Use it with --user from now on.").format(user=clinic.user))
+        try:
+            yield clinic, say
+        except DeviceError:
+            if report and clinic.begun:
+                with suppress(BciError, OSError):  # the error itself must not be lost for it
+                    path = clinic.report()
+                    say(_("What was done until now is kept. Report: {path}").format(path=path))
+            raise
+        finally:
+            if not user and clinic.user:
+                say(_("New user {user}. Use it with --user from now on.").format(user=clinic.user))
 
 
 def _open_page(
     stack: ExitStack, screens: list[Screen], bench: Bench, title: str, lan: bool, say: Callable[[str], None]
 ) -> None:
     """The page in the browser, if it can be had; without it the terminal is enough."""
-    from bci.errors import BciError
-
     try:
         from bci.sessions.page_screen import PageScreen
 

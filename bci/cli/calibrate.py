@@ -113,7 +113,9 @@ def command(
     if profile is not None:
         read_profile(profile)  # before anybody sits through a signal check for nothing
     with (
-        open_clinic(_("Calibration"), part=1, movement=movement, quiet=as_json, **options) as (clinic, say),
+        open_clinic(
+            _("Calibration"), part=1, movement=movement, quiet=as_json, report=not no_report, **options
+        ) as (clinic, say),
         Compiling() as compiling,
     ):
         if not clinic.check():

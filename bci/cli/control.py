@@ -66,7 +66,7 @@ def command(
     _refuse_unknown(hand, hand_port)
     wanted = ControlOptions(hand=hand, hand_port=hand_port, check_trials=check_trials, minutes=minutes)
     with (
-        open_clinic(_("Control"), part=2, quiet=as_json, **options) as (clinic, say),
+        open_clinic(_("Control"), part=2, quiet=as_json, report=not no_report, **options) as (clinic, say),
         Compiling() as compiling,
     ):
         calibrating = not options["user"]

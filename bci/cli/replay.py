@@ -9,13 +9,19 @@ from pathlib import Path
 
 import click
 
+from bci.cli._visit_folder import visit_folder
 from bci.language import _, ngettext, thing_word
 
 __all__ = ["command"]
 
 
 @click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("session", type=click.Path(path_type=Path), metavar="SESSION|FILE.bfp")
+@click.argument("session", metavar="SESSION|FILE.bfp")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Folder of all sessions. Default: BCI_SESSIONS, or bci-sessions in your home folder.",
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0.0),
@@ -23,19 +29,23 @@ __all__ = ["command"]
     help="Play the recording alone: 1 as it was recorded, 10 ten times faster, 0 as fast as this computer can.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
-def command(session: Path, speed: float | None, as_json: bool) -> int:
+def command(session: str, store: Path | None, speed: float | None, as_json: bool) -> int:
     """Decide again from a session's recording and compare, bit for bit.
 
-    SESSION is the folder that a session wrote, or the recording in it. Exit status 0: everything came out the same;
-    1: something differs, and the first difference is printed. A recording of no session, or any with --speed, is
-    played through the live path, and what came and what was lost is told.
+    SESSION is the folder that a demonstration or a visit wrote, the recording in it, a user (u-…: the newest visit), or
+    USER/VISIT. Exit status 0: everything came out the same; 1: something differs, and the first difference is printed.
+    A recording without decisions, or any with --speed, is played through the live path, and what came and what was lost
+    is told.
     """
-    if speed is not None or _is_alone(session):
-        return _play(session, speed or 0.0, as_json)
-    from bci.sessions.folder import SessionFolder
+    path = Path(session)
+    if session.startswith("u-") and not path.exists():
+        path = visit_folder(session, store)
+    if speed is not None or _is_alone(path):
+        return _play(path, speed or 0.0, as_json)
+    from bci.sessions.control_files import control_files
     from bci.sessions.replay import replay_session
 
-    found = replay_session(SessionFolder.open(session))
+    found = replay_session(control_files(path))
     if as_json:
         click.echo(json.dumps({**asdict(found), "identical": found.identical}))
     elif found.identical:
@@ -56,16 +66,19 @@ def command(session: Path, speed: float | None, as_json: bool) -> int:
 
 
 def _is_alone(path: Path) -> bool:
-    """A recording beside which no session lies, or one that is not there at all."""
+    """A recording beside which no decisions lie, or one that is not there at all."""
+    from bci.sessions.control_files import holds_decisions
+
     is_recording = path.is_file() or (path.suffix == ".bfp" and not path.exists())
-    return is_recording and not (path.parent / "decisions.jsonl").is_file()
+    return is_recording and not holds_decisions(path)
 
 
 def _play(path: Path, speed: float, as_json: bool) -> int:
     from bci.acquisition import RecordingSource
+    from bci.sessions.control_files import recording_of
 
     if path.is_dir():
-        path = path / "recording.bfp"
+        path = recording_of(path)
     with RecordingSource(path, speed=speed) as source:
         recording = source.recording
         started = time.monotonic()

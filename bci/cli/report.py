@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from bci.cli._language import language_option
+from bci.cli._visit_folder import visit_folder
 from bci.language import _, language, system_reason
-
-if TYPE_CHECKING:
-    from bci.sessions.store import SessionStore
 
 __all__ = ["command"]
 
@@ -45,7 +42,7 @@ def command(
     from bci.errors import RecordingError
     from bci.report import read_visit, write_visit_report
 
-    folder = _folder(session, store)
+    folder = visit_folder(session, store)
     visit = read_visit(folder / "session.json")
     path = folder / "report.html" if output is None else output
     try:
@@ -74,33 +71,3 @@ def command(
 
         webbrowser.open(path.resolve().as_uri())
     return 0
-
-
-def _folder(session: str | None, root: Path | None) -> Path:
-    """The folder that the words mean; a path that exists comes first."""
-    from bci.errors import RecordingError
-    from bci.sessions.store import SessionStore, default_root
-
-    if session is not None and Path(session).exists():
-        path = Path(session)
-        return path.parent if path.is_file() else path
-    root = default_root() if root is None else root
-    if not root.is_dir():  # asking makes no folder
-        raise RecordingError(
-            _("There is no session in {root} yet; begin with `bci calibrate`.").format(root=root), path=root
-        )
-    with SessionStore(root) as store:
-        if session is not None:
-            user, _slash, name = session.partition("/")
-            return store.folder(store.require(user).name, name).path
-        newest = _newest(store)
-    if newest is None:
-        raise RecordingError(
-            _("There is no session in {root} yet; begin with `bci calibrate`.").format(root=root), path=root
-        )
-    return newest
-
-
-def _newest(store: SessionStore) -> Path | None:
-    folders = [store.folder(user).path for user in store.users() if store.visits(user)]
-    return max(folders, key=lambda folder: (folder / "session.json").stat().st_mtime, default=None)

@@ -76,12 +76,12 @@ def in_page(source: str, place: str) -> Iterator[Sentence]:
         yield Sentence((words,), f"{place}:{source.count(chr(10), 0, found.start()) + 1}")
 
 
-def of_project(root: Path, rooms: Iterable[str] = ("bci", "examples")) -> list[Sentence]:
+def of_project(root: Path, rooms: Iterable[str] = ("bci", "examples", "start.py")) -> list[Sentence]:
     """Every sentence of the project, in order of file and line."""
     readers = {".py": in_python, ".j2": in_template, ".html": in_page, ".js": in_page}
     found: list[Sentence] = []
     for room in rooms:
-        for path in sorted(root.joinpath(room).rglob("*")):
+        for path in sorted((root / room, *root.joinpath(room).rglob("*"))):
             if path.suffix in readers and path.is_file():
                 found += readers[path.suffix](path.read_text(encoding="utf-8"), str(path.relative_to(root)))
     return found

@@ -53,7 +53,7 @@ class Run:
     @property
     def end_sample(self) -> int:
         """Number of the sample that would follow the last one."""
-        return self.chunks[-1].end_sample
+        return _end(self.chunks)
 
     @property
     def duration_s(self) -> float:
@@ -64,20 +64,28 @@ class Run:
 def split_runs(info: SignalInfo, chunks: Iterable[Chunk]) -> list[Run]:
     """Cut a stream of chunks at every START of the board.
 
-    Markers go to the run that their sample number lies in, also where they arrived a little later.
+    Markers go to the run that their sample number lies in, also where they arrived a little later; after a reset, with
+    which the board counts anew, to a run of the same count.
     """
     parts: list[list[Chunk]] = []
     for chunk in chunks:
         if chunk.restart or not parts:
             parts.append([])
         parts[-1].append(chunk)
-    markers = [marker for part in parts for chunk in part for marker in chunk.markers]
     starts = np.array([part[0].first_sample for part in parts], dtype=np.int64)
-    home = np.searchsorted(starts, [marker.sample_index for marker in markers], side="right") - 1
-    return [
-        Run(info, tuple(part), tuple(m for m, h in zip(markers, home, strict=True) if max(h, 0) == i))
-        for i, part in enumerate(parts)
-    ]
+    counts = np.cumsum([0, *(start < _end(before) for start, before in zip(starts[1:], parts, strict=False))])
+    markers: list[list[Marker]] = [[] for _part in parts]
+    for part, count in zip(parts, counts, strict=False):
+        alike = np.flatnonzero(counts == count)
+        for marker in (marker for chunk in part for marker in chunk.markers):
+            place = int(np.searchsorted(starts[alike], marker.sample_index, side="right")) - 1
+            markers[alike[max(place, 0)]].append(marker)
+    return [Run(info, tuple(part), tuple(its)) for part, its in zip(parts, markers, strict=True)]
+
+
+def _end(chunks: Sequence[Chunk]) -> int:
+    """Number of the sample after the last; the news of a reset may come behind it, in a chunk of the new count."""
+    return max(chunk.end_sample for chunk in chunks)
 
 
 def cues_of(runs: Sequence[Run], labels: Sequence[str]) -> list[tuple[int, Marker]]:

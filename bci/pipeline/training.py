@@ -32,7 +32,7 @@ from bci.pipeline.model import Model, Timing, Training, Validation
 from bci.pipeline.online import may_move, no_prediction
 from bci.pipeline.runs import Run, task_events
 from bci.pipeline.scoring import CuedScore, decide_run
-from bci.pipeline.windows import CuedWindows, SlidingWindow, SlidingWindows, cued_windows
+from bci.pipeline.windows import CuedWindows, SlidingWindow, SlidingWindows, cued_windows, say_reason
 from bci.prosthesis import choose_policy
 from bci.prosthesis.policy import REST, PolicyParameters
 
@@ -331,7 +331,8 @@ def _of_sliding(
     if not usable:
         raise TooFewTrialsError(
             _("a run of {duration_s:.0f} s holds no usable window: {reason}").format(
-                duration_s=run.duration_s, reason=windows[-1].reason if windows else _("too short")
+                duration_s=run.duration_s,
+                reason=say_reason(windows[-1].reason) if windows else _("too short"),
             ),
             counts={},
             needed=1,

@@ -6,6 +6,7 @@ was there live.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,27 @@ from numpy.typing import NDArray
 
 from bci.chunks import F64, Chunk, Marker
 from bci.dsp import Marks, SlidingCovariance
+from bci.language import N_, _
 from bci.pipeline.chain import FilterChain, rows_taken
 from bci.pipeline.runs import Run, cues_of
 
-__all__ = ["CuedWindows", "SlidingWindow", "SlidingWindows", "cued_windows"]
+__all__ = ["CuedWindows", "SlidingWindow", "SlidingWindows", "cued_windows", "say_reason"]
 
 # An amplifier's own noise alone is a hundred times this (ADS1299: 1 µV peak to peak up to 65 Hz), so a
 # filtered channel below it is not connected to anything.
 _FLAT_UV2 = 1e-6
+
+_NOT_FULL = N_("the window is not full yet")
+_NO_SIGNAL = N_("no signal on {channels}")
+#: Why no decision may rest on a window. What is logged stays English, whoever reads it; the others stand in `bci.dsp`.
+_REASONS = (
+    _NOT_FULL,
+    _NO_SIGNAL,
+    N_("the filters are settling after the start"),
+    N_("{n} samples were lost; the filters start anew"),
+    N_("{n} samples were lost and bridged by a line"),
+    N_("NaN or infinity was held"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +218,7 @@ class SlidingWindows:
         if touching:
             return SlidingWindow(end, None, touching[-1].reason)
         if covariances is None:
-            return SlidingWindow(end, None, "the window is not full yet")
+            return SlidingWindow(end, None, _NOT_FULL)
         flat = flat_channels(covariances)
         if len(flat):
             return SlidingWindow(end, None, no_signal(self._chain.channels, flat))
@@ -220,4 +234,13 @@ def flat_channels(covariances: F64) -> NDArray[np.int64]:
 
 def no_signal(channels: Sequence[str], flat: NDArray[np.int64]) -> str:
     """The reason, in plain words."""
-    return "no signal on " + " ".join(channels[i] for i in flat)
+    return _NO_SIGNAL.format(channels=" ".join(channels[i] for i in flat))
+
+
+def say_reason(reason: str) -> str:
+    """A window's reason in the language spoken now."""
+    for sentence in _REASONS:
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(sentence))
+        if found := re.fullmatch(pattern, reason):
+            return _(sentence).format(**found.groupdict())
+    return reason

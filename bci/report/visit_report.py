@@ -96,10 +96,11 @@ def _sections(visit: Visit, folder: Path) -> list[Section]:
         html = parts.electrodes(visit.before, visit.after, electrodes, f"{visit_pictures.GOOD_KOHM:g}")
         sections.append(Section(_("Electrodes"), html))
     if (calibration := visit.calibration) is not None:
-        html = parts.calibration(calibration, visit_pictures.calibration(calibration))
+        drawn = visit_pictures.calibration(calibration) if calibration.cued else {}
+        html = parts.calibration(calibration, drawn)
         sections.append(Section(_("Calibration: cued trials"), html))
-        found, drawn = _rhythms(calibration, folder)
-        sections.append(Section(_("Where the difference lies"), parts.rhythms(found, drawn)))
+        found, maps = _rhythms(calibration, folder)
+        sections.append(Section(_("Where the difference lies"), parts.rhythms(found, maps)))
     if visit.control is not None:
         trend = visit_pictures.control_trend(visit.control.per_run)
         sections.append(Section(_("Control of the hand"), parts.control(visit.control, trend)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,7 @@ from bci.sessions.guided import AFTER_S, Asked, CalibrationPlan, GuidedCalibrati
 from bci.sessions.learning import learn
 from bci.sessions.readiness import training_run
 from bci.sessions.room import DiskRoom
-from bci.sessions.screen import Screen, button, class_word, cue_state, progress_state, stage
+from bci.sessions.screen import Screen, button, class_word, cue_state, link_state, progress_state, stage
 from bci.sessions.store import SessionStore, VisitFolder
 from bci.sessions.trial_watch import TrialWatch
 from bci.sessions.warm_up import Compiling
@@ -293,23 +292,16 @@ class _Guided:
         self.screen.show(
             cue=cue_state(shown, movement=self.options.movement),
             progress=progress_state(
-                shown,
-                _("trial {done} of {total}, about {minutes} min left").format(
-                    done=shown.done, total=shown.total, minutes=f"{shown.total_left_s / 60:.0f}"
-                ),
+                shown, _("trial {done} of {total}").format(done=shown.done, total=shown.total)
             ),
             stage=stage(_("Calibration"), _phase_sentence(shown), *buttons),
-            link=self._link(),
+            link=link_state(self.bench.source.statistics),
             notes=notes,
         )
 
     @property
     def _spoilt(self) -> int:
         return sum(bool(t.spoilt) and not t.repeated for t in self.guide.asked)
-
-    def _link(self) -> dict[str, Any]:
-        statistics = self.bench.source.statistics
-        return {"lost": statistics.samples_lost, "latency_ms": None, "faults": statistics.faults}
 
     def runs(self) -> list[Run]:
         """The blocks as the decoders take them: pauses and spoilt trials are gaps, said to be."""
@@ -363,7 +355,7 @@ def _train(
 ) -> CalibrationPart:
     """Learn from what counts; a calibration that gives no model says why."""
     if min(part.trials_kept.values()) < MIN_TRIALS:
-        told = ", ".join(
+        told = _(", ").join(
             f"{class_word(k, movement=options.movement)} {n}" for k, n in part.trials_kept.items()
         )
         why = _("Too few trials for a decoder: {counts}; at least {n} of each are needed.").format(

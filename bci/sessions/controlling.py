@@ -37,8 +37,10 @@ from bci.sessions.screen import (
     Screen,
     control_stage,
     cue_state,
+    decision_state,
     electrode_states,
     hand_state,
+    link_state,
     progress_state,
 )
 from bci.sessions.store import SessionStore, VisitFolder
@@ -300,9 +302,7 @@ class _Control:
             self._notes = [_("The measured check is over. Now the hand may be used freely.")]
             return
         self._cue = cue_state(shown, movement=self.options.movement)
-        self._progress = progress_state(
-            shown, _("measured check, {seconds} s left").format(seconds=f"{shown.total_left_s:.0f}")
-        )
+        self._progress = progress_state(shown, _("measured check"))
 
     def _act(self) -> None:
         """What was pressed, and what follows by itself."""
@@ -371,18 +371,12 @@ class _Control:
 
     def _show(self) -> None:
         view = self.monitor.state()
-        evidence = self.loop.policy.evidence or {}
-        probabilities = {
-            name: 1.0 / (1.0 + math.exp(-max(min(v, 50.0), -50.0))) for name, v in evidence.items()
-        }
-        statistics = self.bench.source.statistics
         state: dict[str, Any] = {
             "hand": hand_state(view),
-            "probabilities": probabilities or None,
-            "threshold": 1.0 / (1.0 + math.exp(-self.model.policy.threshold)),
+            **decision_state(self.loop.policy.evidence or {}, self.model.policy.threshold),
             "cue": self._cue,
             "progress": self._progress,
-            "link": {"lost": statistics.samples_lost, "latency_ms": None, "faults": statistics.faults},
+            "link": link_state(self.bench.source.statistics),
             "stage": control_stage(view, measured=self._free_from is not None, drifted=bool(self.drift_said)),
             "notes": list(self._notes),
         }

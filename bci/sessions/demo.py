@@ -39,9 +39,11 @@ from bci.sessions.arming import Operator
 from bci.sessions.control import ControlLoop
 from bci.sessions.folder import DecisionLog, SessionFolder
 from bci.sessions.live import LivePart, plan_live
-from bci.sessions.observer import ControlView, Observer, Silent
+from bci.sessions.observer import Observer, Silent
 from bci.sessions.outcome import Outcome, summarise
+from bci.sessions.room import DiskRoom, FreeMb, free_mb
 from bci.sessions.run_trace import RunTrace, accepted_intents
+from bci.sessions.run_view import RunView
 from bci.sessions.staging import Stage, stage_recording, stage_synthetic
 from bci.sessions.stop_key import STOP_KEYS, StopKey
 from bci.sessions.summary import Summary
@@ -51,6 +53,8 @@ __all__ = ["DemoOptions", "run_demo"]
 
 #: A board that streams nothing for so long has stopped.
 SILENCE_S = 10.0
+#: Of the disk: with the synthetic wearer everything takes 20 MB, with a long real recording twice that.
+ROOM_MB = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class DemoOptions:
         The user's; by default one that follows from the classes.
     stop_key : bool
         Whether keys pressed in this terminal are STOP.
+    free : callable
+        Free megabytes of a folder.
     """
 
     output: Path
@@ -98,6 +104,7 @@ class DemoOptions:
     hand: str = "simulated"
     profile: Profile | None = None
     stop_key: bool = False
+    free: FreeMb = free_mb
 
 
 def run_demo(options: DemoOptions, observer: Observer | None = None) -> Summary:
@@ -105,6 +112,8 @@ def run_demo(options: DemoOptions, observer: Observer | None = None) -> Summary:
 
     Raises
     ------
+    DiskFullError
+        Too little room; nothing has begun.
     BciError
         Any fault that ends it. The hand holds, everything is closed, and the recording up to then is readable.
     """
@@ -119,6 +128,7 @@ class _Demo:
         self.options, self.observer, self.stack = options, observer, stack
         self.started_ns = time.monotonic_ns()
         self.folder = SessionFolder.create(options.output)
+        DiskRoom(self.folder.path, options.free).require(ROOM_MB, reserve_mb=0.0)
         observer.stage(
             "prepare",
             _("starting the board; compiling the signal kernels beside it, the first time for some seconds"),
@@ -270,7 +280,9 @@ class _Demo:
                 live = plan_live(self.board, monitor, hand, run=k, movements=movements, seconds=seconds)
             chunks: list[Chunk] = []
             trace = RunTrace(name, self.info.fs_hz, 0)
-            view = _View(self, name, model, monitor, loop)
+            view = RunView(
+                self.observer, trace, loop, monitor, stage=stage, quality=self.quality, fs_hz=self.info.fs_hz
+            )
             for chunk in self._stream(name):
                 if not chunks:
                     trace.first_sample = chunk.first_sample
@@ -283,7 +295,11 @@ class _Demo:
                     log.write((decided.prediction,))
                     if decided.prediction.valid:
                         operator.look(decided.prediction.sample_index)
-                view.show(chunk, trace, live=self.board is None or (live is not None and live.running))
+                view.show(
+                    chunk,
+                    lost=self.source.statistics.samples_lost,
+                    live=self.board is None or (live is not None and live.running),
+                )
             if live is not None:
                 live.end()
             runs += split_runs(self.info, chunks)
@@ -354,49 +370,6 @@ class _Demo:
         summary.what["seconds"] = (time.monotonic_ns() - self.started_ns) * 1e-9
         write_private(self.folder.summary, summary.to_json() + "\n")
         return summary
-
-
-class _View:
-    """Looks at one control run for the observer, ten times a second at most."""
-
-    EVERY_NS = 100_000_000
-
-    def __init__(
-        self, demo: _Demo, run: str, model: Model, monitor: SafetyMonitor, loop: ControlLoop
-    ) -> None:
-        self._demo, self._run, self._model, self._monitor, self._loop = demo, run, model, monitor, loop
-        self._shown_ns = 0
-        self._cue, self._cue_end = "", 0
-
-    def show(self, chunk: Chunk, trace: RunTrace, *, live: bool) -> None:
-        demo = self._demo
-        demo.quality.process(chunk.data_uv, chunk.first_sample)
-        for marker in chunk.markers:
-            if marker.label in demo.stage.classes:
-                self._cue = marker.label
-                self._cue_end = marker.sample_index + round(demo.stage.task_s * demo.info.fs_hz)
-        now_ns = time.monotonic_ns()
-        if now_ns - self._shown_ns < self.EVERY_NS:
-            return
-        self._shown_ns = now_ns
-        newest = trace.predictions[-1] if trace.predictions else None
-        shown = {}
-        if newest is not None and newest.valid:
-            shown = dict(zip(newest.classes, newest.probabilities, strict=True))
-        demo.observer.control(
-            ControlView(
-                run=self._run,
-                device_s=trace.seconds(chunk.end_sample),
-                cue=self._cue if chunk.end_sample < self._cue_end else "",
-                quality={look.channel: look for look in demo.quality.look()},
-                probabilities=shown,
-                evidence=self._loop.policy.evidence or {},
-                threshold=self._model.policy.threshold,
-                hand=self._monitor.state(),
-                lost=demo.source.statistics.samples_lost,
-                live=live,
-            )
-        )
 
 
 def _ends_run(marker: Marker) -> bool:

@@ -16,6 +16,7 @@ from bci.errors import RecordingError
 from bci.language import _
 from bci.pipeline import Model, OnlinePipeline, Run, load_model, split_runs
 from bci.prosthesis import IntentPolicy, logged_profile, replay_intents, replay_log
+from bci.sessions.control_files import ControlFiles
 from bci.sessions.folder import SessionFolder, read_decisions
 
 __all__ = ["Comparison", "decide_again", "replay_session"]
@@ -44,8 +45,8 @@ def decide_again(model: Model, runs: list[Run]) -> Iterator[Prediction]:
             yield from pipeline.step(chunk)
 
 
-def replay_session(folder: SessionFolder) -> Comparison:
-    """Replay a session that `bci demo` or `bci control` wrote.
+def replay_session(folder: SessionFolder | ControlFiles) -> Comparison:
+    """Replay a session that `bci demo` or `bci control` wrote; `control_files` finds the files of either.
 
     Raises
     ------

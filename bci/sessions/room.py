@@ -38,7 +38,7 @@ class DiskRoom:
         self.folder, self._free = folder, free
         self._looked_s: float | None = None
 
-    def require(self, mb: float) -> None:
+    def require(self, mb: float, *, reserve_mb: float = RESERVE_MB) -> None:
         """See that `mb` and the reserve are there before recording begins.
 
         Raises
@@ -47,15 +47,16 @@ class DiskRoom:
             If they are not.
         """
         free = self._free(self.folder)
-        if free < mb + RESERVE_MB:
+        needed = mb + reserve_mb
+        if free < needed:
             raise DiskFullError(
                 _(
                     "The disk is nearly full: {free} MB are free in {folder}, this recording needs {needed} MB. "
                     "Delete or move what is not needed, then try again."
-                ).format(free=f"{free:.0f}", needed=f"{mb + RESERVE_MB:.0f}", folder=self.folder),
+                ).format(free=f"{free:.0f}", needed=f"{needed:.0f}", folder=self.folder),
                 path=self.folder,
                 free_mb=free,
-                needed_mb=mb + RESERVE_MB,
+                needed_mb=needed,
             )
 
     def alarm(self, now_s: float) -> str:

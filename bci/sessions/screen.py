@@ -6,10 +6,12 @@ was pressed since: names of the buttons in `stage`, and "stop".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from bci.acquisition import Statistics
 from bci.chunks import Chunk
 from bci.language import _
 from bci.prosthesis import Snapshot
@@ -129,12 +131,24 @@ def electrode_states(electrodes: Sequence[Electrode]) -> list[dict[str, Any]]:
 def cue_state(shown: Shown, *, movement: str) -> dict[str, Any]:
     """The value of `show(cue=…)`."""
     return {
-        "word": class_word(shown.label, movement=movement) if shown.label else "",
+        "word": class_word(shown.label, movement=movement) if shown.label else _break_word(shown.phase),
         "kind": shown.label,
         "phase": shown.phase if shown.phase in ("rest", "cue", "task") else "pause",
         "left_s": round(shown.left_s, 1),
         "beep": shown.beep,
     }
+
+
+def _break_word(phase: str) -> str:
+    """What the wearer reads while nothing is asked for."""
+    match phase:
+        case "pause":
+            return _("blink now")
+        case "between":
+            return _("a break")
+        case "paused":
+            return _("paused")
+    return ""
 
 
 def progress_state(shown: Shown, text: str) -> dict[str, Any]:
@@ -145,6 +159,23 @@ def progress_state(shown: Shown, text: str) -> dict[str, Any]:
         "left_s": round(shown.total_left_s),
         "text": text,
     }
+
+
+def decision_state(evidence: Mapping[str, float], threshold: float) -> dict[str, Any]:
+    """The values of `show(probabilities=…, threshold=…)`, of evidence and its threshold in natural log-odds."""
+    return {
+        "probabilities": {name: _probability(value) for name, value in evidence.items()} or None,
+        "threshold": _probability(threshold),
+    }
+
+
+def _probability(log_odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(min(log_odds, 50.0), -50.0)))
+
+
+def link_state(statistics: Statistics) -> dict[str, Any]:
+    """The value of `show(link=…)`; the page measures its delay itself."""
+    return {"lost": statistics.samples_lost, "latency_ms": None, "faults": statistics.faults}
 
 
 def hand_state(view: Snapshot) -> dict[str, Any]:

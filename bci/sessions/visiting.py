@@ -99,6 +99,11 @@ class Clinic:
             self._folder = self.store.visit(self.user, self.bench.info, equipment=equipment_of(self.bench))
         return self._folder
 
+    @property
+    def begun(self) -> bool:
+        """There is something to keep."""
+        return self._folder is not None
+
     def check(self) -> bool:
         """The signal check before anything else; False if somebody ended it. ElectrodesError as of `SignalCheck`."""
         part = self._look(self.gate, refuse=True)

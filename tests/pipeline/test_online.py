@@ -15,7 +15,9 @@ from bci.chunks import Chunk, Marker, SignalInfo
 from bci.decisions import Prediction
 from bci.decoders.frozen import view_covariances
 from bci.errors import LabelError, MontageMismatchError, RateMismatchError, ShapeError
+from bci.language import speaking
 from bci.pipeline import FilterChain, Model, OnlinePipeline, Run, cued_windows, split_runs
+from bci.pipeline.windows import say_reason
 from tests.pipeline.synthetic import CHANNELS, INFO, make_run, recut, with_loss
 
 CUTS = st.lists(st.integers(1, 999), max_size=40)
@@ -239,3 +241,38 @@ def test_a_stream_is_split_at_every_start_and_a_late_marker_goes_where_its_sampl
     assert [m.sample_index for m in second.markers] == [250]
     assert (len(first.chunks), len(second.chunks), second.end_sample) == (1, 2, 400)
     assert second.duration_s == pytest.approx(200 / 125)
+
+
+def test_a_board_that_was_reset_counts_anew_and_the_run_before_keeps_its_length_and_its_markers() -> None:
+    data, nothing = np.zeros((5, 100)), np.zeros((5, 0))
+    chunks = [
+        Chunk(data, 2000, restart=True, markers=(Marker(2010, "grasp"),)),
+        Chunk(data, 2100, markers=(Marker(2150, "rest"),)),
+        Chunk(nothing, 0),  # the news of the reset
+        Chunk(data, 0, restart=True, markers=(Marker(30, "grasp"),)),
+        Chunk(data, 3000, restart=True, markers=(Marker(80, "rest"), Marker(3010, "grasp"))),
+    ]
+    runs = split_runs(INFO, chunks)
+    assert [(run.first_sample, run.end_sample) for run in runs] == [(2000, 2200), (0, 100), (3000, 3100)]
+    assert [[m.sample_index for m in run.markers] for run in runs] == [[2010, 2150], [30, 80], [3010]]
+
+
+def test_every_reason_of_a_window_is_said_in_chinese_too_and_kept_in_english(
+    model: Model, runs: list[Run]
+) -> None:
+    flat = runs[2].chunks[0].data_uv.copy()
+    flat[2] = 0.0
+    whole = replace(runs[2], chunks=(replace(runs[2].chunks[0], data_uv=flat),))
+    found = {
+        p.reason
+        for run in (with_loss(runs[2], 1000, 3), with_loss(runs[2], 1000, 300), damaged(runs[2]), whole)
+        for p in predictions(model, run)
+        if not p.valid
+    }
+    assert len(found) == 5, found
+    for reason in found:
+        assert say_reason(reason) == reason
+        with speaking("zh"):
+            assert not any(word in say_reason(reason) for word in ("the", "samples", "signal", "held")), (
+                reason
+            )

@@ -220,6 +220,27 @@ def test_a_calibration_that_is_not_ready_comes_with_its_reason_and_advice(tmp_pa
     assert "Try hand against rest before left against right." in text
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_calibration_that_was_ended_before_a_decoder_could_be_judged_has_a_report_without_figures(
+    tmp_path: Path, language: str
+) -> None:
+    visit = full_visit(ready=False)
+    assert visit.calibration is not None
+    part = msgspec.structs.replace(
+        visit.calibration, cued={}, per_run=(), reliability=(), asynchronous={}, ended="Ended by nobody."
+    )
+    write_visit_report(
+        tmp_path / "r.html",
+        msgspec.structs.replace(visit, calibration=part, control=None),
+        tmp_path,
+        language=language,
+    )
+    text = read(tmp_path / "r.html").text
+    assert "Ended by nobody." in text
+    assert {"en": "No decoder was judged", "zh": "没有评估任何解码器"}[language] in text
+    assert {"en": "balanced accuracy, cued", "zh": "平衡正确率"}[language] not in text
+
+
 def test_without_the_recording_the_report_says_so_and_stands(tmp_path: Path) -> None:
     write_visit_report(tmp_path / "r.html", full_visit(), tmp_path, language="en")
     assert "Nothing can be said of the rhythms: there is no file" in read(tmp_path / "r.html").text

@@ -15,6 +15,7 @@ import pytest
 
 from bci.acquisition import Recording
 from bci.chunks import SignalInfo
+from bci.cli import main
 from bci.cli._clinic_view_keys import ClinicKeys
 from bci.errors import (
     DeviceLostError,
@@ -34,9 +35,11 @@ from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Arm, Entered
 from bci.sessions.bench import Bench, Wearer
 from bci.sessions.calibrating import CalibrationOptions
+from bci.sessions.control_files import control_files
 from bci.sessions.controlling import ControlOptions
 from bci.sessions.fitting import fitting_model, fitting_profile
 from bci.sessions.guided import CalibrationPlan, CueTiming
+from bci.sessions.replay import replay_session
 from bci.sessions.screen import Screens
 from bci.sessions.signal_check import Gate
 from bci.sessions.store import SessionStore, VisitFolder
@@ -187,6 +190,7 @@ def test_a_cable_pulled_in_control_holds_the_hand_until_somebody_arms_again(
     assert sum(isinstance(item, Arm) for item in log) == 1, "nothing arms again by itself"
     assert any(stop.stopped and "board lost" in stop.cause for stop in visit.control.stops)
     assert Recording(clinic.folder.path / visit.control.recording).duration_s > 5.0
+    assert replay_session(control_files(clinic.folder.path)).difference == "", "decided again as it was"
 
 
 def test_a_board_that_was_reset_in_control_holds_the_hand_and_ends_the_visit_with_its_report_kept(
@@ -216,6 +220,27 @@ def test_a_board_that_was_reset_in_control_holds_the_hand_and_ends_the_visit_wit
     assert sum(isinstance(item, Arm) for item in log) == 1, "nothing arms again by itself"
     assert any(stop.stopped and "board lost" in stop.cause for stop in control.stops)
     assert Recording(clinic.folder.path / control.recording).statistics.resets == 1
+    assert replay_session(control_files(clinic.folder.path)).difference == "", "decided again as it was"
+
+
+def test_where_the_board_is_lost_for_good_the_report_is_written_and_a_new_user_named_all_the_same(
+    tmp_path: Path, spoken_there: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(clinic: Clinic, *_args: object, **_options: object) -> None:
+        raise DeviceLostError("the board is gone", port=clinic.bench.port)
+
+    monkeypatch.setattr(Clinic, "calibrate", lost)
+    store = tmp_path / "store"
+    assert main(["control", "--fast", "--store", str(store), "--lang", spoken_there]) == 2
+    told = capsys.readouterr()
+    assert "the board is gone" in told.err
+    (report,) = store.rglob("report.html")
+    user = report.relative_to(store / "users").parts[0]
+    shown = (told.out + told.err).replace("\n", "")
+    assert report.name in shown
+    assert user in shown
+    assert says(shown, spoken_there, "What was done until now is kept.")
+    assert says(shown, spoken_there, f"New user {user}.")
 
 
 # ---- browser closed
@@ -314,6 +339,7 @@ def test_a_disk_that_fills_up_ends_the_calibration_and_keeps_what_there_is(
     assert says(part.ended, spoken_there, "disk is nearly full")
     assert not part.ready
     assert Recording(clinic.folder.path / part.recording).info.n_channels == 16
+    assert part.ended in clinic.report().read_text(encoding="utf-8")
 
 
 # ---- what does not fit

@@ -21,10 +21,10 @@ from bci.prosthesis.events import Entered
 from bci.report import write_visit_report
 from bci.report.visit import Visit
 from bci.sessions.bench import Bench, Wearer
+from bci.sessions.control_files import control_files
 from bci.sessions.controlling import ControlOptions
 from bci.sessions.electrodes import OPEN_KOHM
 from bci.sessions.fitting import fitting_model
-from bci.sessions.folder import SessionFolder
 from bci.sessions.learning import learn_without, recorded_runs
 from bci.sessions.replay import replay_session
 from bci.sessions.signal_check import Gate
@@ -150,20 +150,12 @@ def test_page_recordings_log_and_report_say_so(less: Less, tmp_path: Path, engli
         assert words in path.read_text(encoding="utf-8")
 
 
-def test_a_session_without_the_electrode_replays_bit_for_bit(less: Less, tmp_path: Path) -> None:
+def test_a_session_without_the_electrode_replays_bit_for_bit(less: Less) -> None:
     part = less.visit.control
     assert part is not None
     assert part.movements is not None
     assert part.movements["cued_movements"] == 1
-    folder = SessionFolder(tmp_path)
-    for name, path in (
-        (part.recording, folder.recording),
-        (part.events, folder.events),
-        ("control-decisions.jsonl", folder.decisions),
-        ("model.safetensors", folder.model),
-    ):
-        shutil.copy(less.folder.path / name, path)
-    found = replay_session(folder)
+    found = replay_session(control_files(less.folder.path))
     assert found.difference == ""
     assert found.predictions > 100
 

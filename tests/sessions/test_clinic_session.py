@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import stat
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bci.acquisition import Recording
 from bci.cli import main
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Arm, Entered
+from bci.report.visit import write_visit
 from bci.sessions.calibrating import CalibrationOptions
 from tests.sessions.clinic_bench import SHORT
 from tests.sessions.conftest import Day
@@ -127,11 +131,51 @@ def test_the_list_of_sessions_compares_it(day: Day, capsys: pytest.CaptureFixtur
     assert "…" not in told, "cut off at 80 columns"
 
 
+def test_the_control_is_decided_again_bit_for_bit(day: Day, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", day.user, "--store", str(day.store.root), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["identical"]
+    assert min(found["predictions"], found["intents"], found["commands"]) > 0
+    for named in (day.folder.path, day.folder.path / "control.bfp"):
+        assert main(["replay", str(named)]) == 0
+        assert capsys.readouterr().out.startswith("identical: ")
+    assert main(["replay", str(day.folder.path / "calibration.bfp")]) == 0
+    assert " samples, 0 lost" in capsys.readouterr().out, "it has no decisions, so it is played"
+
+
+def test_of_a_control_the_model_of_an_earlier_visit_is_found_and_a_missing_one_is_said(
+    day: Day, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(day.folder.path, tmp_path / "visits" / "002-20300101")
+    later = tmp_path / "visits" / "002-20300101"
+    earlier = tmp_path / "visits" / "001-20300101"
+    earlier.mkdir()
+    (earlier / "model-2.safetensors").write_bytes(b"damaged")
+    (later / "model.safetensors").rename(earlier / "model.safetensors")
+    assert main(["replay", str(later)]) == 0
+    (earlier / "model.safetensors").unlink()
+    assert main(["replay", str(later)]) == 2
+    assert "the model that controlled the hand is neither in" in capsys.readouterr().err
+
+
+def test_a_visit_without_a_control_has_nothing_to_decide_again(
+    day: Day, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (day.folder.session, day.folder.path / "calibration.bfp"):
+        shutil.copy(path, tmp_path)
+    part = msgspec.structs.replace(day.visit, control=None)
+    write_visit(tmp_path / "session.json", part)
+    assert main(["replay", str(tmp_path)]) == 2
+    assert "holds no control of the hand" in capsys.readouterr().err
+    assert main(["replay", str(tmp_path), "--speed", "0"]) == 0, "but its calibration can be played"
+    write_visit(tmp_path / "session.json", msgspec.structs.replace(part, calibration=None))
+    assert main(["replay", str(tmp_path), "--speed", "0"]) == 2
+    assert "holds no recording" in capsys.readouterr().err
+
+
 def test_deleting_the_user_leaves_nothing(
     day: Day, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(day.store.root, copy)
     assert main(["sessions", "--store", str(copy), "delete", day.user, "--yes"]) == 0

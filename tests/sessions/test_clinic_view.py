@@ -15,7 +15,8 @@ from bci.dsp import ChannelQuality
 from bci.language import _, use_language
 from bci.prosthesis import Snapshot
 from bci.sessions.electrodes import judge, summary_sentence
-from bci.sessions.screen import button, class_word, electrode_states, hand_state, stage
+from bci.sessions.guided import Shown
+from bci.sessions.screen import button, class_word, cue_state, electrode_states, hand_state, stage
 
 CHANNELS = [
     "F3",
@@ -72,9 +73,7 @@ def states() -> dict[str, dict[str, Any]]:
                 "done": 23,
                 "total": 80,
                 "left_s": 600,
-                "text": _("trial {done} of {total}, about {minutes} min left").format(
-                    done=23, total=80, minutes=10
-                ),
+                "text": _("trial {done} of {total}").format(done=23, total=80),
             },
             "stage": stage(
                 _("Calibration"), _("Do it now, until the pause."), button("pause", _("Pause")), end
@@ -146,6 +145,25 @@ def test_each_mode_of_the_hand_stands_in_the_first_line_and_looks_its_own_way(mo
     assert mode_word(mode) in shown(state, 80)[0]
     if spoken == "en":
         assert mode_word(mode) == mode.upper()
+
+
+def test_the_time_that_is_left_is_said_once_and_in_the_words_of_the_page(spoken: str) -> None:
+    state = states()["calibration"]
+    for left_s, words in ((600, "10 min left"), (163, "2 min 43 s left"), (9, "9 s left")):
+        state["progress"]["left_s"] = left_s
+        page = "\n".join(shown(state, 120))
+        assert spoken == "zh" or words in page
+        assert page.count(_("{time} left").format(time="").strip()) == 1
+
+
+def test_while_nothing_is_asked_for_the_wearer_reads_why(spoken: str) -> None:
+    read = [cue_state(Shown(phase), movement="intended")["word"] for phase in ("pause", "between", "paused")]
+    assert all(read)
+    assert len(set(read)) == 3
+    state = states()["calibration"]
+    for word in read:
+        state["cue"] = {"word": word, "kind": "", "phase": "pause", "left_s": 0.0, "beep": False}
+        assert word in "\n".join(shown(state, 80))
 
 
 def test_modes_differ_in_more_than_words() -> None:

@@ -16,7 +16,7 @@ import pytest
 from bci.acquisition import Recording
 from bci.acquisition.simulator import SimulatedBoard
 from bci.cli import main
-from bci.errors import DeviceLostError
+from bci.errors import DeviceLostError, DiskFullError
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Entered
 from bci.sessions import demo as demo_module
@@ -213,6 +213,13 @@ def test_too_few_trials_are_counted(
     folder = str(shared_data("mi_openbci"))
     runs = ("--calibrate", "R9", "--control", "R2")
     assert "R1" in refused(capsys, "demo", "--recording", folder, "--subject", "S02", *runs, *out)
+
+
+def test_a_demonstration_that_would_fill_the_disk_does_not_begin(tmp_path: Path) -> None:
+    options = demo_module.DemoOptions(output=tmp_path / "session", free=lambda folder: 1.0)
+    with pytest.raises(DiskFullError, match=r"nearly full: 1 MB are free in .*, this recording needs 50 MB"):
+        demo_module.run_demo(options)
+    assert list((tmp_path / "session").iterdir()) == []
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

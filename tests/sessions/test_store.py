@@ -232,7 +232,8 @@ def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("BCI_SESSIONS", str(tmp_path / "here"))
     assert default_root() == tmp_path / "here"
     monkeypatch.delenv("BCI_SESSIONS")
-    assert default_root() == Path.home() / "bci-sessions"
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)  # a user may have none
+    assert default_root() == tmp_path / "bci-sessions"
 
 
 def test_the_index_is_plain_sqlite_that_other_programs_read(store: SessionStore) -> None:

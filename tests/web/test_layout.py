@@ -8,6 +8,7 @@ import pytest
 
 from bci.language import use_language
 from bci.web import LivePage
+from bci.web.head import head_places
 from tests.web.conftest import INFO, Feed
 
 FAULTS = Path(__file__).with_name("layout_faults.js").read_text(encoding="utf-8")
@@ -121,3 +122,51 @@ def test_the_page_speaks_the_language_it_was_started_in(told):
     else:
         assert said.isascii() or not any("\u4e00" <= sign <= "\u9fff" for sign in said)
     assert "Noto Sans CJK SC" in tab.evaluate("getComputedStyle(document.body).fontFamily")
+
+
+CAPS = {
+    "16": INFO.channels,
+    "8": ("FC3", "FCz", "FC4", "C3", "Cz", "C4", "CP3", "CP4"),
+    "dense": tuple(row + place for row in ("F", "FC", "C", "CP", "P") for place in "7531z246"),
+}
+#: Points on the edge of one mark that lie within another.
+TOUCHING = """async ([channels, places, levels]) => {
+  const { Head } = await import('/static/head.js');
+  const head = new Head();
+  head.begin({ channels, places });
+  const electrodes = channels.map((name, k) => ({ name, level: levels[k % levels.length], impedance_kohm: 12 }));
+  const picture = document.body.appendChild(head.draw(electrodes, 'test'));
+  const marks = [...picture.querySelectorAll('.mark')];
+  const found = [];
+  for (const [i, one] of marks.entries()) for (const other of marks.slice(0, i)) {
+    const [from, to] = [one, other].map((mark) => mark.parentNode.transform.baseVal.consolidate().matrix);
+    for (let share = 0; share < 1; share += 1 / 64) {
+      const at = one.getPointAtLength(share * one.getTotalLength());
+      const there = new DOMPoint(at.x + from.e - to.e, at.y + from.f - to.f);
+      if (other.isPointInFill(there)) { found.push([channels[i], channels[marks.indexOf(other)]]); break; }
+    }
+  }
+  picture.remove();
+  return [marks.length, found];
+}"""
+
+
+@pytest.mark.parametrize("levels", [("good",), ("fair",), ("bad",), ("bad", "good", "fair")], ids="-".join)
+@pytest.mark.parametrize("cap", CAPS)
+def test_no_two_marks_on_the_head_touch_whatever_their_levels(told, cap, levels):
+    _, tab = told
+    channels = CAPS[cap]
+    drawn, touching = tab.evaluate(TOUCHING, [list(channels), head_places(channels), list(levels)])
+    assert drawn == len(channels)
+    assert touching == []
+
+
+def test_stop_takes_a_row_of_its_own_where_it_does_not_fit_beside_the_rest(told):
+    _, tab = told
+    if tab.evaluate("document.documentElement.classList.contains('big')"):
+        tab.evaluate("document.querySelector('#big').click()")
+    tab.set_viewport_size({"width": 900, "height": 900})
+    tab.wait_for_function(TWO_PICTURES)
+    stop, tools = (tab.locator(f"header {it}").bounding_box() for it in ("#stop", ".tools"))
+    if stop["y"] >= tools["y"] + tools["height"]:
+        assert stop["width"] > 850

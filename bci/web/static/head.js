@@ -9,17 +9,42 @@ const MOST_ADVICE = 4;
 export const levelWord = (level) =>
   ({ good: t("good"), fair: t("fair"), bad: t("bad") })[level] ?? t("not judged yet");
 
+// Half of a square's side and of a diamond's diagonal, for a circle of radius 1: about as large, to the eye.
+const SQUARE = 0.86;
+const DIAMOND = 1.2;
+// What two neighbours leave free between them, as a share of their radius.
+const FREE = 0.1;
+const LARGEST = 0.166;
+
 /** A mark of one level, centred at 0, 0, as large as a circle of radius `r`. */
 export function levelShape(level, r) {
   const common = { class: `mark ${level || "none"}` };
   if (level === "fair") {
-    const d = 1.22 * r;
+    const d = DIAMOND * r;
     return svg("path", { ...common, d: `M0 ${-d}L${d} 0L0 ${d}L${-d} 0Z` });
   }
   if (level === "bad") {
-    return svg("rect", { ...common, x: -r, y: -r, width: 2 * r, height: 2 * r, rx: 0.12 * r });
+    const a = SQUARE * r;
+    return svg("rect", { ...common, x: -a, y: -a, width: 2 * a, height: 2 * a, rx: 0.12 * a });
   }
   return svg("circle", { ...common, r });
+}
+
+/** The radius at which no two marks touch, whatever their shapes: squares meet across, diamonds at their points. */
+function radius(places) {
+  let found = LARGEST;
+  for (let i = 0; i < places.length; i++) {
+    for (let j = 0; j < i; j++) {
+      const [x, y] = [0, 1].map((k) => Math.abs(places[i][k] - places[j][k]));
+      found = Math.min(
+        found,
+        Math.hypot(x, y) / (2 + FREE),
+        Math.max(x, y) / (2 * SQUARE + FREE),
+        (x + y) / (2 * DIAMOND + FREE),
+      );
+    }
+  }
+  return Math.max(0.05, found);
 }
 
 export class Head {
@@ -43,14 +68,7 @@ export class Head {
       );
     });
     this.bottom = unplaced ? 1.5 + 0.34 * Math.floor((unplaced - 1) / 8) : 1.08;
-    const all = [...this.places.values()];
-    let least = 0.36;
-    for (let i = 0; i < all.length; i++) {
-      for (let j = 0; j < i; j++) {
-        least = Math.min(least, Math.hypot(all[i][0] - all[j][0], all[i][1] - all[j][1]));
-      }
-    }
-    this.radius = Math.max(0.05, 0.46 * least);
+    this.radius = radius([...this.places.values()]);
   }
 
   show(electrodes) {
@@ -99,6 +117,7 @@ export class Head {
       svg("circle", { class: "skin", r: 1 }),
     );
     const r = this.radius;
+    const signs = []; // above all marks: they lie on corners, where a neighbour may be near
     for (const [name, [x, y]] of this.places) {
       const electrode = levels.get(name);
       const level = electrode?.level ?? "";
@@ -114,10 +133,10 @@ export class Head {
         mark.append(svg("text", { class: "kohm", y: 0.62 * r, "font-size": 0.56 * r }, `${told}k`));
       }
       if (level && level !== "good") {
-        const corner = level === "fair" ? [0.95 * r, -0.95 * r] : [r, -r];
-        mark.append(
-          svg("circle", { class: `sign-back ${level}`, cx: corner[0], cy: corner[1], r: 0.36 * r }),
-          svg("text", { class: "sign", x: corner[0], y: corner[1] + 0.18 * r, "font-size": 0.52 * r }, SIGNS[level]),
+        const corner = (level === "fair" ? 0.95 : SQUARE) * r;
+        signs.push(
+          svg("circle", { class: `sign-back ${level}`, cx: x + corner, cy: y - corner, r: 0.36 * r }),
+          svg("text", { class: "sign", x: x + corner, y: y - corner + 0.18 * r, "font-size": 0.52 * r }, SIGNS[level]),
         );
       }
       const words = [name, levelWord(level)];
@@ -125,6 +144,7 @@ export class Head {
       mark.append(svg("title", {}, words.join(", ")));
       picture.append(mark);
     }
+    picture.append(...signs);
     return picture;
   }
 }

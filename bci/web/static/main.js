@@ -93,7 +93,7 @@ function look() {
     else showMode("live", "");
   }
   const silence = byId("silence");
-  silence.hidden = !stale && link.connected;
+  silence.hidden = link.ended || (!stale && link.connected);
   setText(
     silence,
     !link.connected
