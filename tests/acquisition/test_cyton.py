@@ -423,7 +423,7 @@ def test_a_cyton_whose_port_is_full_drops_whole_frames_and_counts_them() -> None
 
 def test_a_byte_lost_on_the_line_of_a_simulated_cyton_costs_one_row() -> None:
     bench = cyton_board()
-    bench.board.fault("lose", {"at_byte": bench.board._line_faults.byte + 33 * 400 + 17})
+    bench.board.fault("lose", {"at_byte": bench.board._uart.faults.byte + 33 * 400 + 17})
     bench.run(4.0)
     (entry,) = [entry for entry in bench.truth if entry.get("fault") == "lose"]
     assert entry["became"] == ""

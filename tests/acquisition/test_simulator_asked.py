@@ -64,13 +64,14 @@ def test_a_run_with_cues_of_its_own_takes_no_others() -> None:
         eeg(runs=(CuedRun(),)).ask(0, 100, "right", 4.0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stream() -> Iterator[tuple[SimulatedBoard, Source]]:
     with SimulatedBoard(
         Synthetic(montage=("C3", "C4"), runs=(ASKED,)), speed=0, samples_per_frame=5
     ) as board:
         board.allow(0)
         with open_source(board.port) as source:
+            source.start()
             yield board, source
 
 
@@ -89,7 +90,6 @@ def test_at_speed_0_the_world_stands_still_until_the_host_allows_more(
     stream: tuple[SimulatedBoard, Source],
 ) -> None:
     board, source = stream
-    source.start()
     board.allow(500)
     first, end = read(source, 500)
     assert end - first == 500

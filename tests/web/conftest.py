@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -75,7 +76,9 @@ def browser() -> Iterator[Any]:
         pytest.skip("no chromium here (on Debian: apt-get install chromium)")
     with playwright.sync_playwright() as started:
         launched = started.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=path,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+            env={**os.environ, "TMPDIR": "/tmp"},  # where its socket lies, whose path may have 107 bytes
         )
         yield launched
         launched.close()
