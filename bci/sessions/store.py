@@ -47,8 +47,25 @@ CLOCK_SLACK_S = 120.0
 
 
 def default_root() -> Path:
-    """The folder that BCI_SESSIONS names, else `bci-sessions` in the user's home folder."""
-    return Path(os.environ.get(ENVIRONMENT) or Path.home() / "bci-sessions").expanduser()
+    """The folder that BCI_SESSIONS names, else `bci-sessions` in the user's home folder.
+
+    Raises
+    ------
+    RecordingError
+        If this computer knows no home folder.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    try:
+        return Path(named).expanduser() if named else Path.home() / "bci-sessions"
+    except RuntimeError as err:
+        path = Path(named or "~/bci-sessions")
+        raise RecordingError(
+            _(
+                "This computer knows no home folder for {path}. Name a folder with --store, or with the variable "
+                "{variable}."
+            ).format(path=path, variable=ENVIRONMENT),
+            path=path,
+        ) from err
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from bci.selftest._firmware import make, missing
 def needs(*programs: str) -> pytest.MarkDecorator:
     """Skip where one of these is missing, and say how it can be had."""
     why = missing(*programs)
+    if why is None and " " in tempfile.gettempdir():
+        why = f"make builds in no folder with blanks in its name: {tempfile.gettempdir()}"
     return pytest.mark.skipif(why is not None, reason=why or "")
 
 

@@ -236,6 +236,18 @@ def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert default_root() == tmp_path / "bci-sessions"
 
 
+def test_without_a_home_folder_it_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("BCI_SESSIONS", raising=False)
+    monkeypatch.setattr(Path, "home", none)
+    with pytest.raises(
+        RecordingError, match=r"no home folder for .*--store, or with the variable BCI_SESSIONS"
+    ):
+        default_root()
+
+
 def test_the_index_is_plain_sqlite_that_other_programs_read(store: SessionStore) -> None:
     user = store.new_user()
     visit_of(store, user, 0.75, 1)
