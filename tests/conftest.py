@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,10 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    """Each test begins in English, whatever the one before it spoke: their order decides nothing."""
+def english() -> Iterator[None]:
+    """Each test begins in English and leaves English to fixtures after it: their order decides nothing."""
     use_language("en")
     os.environ.pop("LANGUAGE", None)  # of which click thinks
+    yield
+    use_language("en")
 
 
 @pytest.fixture(scope="session")

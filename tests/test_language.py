@@ -49,13 +49,6 @@ FOR_PROGRAMMERS = (ShapeError, NonFiniteError, FlatSignalError, RankDeficientErr
 OF_LIBRARIES = {"click.po"}
 
 
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    use_language("en")
-    yield
-    use_language("en")
-
-
 # ---- nothing untranslated, nothing stale ---------------------------------------------------------------------
 
 

@@ -1,8 +1,8 @@
 """Takes that follow one another without a pause: the board streams on, and each take becomes a recording of its own.
 
 Each recording after the first begins with what the board last said of itself and the last whole DATA packet of the one
-before. So what is lost on the way from
-one take to the next is missing in the later one, like any other loss, and none of it escapes.
+before. So what is lost on the way from one take to the next is missing in the later one, like any other loss, and none
+of it escapes.
 """
 
 from __future__ import annotations

@@ -282,6 +282,8 @@ class _Guided:
     def _show(self, shown: Shown) -> None:
         told = ngettext("{n} trial will be asked again.", "{n} trials will be asked again.", self._spoilt)
         notes = [*self._notes, *([told.format(n=self._spoilt)] if self._spoilt else [])]
+        if shown.pausing:
+            notes.insert(0, _("It pauses after this trial."))
         buttons = [button("quit", _("End"))]
         if shown.phase == "paused":
             buttons.insert(0, button("resume", _("Go on")))

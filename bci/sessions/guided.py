@@ -141,6 +141,8 @@ class Shown:
         Sample at which `step` should be called again at the latest; None: only an event goes on.
     ends_block : bool
         The board may stop: a block is over.
+    pausing : bool
+        It pauses after this trial.
     """
 
     phase: str
@@ -155,6 +157,7 @@ class Shown:
     beep: bool = False
     until: int | None = None
     ends_block: bool = False
+    pausing: bool = False
 
 
 @dataclass(slots=True)
@@ -352,6 +355,7 @@ class GuidedCalibration:
             beep=self._beep,
             until=self._until,
             ends_block=ends_block,
+            pausing=self._pausing,
         )
 
     def _left_s(self, over: int, total: int, left: float) -> float:

@@ -6,7 +6,6 @@ import pytest
 
 from bci.acquisition import SimulatedBoard
 from bci.acquisition.simulator import Bench
-from bci.language import use_language
 
 
 @pytest.fixture(scope="module")
@@ -14,10 +13,3 @@ def board() -> Iterator[SimulatedBoard]:
     """A good bench board, as fast as it is read."""
     with SimulatedBoard(Bench(seed=3), speed=0) as simulated:
         yield simulated
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    use_language("en")
-    yield
-    use_language("en")

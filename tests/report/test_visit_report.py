@@ -6,7 +6,6 @@ import base64
 import html
 import re
 import warnings
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,19 +14,12 @@ import numpy as np
 import pytest
 
 from bci.cli import main
-from bci.language import language, use_language
+from bci.language import language
 from bci.report import fonts, read_visit, write_mne_visit_report, write_visit_report
 from bci.report.visit import Visit
 from tests.report.visits import full_visit, make_visit
 
 LIMIT_BYTES = 2_000_000
-
-
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    use_language("en")
-    yield
-    use_language("en")
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ def test_stop_in_the_calibration_pauses_it(tmp_path: Path) -> None:
         assert clinic.check()
         visit = clinic.calibrate(TINY)
     assert "resume" in clinician.pressed
+    assert "It pauses after this trial." in clinician.notes
     assert visit is not None
     assert visit.calibration is not None
     assert sum(visit.calibration.trials_kept.values()) == TINY.plan.n_trials

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from bci.acquisition import Recording
 from bci.chunks import SignalInfo
 from bci.errors import ElectrodesError, MontageMismatchError, RecordingError
-from bci.language import use_language
 from bci.pipeline import Model, Run, load_model, train
 from bci.prosthesis.event_log import read_log
 from bci.prosthesis.events import Entered
@@ -81,12 +79,6 @@ def less(tmp_path_factory: pytest.TempPathFactory) -> Less:
     return Less(store, clinic.user, clinic.folder, visit, clinician, model)
 
 
-@pytest.fixture
-def english() -> Iterator[None]:
-    yield
-    use_language("en")
-
-
 def test_the_decoder_is_the_one_of_a_cap_without_the_electrode(less: Less) -> None:
     """Every number of it, so it is as good; with the flat channel in, nothing could have been decided at all."""
     part = less.visit.calibration
@@ -129,7 +121,7 @@ def replace_blocks(part):  # type: ignore[no-untyped-def]
     return msgspec.structs.replace(part, blocks=())
 
 
-def test_page_recordings_log_and_report_say_so(less: Less, tmp_path: Path, english: None) -> None:
+def test_page_recordings_log_and_report_say_so(less: Less, tmp_path: Path) -> None:
     said = f"The decoder leaves out {GONE}."
     assert any(said in text for text in less.clinician.stages), "before the calibration begins"
     assert said in less.clinician.notes, "and in control"

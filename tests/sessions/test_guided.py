@@ -147,8 +147,10 @@ def test_a_pause_in_the_baseline_acts_at_once_and_the_trial_comes_later() -> Non
 def test_a_pause_in_the_task_waits_for_its_end() -> None:
     session = Session()
     session.until("task")
-    assert session.say("pause").phase == "task"
+    said = session.say("pause")
+    assert (said.phase, said.pausing) == ("task", True)
     session.until("paused")
+    assert not session.shown.pausing
     assert session.guide.asked[0].spoilt == ""
     session.say("resume")
     session.finish()

@@ -14,7 +14,6 @@ import pytest
 
 from bci.acquisition.simulator import DEFAULT_MONTAGE
 from bci.chunks import Chunk, SignalInfo
-from bci.language import use_language
 from bci.web import LivePage
 
 INFO = SignalInfo(DEFAULT_MONTAGE, Fraction(1000), device="board 1")
@@ -52,12 +51,6 @@ def wait_until(true: Callable[[], Any], what: str, within_s: float = 10.0) -> An
         assert time.monotonic() < end, what
         time.sleep(0.01)
     return value
-
-
-@pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    yield
-    use_language("en")
 
 
 @pytest.fixture(scope="package")
