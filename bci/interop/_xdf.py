@@ -103,8 +103,6 @@ class XdfSignal:
         self._stream = _eeg_stream(self._file, salvage=options.salvage)
         facts = facts_of(self._stream.text("desc/facts"))
         was_cut = self._file.broken_at >= 0 or self._stream.footer is None
-        if was_cut and facts:  # its marks, of gaps too, stand at its end
-            raise RecordingError(f"{path} was cut: the marks at its end are gone; export it again", path=path)
         lines = Lines(self._stream.period_s)
         largest = np.zeros(self._stream.n_channels)
         for values in _timed(self._file, self._stream, lines):
@@ -192,6 +190,10 @@ class XdfSignal:
 def _eeg_stream(file: XdfFile, *, salvage: bool = False) -> XdfStream:
     """The one of type EEG that holds samples, if the file is whole (or need not be)."""
     path, streams = file.path, list(file.streams.values())
+    whole = file.broken_at < 0 and all(stream.footer is not None for stream in streams)
+    if not whole and any(facts_of(stream.text("desc/facts")) for stream in streams):
+        # one of our own: its marks, of gaps too, stand at its end
+        raise RecordingError(f"{path} was cut: the marks at its end are gone; export it again", path=path)
     if file.broken_at >= 0 and not salvage:
         raise RecordingError(
             f"{path} was cut, or is damaged, at byte {file.broken_at}; {HOW_TO_SALVAGE}", path=path

@@ -296,8 +296,9 @@ def test_a_cut_file_is_salvaged_to_the_samples_and_markers_that_pyxdf_finds_in_i
         assert "was cut" in note
     own = export_signal(known(), tmp_path / "own.xdf", to="xdf").path
     own.write_bytes(own.read_bytes()[:-100])
-    with pytest.raises(RecordingError, match="marks at its end are gone; export it again"):
-        read_signal(own, options=ImportOptions(salvage=True))
+    for salvage in (False, True):
+        with pytest.raises(RecordingError, match="marks at its end are gone; export it again"):
+            read_signal(own, options=ImportOptions(salvage=salvage))
 
 
 @pytest.mark.parametrize(
