@@ -199,8 +199,9 @@ def armed(tmp_path, page):
 def test_stop_stops_the_hand(tab, page, armed, way):
     armed.move()
     page.show(hand={"mode": "moving", "position": [0.3] * 6, "contact": None, "cause": "", "stopped": False})
-    page.show(stage={"title": "x", "buttons": [{"action": "pause", "label": "Pause"}]})
-    tab.wait_for_selector("#buttons button")
+    page.show(stage={"title": "x", "buttons": [{"action": "pause", "label": f"not {way}"}]})
+    # Once this test's own button is there, the server knows this test's monitor, too: it was told of it before.
+    tab.wait_for_selector(f"#buttons button:text-is('not {way}')")
     if way == "click":
         tab.click("#stop")
     elif way == "Enter":
@@ -237,6 +238,13 @@ def test_a_space_bar_that_is_held_down_counts_once(tab, page):
     tab.keyboard.press("Space")
     quiet(tab)
     assert tab.evaluate("bciPage.stop.presses.length") == 2
+    actions_of(page, "stop", "stop")
+
+
+def test_a_stop_counts_although_the_release_of_the_one_before_never_came(tab, page):
+    down = "dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', code: 'Escape'}))"
+    tab.evaluate(f"() => {{ {down}; {down}; }}")
+    quiet(tab)
     actions_of(page, "stop", "stop")
 
 

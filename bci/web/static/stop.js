@@ -19,13 +19,9 @@ export class Stop {
     this.allowed = true;
     this.button = byId("stop");
     this.hint = byId("stop-hint");
-    this.keyDown = false;
     addEventListener("keydown", (event) => this.onKey(event, true), { capture: true });
     addEventListener("keyup", (event) => this.onKey(event, false), { capture: true });
-    addEventListener("blur", () => {
-      this.keyDown = false;
-      this.rest();
-    });
+    addEventListener("blur", () => this.rest());
     addEventListener("focus", () => this.rest());
     this.rest();
     // Pressing down is enough: nobody who needs STOP should have to let go of the button first.
@@ -41,8 +37,8 @@ export class Stop {
     if (!KEYS.has(event.key) && !CODES.has(event.code)) return;
     event.preventDefault(); // else Space would also press the button that has the focus, or scroll
     event.stopImmediatePropagation();
-    if (down && !event.repeat && !this.keyDown) this.press();
-    this.keyDown = down;
+    // Whether it was let go of before does not count: a key's release may never reach this page.
+    if (down && !event.repeat) this.press();
   }
 
   press() {
