@@ -163,8 +163,9 @@ class Armed:
 
     def _feed(self):
         while not self._ended.wait(0.01):
-            self._n = int((time.monotonic() - self._started) * 1000)
-            self.monitor.signal(self._n, self._n * 1000)
+            n = int((time.monotonic() - self._started) * 1000)
+            self.monitor.signal(n, n * 1000)
+            self._n = n  # an intent may rest on what the monitor was told, and on nothing newer
 
     def move(self):
         def armed():
@@ -217,10 +218,10 @@ def test_stop_stops_the_hand(tab, page, armed, way):
         tab.keyboard.press("Escape")
     else:
         tab.keyboard.press(way)
-    wait_until(lambda: armed.monitor.state().stopped, "the hand was not stopped")
-    assert armed.monitor.sync().mode == "hold"
     quiet(tab)
     assert tab.evaluate("bciPage.stop.presses.map((p) => [p.taken, p.by])") == [[True, "monitor"]]
+    wait_until(lambda: armed.monitor.state().stopped, "the hand was not stopped")
+    assert armed.monitor.sync().mode == "hold"
     assert "the hand is held" in tab.inner_text("#stop")
     armed.close()
     assert '"source":"page"' in armed.monitor.log_path.read_text(encoding="utf-8")
