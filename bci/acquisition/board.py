@@ -186,9 +186,14 @@ class BoardSource(DeviceSource):
         self._quiet_since_ns = None
 
     def stop(self) -> None:
-        """End a run; idle already is fine. What is still on its way can be read."""
+        """End a run; idle already is fine. What was still on its way is taken, and `read` gives it.
+
+        `statistics` is final then: which losses were the board's own is told behind its last sample.
+        """
         if self._away is not None:
             self._away = replace(self._away, watchdog_ms=None)
+        elif self.client.streaming:
+            self._make_idle()
         else:
             self.client.stop()
 

@@ -234,8 +234,8 @@ def _examine_stream(
         return
     try:
         signal, rate_hz, off = _listen(source, round(seconds * info.fs_hz))
-        statistics = source.statistics
         source.stop()
+        statistics = source.statistics  # not before: which losses are the board's own, it tells at the end
     except DeviceError as err:
         yield Finding("lost", "problem", {"port": port, "detail": str(err)})
         return

@@ -52,7 +52,7 @@ class Bench:
     """A link without a port: the device answers in simulated time, which `read` lets pass.
 
     `deaf` commands get lost on their way to the board. While `mute` nothing comes from it, while `silent` only
-    `noise`.
+    `noise`. `room` is how many bytes a millisecond the line takes; None: all there are.
     """
 
     port = "bench"
@@ -68,6 +68,7 @@ class Bench:
         self.silent = False
         self.noise = b""
         self.streams_hz = 0
+        self.room: int | None = None
         self.keepalive_s = 0.0
         self._tap: Tap | None = None
 
@@ -102,7 +103,7 @@ class Bench:
             n_channels = len(self.device.uv_per_count)
             self.device.push_samples(counts(first, max(self.streams_hz // 1000, 1), n_channels), now_us)
         noise, self.noise = self.noise, b""
-        own = self.device.poll(now_us)
+        own = self.device.poll(now_us, self.room)
         return b"" if self.mute else noise if self.silent else noise + own
 
     def keepalive(self, make: object, *, every_s: float = 1.0) -> None:

@@ -38,7 +38,7 @@ def eeg(seconds: float = 4.0) -> np.ndarray:
 
 
 class Board(Source):
-    """A source that gives a signal a quarter of a second at a time."""
+    """A source that gives a signal a quarter of a second at a time; what it lost itself it tells once stopped."""
 
     recording_path = None
 
@@ -57,7 +57,8 @@ class Board(Source):
 
     @property
     def statistics(self) -> Statistics:
-        return Statistics(samples=self._at, **self._counts)
+        counts = self._counts | ({"samples_lost_device": 0} if self.started else {})
+        return Statistics(samples=self._at, **counts)
 
     @property
     def last_byte_ns(self) -> int:

@@ -229,6 +229,24 @@ def test_samples_read_by_nobody_before_closing_are_not_lost_ones() -> None:
     assert source.statistics.samples_lost == 0
 
 
+def test_what_the_board_dropped_last_is_its_own_loss_once_it_has_stopped() -> None:
+    """Between its last HEARTBEAT and STOP it says of no loss whose it was; behind its last sample it does."""
+    bench = Bench()
+    source = on_bench(bench)
+    source.start()
+    bench.streams_hz = 1000
+    source.read(1.0)
+    bench.room = 700  # the answer goes ahead of what is queued
+    bench.device.push_samples(np.zeros((5000, 8), dtype=int), bench.now_ns // 1000)
+    source.stop()
+    statistics = source.statistics
+    assert statistics.samples_lost == bench.device.dropped > 500
+    assert statistics.samples_lost_device == statistics.samples_lost
+    after_ns = bench.now_ns
+    source.stop()
+    assert bench.now_ns - after_ns < 50e6, "idle already: nothing to wait for"
+
+
 def test_a_changed_gain_shows_in_the_info_and_not_in_the_signal() -> None:
     bench = Bench()
     source = on_bench(bench)
