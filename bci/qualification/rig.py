@@ -26,6 +26,7 @@ __all__ = [
     "Rig",
     "SimulatedRig",
     "configure",
+    "listen",
     "put_to_rest",
     "record",
     "same_board",
@@ -154,9 +155,8 @@ class SimulatedRig:
         return self._board.reference()
 
     def begun(self, take: Take) -> None:
-        self._waits = (
-            bool(self._befalls) and take.setting.pattern == Pattern.OFF
-        )  # a pattern waits for nobody
+        of_signal = take.setting.pattern == Pattern.OFF  # a pattern waits for nobody
+        self._waits = bool(self._befalls) and of_signal
         if self._waits:
             self._board.allow(math.ceil(take.n_samples / 2))
 
@@ -250,21 +250,20 @@ def record(
         try:
             same_board(rig, source, device)
             configure(source.client, take.setting)
-            wanted = take.n_samples
             source.start()
             rig.begun(take)
-            n, halfway = 0, False
-            while n < wanted:
-                if stopped():
-                    return False
-                if n >= wanted / 2 and not halfway:
-                    rig.halfway()
-                    halfway = True
+            n = 0
+
+            def look() -> int:
+                nonlocal n
                 # what was lost before the first sample is before the take
                 n += sum(chunk.n_samples + chunk.lost_before * bool(n) for chunk in source.read(LOOK_S))
                 if source.recording_error is not None:
                     raise source.recording_error
-                heard(min(n, wanted) / take.setting.rate_hz)
+                return n
+
+            if not listen(rig, take, look, heard=heard, stopped=stopped):
+                return False
             source.stop()
             source.read(0.0)
             if real_time and (points := rig.reference()):
@@ -273,6 +272,31 @@ def record(
                 write_whole(path.with_suffix(REFERENCE), json.dumps(note))
         finally:
             put_to_rest(source)
+    return True
+
+
+def listen(
+    rig: Rig,
+    take: Take,
+    look: Callable[[], int],
+    *,
+    heard: Callable[[float], None],
+    stopped: Callable[[], bool],
+) -> bool:
+    """Look again and again until the take is whole; False if `stopped` ended it.
+
+    `look` reads for at most `LOOK_S`, says how many samples of the take there are, lost ones too, and raises what
+    spoils the recording.
+    """
+    n, wanted, halfway = 0, take.n_samples, False
+    while n < wanted:
+        if stopped():
+            return False
+        if n >= wanted / 2 and not halfway:
+            rig.halfway()
+            halfway = True
+        n = look()
+        heard(min(n, wanted) / take.setting.rate_hz)
     return True
 
 

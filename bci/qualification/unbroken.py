@@ -18,7 +18,7 @@ from typing import Any
 from bci._version import __version__
 from bci.acquisition import BoardSource, RecordingWriter
 from bci.qualification.result import Take
-from bci.qualification.rig import LOOK_S, Rig, configure, put_to_rest, same_board
+from bci.qualification.rig import LOOK_S, Rig, configure, listen, put_to_rest, same_board
 from firmware_protocol import Data, Decoder, Fault, Frame, Info
 from firmware_protocol.limits import MAX_CODED
 
@@ -71,21 +71,17 @@ class Unbroken:
                 configure(source.client, take.setting)
                 source.start()
                 self._rig.begun(take)
-            wanted = take.n_samples
-            halfway = False
-            while (n := self._cut.n_samples) < wanted:
-                if stopped():
-                    return False
-                if n >= wanted / 2 and not halfway:
-                    self._rig.halfway()
-                    halfway = True
+
+            def look() -> int:
                 source.read(LOOK_S)
                 if writer.error is not None:
                     raise writer.error
-                heard(min(n, wanted) / take.setting.rate_hz)
-        if writer.error is not None:  # the disk was full at the very end
+                return self._cut.n_samples
+
+            whole = listen(self._rig, take, look, heard=heard, stopped=stopped)
+        if whole and writer.error is not None:  # the disk was full at the very end
             raise writer.error
-        return True
+        return whole
 
     def close(self) -> None:
         """Put the board at rest, as far as it answers; twice is fine."""
