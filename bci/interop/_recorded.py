@@ -91,7 +91,6 @@ class RecordedSignal:
         self._impedance = dict(impedance_kohm or {})
         self._held: dict[int, Chunk] = {}  # by the end of a gap, the sample it is filled with
         self._rescaled = False  # the board said another scale on the way
-        self._steps: tuple[float, ...] = self._info.uv_per_count
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the file anew."""
@@ -117,7 +116,7 @@ class RecordedSignal:
 
     @cached_property
     def description(self) -> Description:
-        info, found = self._info, self._survey()
+        info, (found, steps) = self._info, self._survey
         notes = dict(self.recording.notes)
         imported = notes.pop("imported", {})  # what `bci import` kept of another system's file
         kinds, units = imported.get("kinds", {}), imported.get("units", {})
@@ -126,7 +125,7 @@ class RecordedSignal:
             found,
             channels=tuple(
                 Channel(name, step, kinds.get(name, "eeg"), units.get(name, "uV"), impedance.get(name))
-                for name, step in zip(info.channels, self._steps, strict=True)
+                for name, step in zip(info.channels, steps, strict=True)
             ),
             device=str(imported.get("device", info.device)),
             reference=str(imported.get("reference", info.reference)),
@@ -135,7 +134,6 @@ class RecordedSignal:
         )
 
     def pieces(self) -> Iterator[Counts]:
-        self.description  # noqa: B018 - with it the steps are known
         last: Counts | None = None
         for part in self._parts():
             if part.chunk is not None:
@@ -221,8 +219,9 @@ class RecordedSignal:
 
     def _counts(self, part: _Part) -> Counts:
         assert part.chunk is not None
-        exact = part.chunk.data_uv / np.array(self._steps)[:, None]
-        if self._steps is not self._info.uv_per_count:
+        _found, steps = self._survey
+        exact = part.chunk.data_uv / np.array(steps)[:, None]
+        if steps is not self._info.uv_per_count:
             numbers = np.rint(np.where(np.isfinite(exact), exact, 0.0))
             return np.asfortranarray(numbers.astype(np.int32))
         counts = np.rint(exact)
@@ -245,8 +244,10 @@ class RecordedSignal:
         source = "quality" if text.startswith("BAD_") else "host"
         return SignalEvent(at, text, marker.value, marker.code, 0, source, tuple(names))
 
-    def _survey(self) -> Description:
-        info = self._info
+    @cached_property
+    def _survey(self) -> tuple[Description, tuple[float, ...]]:
+        """One pass over the file: what it is, its channels left away, and each channel's µV per count."""
+        info, steps = self._info, self._info.uv_per_count
         rate = MeasuredRate(self.recording.arrivals(), info.fs_hz)
         join = round(JOIN_S * info.fs_hz)
         off, railed = (Stretches(text, info.channels, join) for text in ("BAD_lead_off", "BAD_saturated"))
@@ -289,11 +290,9 @@ class RecordedSignal:
         events += off.events() + railed.events() + missing.events()
         events += artefacts.events() if artefacts else []
         if not numbers.whole and not self._rescaled:
-            self._steps = tuple(finest_step(numbers.largest).tolist())
-        return Description(
-            (), info.rate, rate.fs_hz or info.fs_hz, n_samples,
-            in_order(events), tuple(gaps),
-        )  # fmt: skip
+            steps = tuple(finest_step(numbers.largest).tolist())
+        measured_hz = rate.fs_hz or info.fs_hz
+        return Description((), info.rate, measured_hz, n_samples, in_order(events), tuple(gaps)), steps
 
 
 @dataclass(frozen=True, slots=True)
