@@ -21,7 +21,7 @@ from bci.prosthesis.events import Action, Event, Replied, Tick, from_record, to_
 from bci.prosthesis.hand import Command, Reply
 from bci.prosthesis.safety import TICK_US
 
-__all__ = ["EventLog", "read_log"]
+__all__ = ["EventLog", "read_header", "read_log"]
 
 FORMAT = "bci-hand-log"
 VERSION = 1
@@ -131,6 +131,20 @@ class EventLog:
             finally:
                 os.close(self._fd)
                 self._fd = -1
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """What the rules of a log depend on: its first line.
+
+    Raises
+    ------
+    RecordingError
+        Missing, foreign, or ended before its header was written.
+    """
+    for item in read_log(path):
+        if isinstance(item, dict):
+            return item
+    raise RecordingError(_("{path}: holds no header").format(path=path), path=Path(path))
 
 
 def read_log(path: str | Path) -> Iterator[dict[str, Any] | Event | Action]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from bci.decisions import Intent, Prediction
 from bci.errors import RecordingError
 from bci.language import _
-from bci.prosthesis.event_log import read_log
+from bci.prosthesis.event_log import read_header, read_log
 from bci.prosthesis.events import Action, Asked, Entered, Refused
 from bci.prosthesis.hand import Command
 from bci.prosthesis.monitor_state import Rules, State
@@ -83,10 +83,7 @@ def logged_profile(path: str | Path) -> Profile:
     RecordingError
         The log is missing, foreign or damaged.
     """
-    for item in read_log(path):
-        if isinstance(item, dict):
-            return from_table(Profile, item["profile"])
-    raise RecordingError(_("{path}: holds no header").format(path=path), path=path)
+    return from_table(Profile, read_header(path)["profile"])
 
 
 def logged_intents(path: str | Path) -> list[Intent]:

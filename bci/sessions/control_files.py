@@ -9,11 +9,19 @@ from pathlib import Path
 from bci.errors import BciError, RecordingError
 from bci.language import _
 from bci.pipeline import load_model, model_digest
-from bci.prosthesis.event_log import read_log
+from bci.prosthesis.event_log import read_header
 from bci.report.visit import read_visit
 from bci.sessions.folder import SessionFolder
 
-__all__ = ["ControlFiles", "control_files", "holds_decisions", "recording_of"]
+__all__ = [
+    "DECISIONS",
+    "EVENTS",
+    "RECORDING",
+    "ControlFiles",
+    "control_files",
+    "holds_decisions",
+    "recording_of",
+]
 
 #: What a visit calls them; a control that was done again in the same visit has the same number behind each.
 RECORDING, DECISIONS, EVENTS = "control", "control-decisions", "control-events"
@@ -56,7 +64,7 @@ def control_files(path: Path) -> SessionFolder | ControlFiles:
 
 def holds_decisions(recording: Path) -> bool:
     """Decisions were made while this was recorded, and lie beside it."""
-    return (recording.parent / "decisions.jsonl").is_file() or (
+    return SessionFolder(recording.parent).decisions.is_file() or (
         recording.stem.startswith(RECORDING) and _beside(recording, DECISIONS).is_file()
     )
 
@@ -64,7 +72,7 @@ def holds_decisions(recording: Path) -> bool:
 def recording_of(folder: Path) -> Path:
     """The recording to play of a folder: of the control, or of a visit without one its calibration."""
     if not (folder / "session.json").is_file():
-        return folder / "recording.bfp"
+        return SessionFolder(folder).recording
     visit = read_visit(folder / "session.json")
     for part in (visit.control, visit.calibration):
         if part is not None:
@@ -91,8 +99,8 @@ def _beside(recording: Path, stem: str) -> Path:
 
 def _model_of(events: Path, folder: Path) -> Path:
     """The model that the log says armed the hand; a calibration of an earlier visit is taken, too."""
-    header = next(item for item in read_log(events) if isinstance(item, dict))
-    wanted = ((header.get("notes") or {}).get("certificate") or {}).get("model", "")
+    notes = read_header(events).get("notes") or {}
+    wanted = (notes.get("certificate") or {}).get("model", "")
     for path in _models(folder):
         try:
             if model_digest(load_model(path)) == wanted:

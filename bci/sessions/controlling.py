@@ -26,6 +26,7 @@ from bci.report.visit import ControlPart, Visit
 from bci.sessions.arming import arm
 from bci.sessions.bench import Bench
 from bci.sessions.control import ControlLoop
+from bci.sessions.control_files import DECISIONS, EVENTS, RECORDING
 from bci.sessions.drift import DriftWatch, Reference
 from bci.sessions.electrodes import ElectrodeWatch, left_out_sentence
 from bci.sessions.folder import DecisionLog
@@ -149,9 +150,9 @@ class _Control:
         self.room, self.person = room, person
         self.clock_ns, self.stack = clock_ns, stack
         self.fs_hz = bench.info.fs_hz
-        self.recording = folder.free("control", ".bfp")
-        self.events = folder.free("control-events", ".jsonl")
-        self.decisions = folder.free("control-decisions", ".jsonl")
+        self.recording = folder.free(RECORDING, ".bfp")
+        self.events = folder.free(EVENTS, ".jsonl")
+        self.decisions = folder.free(DECISIONS, ".jsonl")
         self.electrodes = ElectrodeWatch(bench.info)
         self.measured = Measured(model, self.fs_hz)
         self.guide: GuidedCalibration | None = None

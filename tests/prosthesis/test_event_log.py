@@ -15,7 +15,7 @@ import pytest
 from bci.decisions import Prediction
 from bci.errors import RecordingError
 from bci.prosthesis import IntentPolicy, PolicyParameters, SimulatedHand, replay_intents, replay_log
-from bci.prosthesis.event_log import EventLog, read_log
+from bci.prosthesis.event_log import EventLog, read_header, read_log
 from bci.prosthesis.events import Arm, Asked, Heard, Replied, Stop, Tick, from_record, to_record
 from bci.prosthesis.hand import Command, Reply
 from bci.prosthesis.monitor_state import Mode
@@ -174,6 +174,8 @@ def test_a_foreign_file_is_refused_by_name(tmp_path, text):
             list(read_log(path))
     else:
         assert list(read_log(path)) == []
+        with pytest.raises(RecordingError, match="no header"):
+            read_header(path)
     with pytest.raises(RecordingError):
         list(read_log(tmp_path / "missing.jsonl"))
 

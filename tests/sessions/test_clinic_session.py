@@ -156,6 +156,9 @@ def test_of_a_control_the_model_of_an_earlier_visit_is_found_and_a_missing_one_i
     (earlier / "model.safetensors").unlink()
     assert main(["replay", str(later)]) == 2
     assert "the model that controlled the hand is neither in" in capsys.readouterr().err
+    (later / "control-events.jsonl").write_bytes(b"")  # killed before its first line
+    assert main(["replay", str(later)]) == 2
+    assert "control-events.jsonl: holds no header" in capsys.readouterr().err
 
 
 def test_a_visit_without_a_control_has_nothing_to_decide_again(
