@@ -220,9 +220,8 @@ def _presser(page: LivePage) -> Iterator[tuple[Callable[[], int], str]]:
 
         def click() -> int:
             tab.click("#stop")
-            wall_ms = tab.evaluate(
-                "bciPage.stop.presses.at(-1).at"
-            )  # the page's own clock, when the button went down
+            # the page's own clock, when the button went down
+            wall_ms = tab.evaluate("bciPage.stop.presses.at(-1).at")
             return int(wall_ms * 1e6) - (time.time_ns() - time.monotonic_ns())
 
         yield click, "click"

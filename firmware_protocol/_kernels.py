@@ -408,9 +408,8 @@ def _intact(packet: int, size: int, table: int, hardware: int) -> bool:
             register = crc_byte(register, load_u8(p))
             p += 1
     else:
-        while (
-            p + 8 <= end
-        ):  # slicing by eight: Kounavis and Berry, IEEE Trans. Comput. 57(11):1550-1560, 2008
+        # slicing by eight: Kounavis and Berry, IEEE Trans. Comput. 57(11):1550-1560, 2008
+        while p + 8 <= end:
             low = load_u32(p) ^ register
             high = load_u32(p + 4)
             register = 0

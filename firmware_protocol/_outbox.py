@@ -39,9 +39,8 @@ class Outbox:
         self.size = 0  # wire bytes waiting, at their most
         self._capacity = capacity
         self._link_seq = link_seq
-        self._urgent: deque[_Queued] = deque(
-            maxlen=CACHE_SIZE
-        )  # a host that sends more than it reads loses some
+        # a host that sends more than it reads loses some
+        self._urgent: deque[_Queued] = deque(maxlen=CACHE_SIZE)
         self._queue: deque[_Queued] = deque()
         self._data_queued = 0
         self._sent = Account(sample_index, 0)  # after the last DATA handed over

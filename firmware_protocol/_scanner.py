@@ -111,9 +111,8 @@ class Scanner:
         self._carried = wire_array(self._carry)
         self._n_pending = 0
         self._offset = 0  # stream position of the first pending byte
-        self._scan(
-            self._carried, 0, 0, 0, 0, Columns.for_wire(0, 0)
-        )  # compile before the first real byte, not on it
+        # compile before the first real byte, not on it
+        self._scan(self._carried, 0, 0, 0, 0, Columns.for_wire(0, 0))
 
     @property
     def offset(self) -> int:

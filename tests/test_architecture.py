@@ -36,9 +36,8 @@ ARROWS["bci.sessions"] = BELOW | {"bci.report", "bci.web"}
 ARROWS["bci.batch"] = BELOW | {"bci.report", "bci.sessions"}
 ARROWS["bci.selftest"] = BELOW | {"bci.qualification"}
 ARROWS["bci.cli"] = set(ARROWS) - {"bci.cli"}
-ARROWS["bci.locale"] = {
-    "bci.cli"
-}  # for people who work on the project: finds what is said, compiles translations
+# for people who work on the project: finds what is said, compiles translations
+ARROWS["bci.locale"] = {"bci.cli"}
 
 #: A method that people look for on a lower room's object and that a room above carries out, imported when called.
 HANDED_ON = {

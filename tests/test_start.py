@@ -68,9 +68,8 @@ def test_what_runs_before_anything_is_installed_needs_no_library_and_is_read_by_
     assert len(ours) > 2
     for path in ours:
         path = path if path.exists() else path.with_suffix("") / "__init__.py"
-        ast.parse(
-            path.read_text(encoding="utf-8"), feature_version=(3, 8)
-        )  # so it can say that it is too old
+        # so it can say that it is too old
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
 def test_a_folder_that_cannot_be_made_is_named(

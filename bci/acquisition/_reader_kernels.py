@@ -185,9 +185,8 @@ def _room(c: I64, state: I64, counts: I64, bank_bytes: int, wire_bytes: int, kep
         return 0
     room = min(bank_bytes - c[USED] - pending, wire_bytes - SLACK - c[FILL])
     if c[PACED]:
-        room = min(
-            room, kept.shape[1] - c[KEPT_USED]
-        )  # also while nothing is kept: that may begin before the read
+        # also while nothing is kept: that may begin before the read
+        room = min(room, kept.shape[1] - c[KEPT_USED])
     return int(room)
 
 

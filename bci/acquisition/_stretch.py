@@ -114,9 +114,8 @@ class Stretch:
         begin, end = (self._sample(at_s, placed) for at_s in (self.start_s, self.stop_s))
         first, stop = max(begin, 0), max(end, begin, 0)
         lost = max(0, min(0, end) - begin)
-        at = (
-            first if stop > first else min(end, 0) if lost else first
-        )  # where the part, or the end of its gap, is
+        # where the part, or the end of its gap, is
+        at = first if stop > first else min(end, 0) if lost else first
         part = Chunk(
             chunk.data_uv[:, first:stop],
             chunk.first_sample + at,

@@ -364,9 +364,8 @@ def _hand_over(reader: _Reader, tap: Tap) -> None:
             if c[kernels.PAUSED]:
                 reader.wake.ring()
         sent = int(c[kernels.ALIVE_SENT])
-        for k in range(
-            max(n_alive, sent - int(c[kernels.ALIVE_N])), sent
-        ):  # of earlier ones the time is gone
+        # of earlier ones the time is gone
+        for k in range(max(n_alive, sent - int(c[kernels.ALIVE_N])), sent):
             slot = k % int(c[kernels.ALIVE_N])
             packet = ring.alive[slot, : ring.alive_size[slot]].tobytes()
             tap.sent(packet, int(ring.alive_ns[slot]))

@@ -58,9 +58,8 @@ class PortLock:
             raise DeviceBusyError(
                 _("{url} is in use by {who}; {end}").format(url=url, who=who, end=end), port=url
             )
-        with contextlib.suppress(
-            OSError
-        ):  # the file of another user is locked all the same, but not written to
+        # the file of another user is locked all the same, but not written to
+        with contextlib.suppress(OSError):
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
             os.write(self._fd, f"{os.getpid()}\n".encode())
@@ -70,9 +69,8 @@ class PortLock:
         if self._fd is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, 0)
-                _unlock(
-                    self._fd
-                )  # also of a process that was forked meanwhile and has a copy of the descriptor
+                # also of a process that was forked meanwhile and has a copy of the descriptor
+                _unlock(self._fd)
             os.close(self._fd)
             self._fd = None
 

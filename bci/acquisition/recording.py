@@ -296,9 +296,8 @@ class Recording:
         -------
         raw : mne.io.BaseRaw
         """
-        from bci.interop import (
-            to_mne,
-        )  # handed on to a room above: the one such import, named in the test of arrows
+        # handed on to a room above: the one such import, named in the test of arrows
+        from bci.interop import to_mne
 
         return to_mne(self, rate=rate, artefacts=artefacts, keep_date=keep_date)
 

@@ -77,9 +77,8 @@ def command(
     cyton = dialect == "cyton" or port.startswith("cyton://")
     url = f"cyton://{port.removeprefix('cyton://')}" if cyton else port
     notes = {"note": note} if note else {}
-    options: dict[str, Any] = (
-        {} if cyton else {"reconnect": True}
-    )  # a cable pulled for a while is a gap, not the end
+    # a cable pulled for a while is a gap, not the end
+    options: dict[str, Any] = {} if cyton else {"reconnect": True}
     with open_source(url, baud=baud, labels=labels, record_to=file, notes=notes, **options) as source:
         _announce(source, file)
         source.start()

@@ -141,9 +141,8 @@ def convolve(x: Any, y: Any, spectrum: Any, tw: Any, data: Any) -> Any:
                 _pass(data, base, block // 4, tw, size // block, 1)
             block //= 4
         local = block
-        for part in range(
-            0, size, local
-        ):  # there, multiply and back while this part is in the first-level cache
+        # there, multiply and back while this part is in the first-level cache
+        for part in range(0, size, local):
             block = local
             while block >= 4:
                 for base in range(part, part + local, block):

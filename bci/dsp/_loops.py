@@ -143,9 +143,8 @@ def is_below(limit: Any, cov: Any, work: Any) -> Any:
     for i in range(n):
         for j in range(i, n):
             work[i, j] = limit[i, j] - cov[j, i]
-    for k in range(
-        n
-    ):  # outer-product form: the inner loop runs along a row, with no sum that would have to wait
+    # outer-product form: the inner loop runs along a row, with no sum that would have to wait
+    for k in range(n):
         pivot = work[k, k]
         if not pivot > 0.0:
             return False

@@ -59,11 +59,8 @@ def factor(sos: F64) -> tuple[float, F64, str]:
     the same filter, but `1 - z⁻²` costs no multiplication.
     """
     b, a = sos[:, :3].copy(), sos[:, 4:]
-    b[b[:, 0] == 0] += [
-        1e-300,
-        0.0,
-        0.0,
-    ]  # a section that only delays keeps its place; 1e-300 vanishes in rounding
+    # a section that only delays keeps its place; 1e-300 vanishes in rounding
+    b[b[:, 0] == 0] += [1e-300, 0.0, 0.0]
     gain = float(np.prod(b[:, 0]))
     b /= b[:, :1]
     at_half = [i for i in range(len(b)) if np.array_equal(b[i], [1.0, 2.0, 1.0])]

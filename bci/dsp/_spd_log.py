@@ -136,9 +136,8 @@ def bounds(d: Any, e: Any, n: Any, before: Any, behind: Any) -> Any:
         upper = max(upper, d[i] + beside + after)
         beside = after
     before[0], behind[n - 1] = d[0], d[n - 1]
-    for i in range(
-        1, n
-    ):  # pivots of elimination from either end; two chains, so one hides the other's waiting
+    # pivots of elimination from either end; two chains, so one hides the other's waiting
+    for i in range(1, n):
         j = n - 1 - i
         before[i] = d[i] - e[i - 1] * e[i - 1] / before[i - 1]
         behind[j] = d[j] - e[j] * e[j] / behind[j + 1]

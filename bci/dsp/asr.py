@@ -133,9 +133,8 @@ def calibrate_asr(x_uv: F64, *, fs_hz: float, cutoff: float = 20.0, window_s: fl
     starts = np.arange(0, power.shape[1] - n, max(1, n // 3))
     amplitude = np.sqrt((sums[:, starts + n] - sums[:, starts]) / n)
     middle = np.median(amplitude, axis=1)
-    spread = (middle - np.quantile(amplitude, 0.1587, axis=1)).clip(
-        min=1e-12
-    )  # one deviation below the median
+    # one deviation below the median
+    spread = (middle - np.quantile(amplitude, 0.1587, axis=1)).clip(min=1e-12)
     return AsrModel(mixing, (middle + cutoff * spread)[:, None] * vector.T, sos, fs_hz=fs_hz)
 
 

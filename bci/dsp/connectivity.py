@@ -42,9 +42,8 @@ def coherence(windows_uv: F64, *, fs_hz: float, low_hz: float, high_hz: float) -
         )
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     centred = x - x.mean(axis=2, keepdims=True)
-    spectra = np.fft.rfft(centred * hann, axis=2)[:, :, inside].transpose(
-        2, 1, 0
-    )  # (n_freqs, n_channels, n_windows)
+    # (n_freqs, n_channels, n_windows)
+    spectra = np.fft.rfft(centred * hann, axis=2)[:, :, inside].transpose(2, 1, 0)
     cross = spectra @ spectra.conj().transpose(0, 2, 1)
     power = np.einsum("fii->fi", cross).real
     out: F64 = (np.abs(cross) ** 2 / np.maximum(power[:, :, None] * power[:, None, :], 1e-300)).mean(axis=0)

@@ -122,9 +122,8 @@ class SosFilter:
     def reset(self) -> None:
         """Forget the past; the next sample starts the filter anew."""
         self._started = False
-        self._y = _empty(
-            (self.n_channels, 0), self.dtype, "F"
-        )  # the last output; another shape takes the slow way
+        # the last output; another shape takes the slow way
+        self._y = _empty((self.n_channels, 0), self.dtype, "F")
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream: `z` (n_sections, 2, n_channels)."""
@@ -356,9 +355,8 @@ def _in_threads(run: Callable[[slice], None], n_channels: int, width: int, n_thr
     if len(parts) == 1:
         run(parts[0])
         return
-    from concurrent.futures import (
-        ThreadPoolExecutor,
-    )  # streaming needs none of it, and it takes 10 ms to load
+    # streaming needs none of it, and it takes 10 ms to load
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(n_threads) as pool:  # kernels hold no interpreter lock
         list(pool.map(run, parts))
@@ -372,9 +370,8 @@ def checked_sos(sos: object) -> Signal:
     if not np.isfinite(a).all() or (a[:, 3] == 0).any():
         raise DesignError("second-order sections hold NaN, infinity or a0 = 0")
     a /= a[:, 3:4]
-    stable = (np.abs(a[:, 5]) < 1) & (
-        np.abs(a[:, 4]) < 1 + a[:, 5]
-    )  # the triangle in which both poles are < 1
+    # the triangle in which both poles are < 1
+    stable = (np.abs(a[:, 5]) < 1) & (np.abs(a[:, 4]) < 1 + a[:, 5])
     if not stable.all():
         raise DesignError(
             f"section {int(np.argmin(stable))} is not stable: a pole is not inside the unit circle"

@@ -128,9 +128,8 @@ class FirFilter:
     def reset(self) -> None:
         """Forget the past; the next sample starts the filter anew."""
         self._started = False
-        self._y = _empty(
-            (self.n_channels, 0), FLOAT64, "F"
-        )  # the last output; another shape takes the slow way
+        # the last output; another shape takes the slow way
+        self._y = _empty((self.n_channels, 0), FLOAT64, "F")
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Arrays that `restore` takes, for saving in the middle of a stream."""

@@ -37,9 +37,8 @@ def electrode_positions(channels: Sequence[str]) -> F64:
     import mne
 
     names = mne.channels.get_builtin_montages()
-    montage = (
-        "colin27_1005" if "colin27_1005" in names else "standard_1005"
-    )  # the same positions, renamed in MNE 1.13
+    # the same positions, renamed in MNE 1.13
+    montage = "colin27_1005" if "colin27_1005" in names else "standard_1005"
     places = mne.channels.make_standard_montage(montage).get_positions()["ch_pos"]
     known = {label.lower(): place for label, place in places.items()}
     unknown = [c for c in channels if c.lower() not in known]

@@ -66,9 +66,8 @@ class LineCanceller:
         kept = sum(1 for k in range(1, harmonics + 1) if k * (line_hz + pull_hz) < fs_hz / 2)
         self.fs_hz = float(fs_hz)
         self._rate = 2.0 / (time_constant_s * fs_hz)
-        self._pull = (
-            self._rate / 2.0
-        )  # frequency follows as fast as amplitude: damping 0.5, so a drift costs little
+        # frequency follows as fast as amplitude: damping 0.5, so a drift costs little
+        self._pull = self._rate / 2.0
         self._limit = 2 * np.pi * pull_hz / fs_hz
         self._nominal = 2 * np.pi * line_hz / fs_hz
         self._amplitude = np.zeros((max(1, kept), 2, self.n_channels))
@@ -164,9 +163,8 @@ def remove_line_spatially(
     rest = x - smooth
     centred = rest - rest.mean(axis=1, keepdims=True)
 
-    size = int(
-        2 ** np.ceil(np.log2(2 * fs_hz))
-    )  # half a hertz, so the harmonics are told from their neighbours
+    # half a hertz, so the harmonics are told from their neighbours
+    size = int(2 ** np.ceil(np.log2(2 * fs_hz)))
     size = min(size, n)
     starts = range(0, n - size + 1, size // 2)
     window = np.hanning(size)

@@ -232,9 +232,8 @@ def write(signal: Signal, target: Path, options: ExportOptions, progress: Progre
     from bci.files import open_private
 
     raw = raw_of(signal, keep_date=options.keep_date, subject=options.subject)
-    names = unalike(
-        tuple(map(ascii_only, raw.ch_names))
-    )  # FIF holds nothing else; `facts_text` has the true ones
+    # FIF holds nothing else; `facts_text` has the true ones
+    names = unalike(tuple(map(ascii_only, raw.ch_names)))
     raw.rename_channels(dict(zip(raw.ch_names, names, strict=True)), verbose="ERROR")
     n_samples = signal.description.n_samples
     pieces = raw._raw_extras[0]["pieces"]

@@ -60,9 +60,8 @@ def read(path: Path, options: ImportOptions) -> CountedText:
         marker = next((k for k, title in enumerate(titles) if title.startswith("Marke")), -1)
     else:
         stated = re.search(r"number of channels\s*=\s*(\d+)", header, re.IGNORECASE)
-        n = (
-            int(stated[1]) if stated else sum(_is_number(f) for f in fields) - 4
-        )  # number, …, three of acceleration
+        # number, …, three of acceleration
+        n = int(stated[1]) if stated else sum(_is_number(f) for f in fields) - 4
         electrodes, aux = list(range(1, n + 1)), list(range(n + 1, n + 4))
         stamp, marker = len(fields) - 1, -1
     if not electrodes or max(electrodes) >= len(fields):

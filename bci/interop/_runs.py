@@ -126,9 +126,8 @@ def _describe(path: Path) -> RunFile:
         if match := pattern.fullmatch(stem):
             return RunFile(match["subject"], int(match["run"]), path, movement_of(path))
     visit = path.parent
-    subject = (
-        visit.parents[1].name if visit.parent.name == "visits" else visit.name
-    )  # as `bci sessions` keeps them
+    # as `bci sessions` keeps them
+    subject = visit.parents[1].name if visit.parent.name == "visits" else visit.name
     return RunFile(subject, 0, path)
 
 

@@ -49,9 +49,8 @@ class ClockMap:
         times, values = np.array(clock, dtype=np.float64).reshape(-1, 2).T
         edges = [0, *_resets(times, values), len(times)] if len(times) else []
         self._lines = [_line(times[a:b], values[a:b]) for a, b in pairwise(edges)]
-        self._turns = [
-            (times[k - 1], times[k]) for k in edges[1:-1]
-        ]  # last offset of one line, first of the next
+        # last offset of one line, first of the next
+        self._turns = [(times[k - 1], times[k]) for k in edges[1:-1]]
 
     def apply(self, stamps: F64) -> F64:
         """The next time stamps, corrected."""

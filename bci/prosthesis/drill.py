@@ -333,10 +333,8 @@ while time.monotonic() < until:
 _DECODERS = {
     "decoder hangs in an endless loop": (_HANG, STALE_MS),
     "decoder holds the interpreter lock in C code": (_HOLD_LOCK, STALE_MS),
-    "decoder stands still for its garbage collector": (
-        _COLLECT,
-        STALE_MS + 100.0,
-    ),  # the garbage is made first
+    # the garbage is made first
+    "decoder stands still for its garbage collector": (_COLLECT, STALE_MS + 100.0),
 }
 
 _DECODER = """

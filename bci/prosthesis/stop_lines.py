@@ -103,9 +103,8 @@ class StopListener(threading.Thread):
         """Hear nobody any more."""
         self._closing.set()
         with suppress(OSError):
-            self._server.shutdown(
-                socket.SHUT_RDWR
-            )  # on Linux closing alone does not wake who waits in accept
+            # on Linux closing alone does not wake who waits in accept
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
 

@@ -17,10 +17,8 @@ from bci.qualification.result import Result
 
 __all__ = ["idle_channels", "noise_bound"]
 
-BAND = (
-    0.28,
-    0.44,
-)  # of the rate: above the brain's frequencies, below what the decimation filter leaves nothing of
+# of the rate: above the brain's frequencies, below what the decimation filter leaves nothing of
+BAND = (0.28, 0.44)
 AWAY_HZ = 2.5  # from the mains' harmonics
 SEGMENT_S = 2.0
 #: Equivalent noise bandwidth of a sinc³ filter, as a share of its rate.

@@ -21,9 +21,8 @@ def write_whole(path: Path, text: str) -> None:
     BenchRecordError
         If it cannot be written; what was there is untouched.
     """
-    if (
-        path.exists() and not path.is_file()
-    ):  # a pipe, a terminal: nothing that another file could take the place of
+    # a pipe, a terminal: nothing that another file could take the place of
+    if path.exists() and not path.is_file():
         new = target = path
     else:
         target = path.resolve()

@@ -27,10 +27,8 @@ MU_HZ, BETA_HZ = (8.0, 13.0), (14.0, 30.0)
 REFERENCE_S = (-1.5, -0.5)
 #: From where to where after a cue a map is taken; the end is that of the task.
 MAP_FROM_S = 0.5
-BEFORE_S, AFTER_S = (
-    2.0,
-    1.0,
-)  # what is cut out before the cue and after the task; wavelets need 0.5 s of margin
+# what is cut out before the cue and after the task; wavelets need 0.5 s of margin
+BEFORE_S, AFTER_S = 2.0, 1.0
 FREQUENCIES_HZ = np.arange(6.0, 31.0)
 TARGET_HZ = 200.0  # enough for 30 Hz
 STEP_S = 0.04

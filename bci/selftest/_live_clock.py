@@ -58,9 +58,8 @@ class Day:
         asked = self._start_ns + np.cumsum(rng.uniform(0.75e9, 1.25e9, int(hours * 3600 * 1.02)))
         asked = np.concatenate((self._start_ns + np.arange(8) * 20e6, asked))  # the dialogue before START
         self.asked_ns = asked[asked < end_ns - 5e9]
-        heard_ns = (
-            self.asked_ns + rng.uniform(0, 1e6, self.asked_ns.shape) + 15 * BYTE_NS
-        )  # a USB frame is 1 ms
+        # a USB frame is 1 ms
+        heard_ns = self.asked_ns + rng.uniform(0, 1e6, self.asked_ns.shape) + 15 * BYTE_NS
         grid = np.arange(0, n * PER_PACKET + FS_HZ, FS_HZ // 5)
         self.heard_us = np.interp(heard_ns, self.host_ns(grid), grid * 1e6 / FS_HZ) + FIRST_US
         answered_ns = heard_ns + 26 * BYTE_NS + rng.uniform(0, PACKET_BYTES * BYTE_NS, heard_ns.shape)

@@ -128,9 +128,8 @@ def read_register(host: Host) -> Iterator[Hit]:
         for address, count in ((0, 24), (0, 1), (_CH1SET, 8), (23, 1)):
             response = yield from expect(host, Status.OK, Opcode.READ_REGISTER, converter, address, count)
             expected = whole.payload[address : address + count]
-            mask = bytes(
-                0 if 0x12 <= k <= 0x14 else 255 for k in range(address, address + count)
-            )  # inputs live
+            # inputs live
+            mask = bytes(0 if 0x12 <= k <= 0x14 else 255 for k in range(address, address + count))
             if len(response.payload) != count or _masked(response.payload, mask) != _masked(expected, mask):
                 text = f"READ_REGISTER({converter}, {address}, {count})"
                 got = response.payload.hex(" ") or "nothing"

@@ -212,9 +212,8 @@ def _whole(host: Host, stream: Stream, damage: int) -> Iterator[Hit]:
 def stop_account(host: Host) -> Iterator[Hit]:
     """STOP's counters are those after all DATA; a HEARTBEAT behind the last DATA says the same; then DATA is over."""
     for _ in range(3):
-        counters(
-            host
-        )  # `dropped` of this stream alone: one that drops does not spoil the account of the next
+        # `dropped` of this stream alone: one that drops does not spoil the account of the next
+        counters(host)
         damage = host.damage
         with streaming(host) as stream:
             stream.listen_for(1, _FIRST_DATA_S)

@@ -111,9 +111,8 @@ class Cause:
     span: tuple[int, int] | None = None  # or their stream positions
     window: Window | None = None
     recognised: int = 0  # packets that were unreadable and are whole under this explanation
-    instead_of: frozenset[str] = field(
-        default=frozenset(), repr=False
-    )  # names of causes that only follow from it
+    # names of causes that only follow from it
+    instead_of: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def name(self) -> str:

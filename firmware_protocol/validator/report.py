@@ -66,9 +66,8 @@ class Report:
     recognised: int = 0  # packets that were unreadable and are whole once a cause is undone
     places: list[tuple[int, Level]] = field(default_factory=list)  # stream positions, of all findings or many
     selection: Selection = field(default_factory=Selection)
-    steps: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # of an active test: rule, name, verdict, seconds, note
+    # of an active test: rule, name, verdict, seconds, note
+    steps: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def frames(self) -> int:

@@ -66,9 +66,8 @@ def test_platt_is_logistic_regression_on_the_score() -> None:
     theirs = LogisticRegression(C=1e9, tol=1e-10, max_iter=10_000).fit(scores[:, 1:] - scores[:, :1], targets)
     expected = theirs.predict_proba(scores[:, 1:] - scores[:, :1])
     assert found.kind == "platt"
-    assert found.probabilities(scores) == pytest.approx(
-        expected, abs=2e-3
-    )  # a window's worth of prior is in ours
+    # a window's worth of prior is in ours
+    assert found.probabilities(scores) == pytest.approx(expected, abs=2e-3)
 
 
 def test_isotonic_levels_are_scikit_learns_before_smoothing() -> None:

@@ -24,9 +24,8 @@ def test_probabilities_are_pyriemanns(classes: tuple[str, ...]) -> None:
         if isinstance(ours, FgMdmDecoder) and len(classes) > 2:
             continue  # theirs keeps as many directions as classes, of which one is rounding where classes are equal
         expected = theirs.transform(covs)
-        assert (
-            np.abs(ours.distances(covs) - expected).max() < 1e-7 * expected.max()
-        )  # their means stop at 1e-8
+        # their means stop at 1e-8
+        assert np.abs(ours.distances(covs) - expected).max() < 1e-7 * expected.max()
 
 
 def test_distances_to_given_means_are_pyriemanns_to_the_last_digits() -> None:

@@ -132,16 +132,8 @@ REFERENCE = DeviceConfig(
     firmware="1.0",
     boot_id=7,
 )
-_OWN = {
-    0,
-    3,
-    *range(0x05, 0x0D),
-    0x11,
-    0x14,
-    0x15,
-    0x16,
-    0x17,
-}  # registers whose values the two may have apart
+# registers whose values the two may have apart
+_OWN = {0, 3, *range(0x05, 0x0D), 0x11, 0x14, 0x15, 0x16, 0x17}
 
 
 def random_command(rng: random.Random, number: int) -> Command:

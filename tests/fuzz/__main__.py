@@ -41,9 +41,8 @@ def main(argv: list[str]) -> int:
     except ImportError:
         print("atheris is not installed: pip install atheris (Linux only)", file=sys.stderr)
         return 2
-    with atheris.instrument_imports(
-        include=["firmware_protocol"], exclude=PLAIN
-    ):  # nothing of the package may be loaded before
+    # nothing of the package may be loaded before
+    with atheris.instrument_imports(include=["firmware_protocol"], exclude=PLAIN):
         from tests.fuzz.targets import TARGETS
     corpus = Path(__file__).with_name("corpus")
     if not argv or argv[0] not in TARGETS:

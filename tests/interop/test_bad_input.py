@@ -275,9 +275,8 @@ def test_a_discontinuous_edf_becomes_a_recording_with_gaps(tmp_path: Path) -> No
     raw = bytearray(path.read_bytes())
     raw[192:197] = b"EDF+D"
     n_signals, header = int(raw[252:256]), int(raw[184:192])
-    room = 2 * int(
-        raw[256 + 216 * n_signals + 8 : 256 + 216 * n_signals + 16]
-    )  # of the annotations, the second signal
+    # of the annotations, the second signal
+    room = 2 * int(raw[256 + 216 * n_signals + 8 : 256 + 216 * n_signals + 16])
     for k in range(10):  # all from the fifth second on came two and a half seconds later
         said = b"+%.1f\x14\x14\x00" % (k + 2.5 * (k >= 4)) + (
             b"+7.5\x151\x14right\x14\x00" if k == 5 else b""

@@ -81,9 +81,8 @@ def test_edflib_reads_the_codes_bit_for_bit(made: Path) -> None:
         assert edf.filetype == pyedflib.FILETYPE_EDFPLUS
         for k in range(6):
             step = (edf.getPhysicalMaximum(k) - edf.getPhysicalMinimum(k)) / 65535
-            np.testing.assert_allclose(
-                edf.readSignal(k)[:2100], UV[k], atol=0.6 * step
-            )  # the range has eight characters
+            # the range has eight characters
+            np.testing.assert_allclose(edf.readSignal(k)[:2100], UV[k], atol=0.6 * step)
 
 
 def test_mne_reads_microvolts_gaps_and_channels_of_findings(made: Path) -> None:

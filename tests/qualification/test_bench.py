@@ -155,9 +155,8 @@ def test_a_board_pulled_out_in_the_middle_leaves_the_attempt_open_and_it_goes_on
         ended = qualify(batch, left, [measurement("one"), measurement("two")], LIMITS, rig, Answers())
         assert ended.verdict == "pass"
         assert batch.measurements(ended)[0] == first  # not measured again
-        assert (
-            batch.measurements(ended)[1].files[0].endswith("two-1-again2.bfp")
-        )  # the broken one is still there
+        # the broken one is still there
+        assert batch.measurements(ended)[1].files[0].endswith("two-1-again2.bfp")
 
 
 def test_esc_while_it_streams_aborts_and_puts_the_board_at_rest(

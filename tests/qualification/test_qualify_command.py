@@ -121,9 +121,8 @@ def test_what_a_batch_holds_can_be_listed_reported_exported_and_studied(
         capsys, "qualify", "sheet", "SN2", "--attempt", "1", "--batch", str(tested), "--lang", "zh"
     )
     page = Path(out.strip()).read_text(encoding="utf-8")
-    assert (
-        "ch6 的失调为" in page
-    )  # the reason and the picture, in a language that was not spoken when it was tested
+    # the reason and the picture, in a language that was not spoken when it was tested
+    assert "ch6 的失调为" in page
     code, _out, err = bci(capsys, "qualify", "sheet", "SN9", *words)
     assert (code, "no finished test" in err) == (2, True)
 
@@ -246,10 +245,8 @@ def test_without_a_generator_what_needs_one_is_left_out() -> None:
 
     names = {m.name for m in chosen(MEASUREMENTS, generator=False)}
     assert {m.name for m in chosen(MEASUREMENTS)} - names == {"linearity", "common-mode"}
-    assert [m.name for m in chosen(MEASUREMENTS, only=["noise", "offset"])] == [
-        "offset",
-        "noise",
-    ]  # the bench's order
+    # the bench's order
+    assert [m.name for m in chosen(MEASUREMENTS, only=["noise", "offset"])] == ["offset", "noise"]
 
 
 # ---- what the operator sees and presses ----------------------------------------------------------------------

@@ -147,9 +147,8 @@ def test_kill_9_leaves_the_batch_whole(tmp_path: Path) -> None:
         with Batch(tmp_path / str(k)) as batch:
             assert batch._row("PRAGMA integrity_check") == ("ok",)
             attempts = batch.attempts()
-            assert len([a for a in attempts if a.state == "finished"]) > int(
-                last[0]
-            )  # what was said is there
+            # what was said is there
+            assert len([a for a in attempts if a.state == "finished"]) > int(last[0])
             assert [a.state for a in attempts[:-1]] == ["finished"] * (len(attempts) - 1)
             for done in batch.measurements(attempts[-1]):
                 assert len(done.results) == (8 if done.done else 0)  # all of a measurement or nothing

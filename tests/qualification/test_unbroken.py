@@ -56,10 +56,8 @@ def test_the_board_streams_through_all_takes_and_each_recording_goes_on_where_th
             assert source.client.read_registers(0x05, 8) == bytes([0x60] * 8)  # type: ignore[attr-defined]
             source.start()  # at rest: a streaming board refuses START
     truth = [json.loads(text) for text in (tmp_path / "truth").read_text().splitlines()]
-    assert [entry["run"] for entry in truth if "run" in entry] == [
-        0,
-        1,
-    ]  # one for the takes, one for this test
+    # one for the takes, one for this test
+    assert [entry["run"] for entry in truth if "run" in entry] == [0, 1]
     takens = [taken_from(tmp_path / f"{take.name}.bfp", take) for take in takes]
     for taken in takens:
         first, last = packets(taken)

@@ -267,9 +267,8 @@ def test_a_picture_draws_chinese_with_a_font_that_has_it(written: tuple[Path, Vi
         pytest.skip("no font with Chinese signs here (Debian: fonts-noto-cjk)")
     addresses = read(written[0] / "zh.html").fetched
     drawn = [base64.b64decode(a.split(",")[1]).decode() for a in addresses]
-    with_words = [
-        svg for svg in drawn if "<!-- 随机水平 -->" in svg
-    ]  # words are outlines; the text stands beside
+    # words are outlines; the text stands beside
+    with_words = [svg for svg in drawn if "<!-- 随机水平 -->" in svg]
     assert with_words
     for svg in with_words:
         glyphs = re.findall(r'id="(\w+(?:-\w+)*)-([0-9a-f]+)"', svg)

@@ -30,16 +30,8 @@ from bci.sessions.store import SessionStore, VisitFolder
 from bci.sessions.visiting import Clinic
 from tests.sessions.clinic_bench import SHORT, WEARER, Clinician
 
-CAP = (
-    "C3",
-    "Cz",
-    "C4",
-    "CP1",
-    "CP2",
-    "F3",
-    "F4",
-    "Fz",
-)  # one converter's inputs: status words come with them
+# one converter's inputs: status words come with them
+CAP = ("C3", "Cz", "C4", "CP1", "CP2", "F3", "F4", "Fz")
 GONE = "Fz"
 
 

@@ -77,10 +77,8 @@ def test_control_knows_hands_of_other_packages_and_asks_for_their_port(
     for options, words in (
         (["--hand", "hook"], "these are known: simulated, ability, rh56, hobby"),
         (["--hand", "hobby"], "say with --hand-port"),
-        (
-            ["--hand", "hobby", "--hand-port", "socket://127.0.0.1:1"],
-            "u-nobody",
-        ),  # the hand is taken as it is
+        # the hand is taken as it is
+        (["--hand", "hobby", "--hand-port", "socket://127.0.0.1:1"], "u-nobody"),
     ):
         assert main(["control", *store, *options]) == 2
         assert words in capsys.readouterr().err

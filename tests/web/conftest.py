@@ -27,9 +27,8 @@ class Feed:
         self.next = 0
 
     def send(self, x_uv: np.ndarray, *, lost: int = 0) -> None:
-        wait_until(
-            lambda: not self.page._chunks, "the server takes nothing"
-        )  # what waits too long is dropped
+        # what waits too long is dropped
+        wait_until(lambda: not self.page._chunks, "the server takes nothing")
         self.next += lost
         self.page.signal(Chunk(np.asfortranarray(x_uv), self.next, lost_before=lost))
         self.next += x_uv.shape[1]

@@ -60,9 +60,8 @@ def levels(period_uv: F64, uncertainty: float) -> Levels:
     n = len(period_uv)
     half = n // 2
     running = np.concatenate(([0.0], np.cumsum(np.concatenate([period_uv, period_uv]))))
-    edge = int(
-        np.argmax(running[half : half + n] - running[:n])
-    )  # where the half period behind it is highest
+    # where the half period behind it is highest
+    edge = int(np.argmax(running[half : half + n] - running[:n]))
     turned = np.roll(period_uv, -edge)
     quiet = max(4, round(QUIET * half))
     upper, lower = turned[quiet : half - 1], turned[half + quiet : n - 1]

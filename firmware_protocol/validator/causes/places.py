@@ -50,9 +50,8 @@ def status(block: SampleBlock) -> Iterator[Suspicion]:
         note = "where the status word should be stands a sample: the words of a conversion are shifted"
         yield Suspicion("channel-off-by-one", note, sure, n, first)
         return
-    if (
-        n >= 4 and ((here >> 4 & 15) == _NIBBLE).mean() > 0.95
-    ):  # its bytes may be reversed, as those of samples
+    # its bytes may be reversed, as those of samples
+    if n >= 4 and ((here >> 4 & 15) == _NIBBLE).mean() > 0.95:
         swapped = [x for x in misread(block) if x.name == "sample-byte-order"]
         yield from swapped
         if swapped:
@@ -117,9 +116,8 @@ def _turned(block: SampleBlock) -> Iterator[Suspicion]:
     before, after = counts[:-1], counts[1:]
     same = np.median(np.abs(after[:, live] - before[:, live]), axis=1)
     usual = np.median(same) + 1
-    in_order = (np.diff(block.indices()) == 1) & ~_after_pause(block)[
-        1:
-    ]  # over a gap anything may have happened
+    # over a gap anything may have happened
+    in_order = (np.diff(block.indices()) == 1) & ~_after_pause(block)[1:]
     jumps = np.flatnonzero((same > 6 * usual) & in_order)
     if len(jumps) > len(counts) // 2 or not len(jumps):
         return
