@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -180,6 +181,20 @@ def test_a_second_process_finds_the_compiled_kernel(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert said == [["0", "1"], ["1", "0"]]
+
+
+def test_where_no_folder_may_be_written_a_kernel_is_compiled_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = numba.njit
+
+    def nowhere(**options: object) -> object:
+        if "cache" in options:
+            raise RuntimeError("cannot cache function: no locator available")
+        return plain(**options)
+
+    monkeypatch.setattr(numba, "njit", nowhere)
+    assert kernel(lambda x: x + 1)(41) == 42
 
 
 def test_kernel_compiles_for_one_kind_of_array_whatever_is_fed() -> None:
