@@ -15,7 +15,7 @@ from firmware_protocol.frames import Data, Heartbeat, Response
 OF_THE_SUITE = frozenset({"FP110"})
 OF_A_SLOW_LINE = frozenset({"FP110", "FP511"})
 
-_PATIENCE_S = 60.0
+PATIENCE_S = 60.0  # with an emulator on a busy computer
 BITS = 10  # of a byte on the line: start, eight, stop
 
 
@@ -42,7 +42,7 @@ def clean(result: Conformance, *, skipped: set[str], provoked: frozenset[str] = 
 
 def ask(host: Host, opcode: int, *arguments: int) -> Response:
     """An answer, and that it is OK. Patient: of a board that runs faster than we read much may be under way."""
-    response = host.answer_to(host.send(opcode, *arguments), _PATIENCE_S)
+    response = host.answer_to(host.send(opcode, *arguments), PATIENCE_S)
     assert response is not None, f"opcode {opcode} {arguments} was not answered"
     assert response.status == Status.OK, (opcode, arguments, response)
     return response

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -22,12 +22,13 @@ from firmware_protocol.conform.host import Host
 from firmware_protocol.frames import Command, Data, Event, Heartbeat, Info, Response
 from firmware_protocol.ports import open_port
 from tests.firmware.conftest import needs_qemu
-from tests.firmware.streaming import OF_THE_SUITE, ask, at_another_baud, clean
+from tests.firmware.streaming import OF_THE_SUITE, PATIENCE_S, ask, at_another_baud, clean
 
 pytestmark = [pytest.mark.firmware, needs_qemu]
 
 BAUD = 921_600
 RECORD_S = 30
+Beat = TypeVar("Beat", Heartbeat, Info)
 #: What late interrupts leave in a capture: QEMU's clock is the computer's, and the firmware says what it missed.
 #: FP501 among them: an emulator that stood for half a second sends its HEARTBEAT half a second late.
 OF_LATE_INTERRUPTS = {"FP301", "FP305", "FP308", "FP501", "FP505"}
@@ -149,8 +150,10 @@ def test_live_validator_has_nothing_to_say(firmware: Path, tmp_path: Path) -> No
     report = report_of(told.read_text(encoding="utf-8"))
     assert (code, report["causes"]) == (0, [])
     assert {finding["rule"] for finding in report["findings"]} <= OF_THE_SUITE
-    assert report["statistics"]["samples"] > 400
-    assert report["statistics"]["lost_on_link"] == 0
+    numbers = report["statistics"]
+    assert numbers["samples"] > 0
+    assert numbers["samples"] + numbers["samples_lost"] > 400
+    assert numbers["lost_on_link"] == 0
 
 
 def test_loose_electrodes_show_in_the_status_word(firmware: Path) -> None:
@@ -161,8 +164,10 @@ def test_loose_electrodes_show_in_the_status_word(firmware: Path) -> None:
         host = Host(PortLine(port), Plan(baud=BAUD, seed=1))
         ask(host, Opcode.LEAD_OFF, 1)
         ask(host, Opcode.START, 0)
-        host.listen(5.0, lambda frame: isinstance(frame, Data))
-        word = host.of(Data)[-1].payload[:3]
+        found = host.listen(PATIENCE_S, lambda frame: isinstance(frame, Data))
+        assert found is not None
+        assert isinstance(found.frame, Data)
+        word = found.frame.payload[:3]
         ask(host, Opcode.STOP)
     assert word.hex() == "c04010"
 
@@ -174,12 +179,22 @@ def test_a_reset_begins_anew_under_another_boot_id(firmware: Path) -> None:
         ask(host, Opcode.START, 0)
         host.listen(0.5)
         host.heard.clear()
+        reset_s = host.now_s
         board.reset()
-        host.listen(5.0, lambda frame: isinstance(frame, Heartbeat) and frame.boot_id != before.boot_id)
-        beat = next(heard for heard in host.of(Heartbeat) if heard.boot_id != before.boot_id)
+        beat, info = heard_anew(host, Heartbeat, before.boot_id), heard_anew(host, Info, before.boot_id)
         assert (beat.sample_index, beat.dropped, beat.rx_errors) == (0, 0, 0)
-        assert beat.t_us < 1_000_000
-        assert host.of(Info)[-1].state == DeviceState.IDLE
+        assert beat.t_us < (host.now_s - reset_s) * 1e6
+        assert info.state == DeviceState.IDLE
+
+
+def heard_anew(host: Host, kind: type[Beat], boot_id: int) -> Beat:
+    """The first of a board that has booted since; one that ran into a packet cut by the reset is not heard."""
+    found = host.listen(
+        PATIENCE_S, lambda frame: isinstance(frame, kind) and frame.boot_id != boot_id, since=0
+    )
+    assert found is not None
+    assert isinstance(found.frame, kind)
+    return found.frame
 
 
 def test_a_command_that_comes_while_it_boots_is_answered(tmp_path: Path) -> None:
@@ -202,7 +217,7 @@ def test_a_command_that_comes_while_it_boots_is_answered(tmp_path: Path) -> None
         host = Host(PortLine(port), Plan(baud=BAUD, seed=1))
         exchange = host.send(Opcode.IDENTIFY)
         board.command("cont")
-        assert host.answer_to(exchange, 60.0) is not None
+        assert host.answer_to(exchange, PATIENCE_S) is not None
 
 
 def test_two_boards_have_two_boot_ids(firmware: Path) -> None:
