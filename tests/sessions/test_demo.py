@@ -29,8 +29,9 @@ def test_the_summary_has_the_numbers_programs_read_at_its_top(demo: Finished) ->
 
 
 def test_nothing_is_lost_on_the_way(demo: Finished) -> None:
-    link = demo.summary["link"]
-    assert demo.summary["samples_lost"] == 0
+    """But what the board itself drops in the live part, where this computer stands still for most of a second."""
+    link, statistics = demo.summary["link"], Recording(demo.folder.recording).statistics
+    assert demo.summary["samples_lost"] == statistics.samples_lost == statistics.samples_lost_device
     assert link["faults"] == 0
     assert link["samples"] > 4 * 200 * 250  # four runs of some 280 s at 250 Hz
 

@@ -62,7 +62,8 @@ def test_a_board_unplugged_in_control_stops_the_hand_and_keeps_the_recording(
     assert last_mode(folder / "events.jsonl") in ("hold", "disarmed", "idle")
     recording = Recording(folder / "recording.bfp")
     assert recording.statistics.samples > 3 * 200 * 250
-    assert recording.statistics.samples_lost == 0
+    # at most what the board drops while this computer stands still
+    assert recording.statistics.samples_lost < 250
 
 
 def start_demo(folder: Path, *options: str) -> subprocess.Popen[str]:

@@ -27,7 +27,7 @@ def test_a_played_recording_gives_through_the_wire_what_its_file_gives(
     shared_data: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = shared_data("mi_openbci")
-    demo = finished(tmp_path / "session", recording=folder, subject="S02", live_s=1.0)
+    demo = finished(tmp_path / "session", recording=folder, subject="S02", live_s=0.0)
     runs = runs_of(folder, "S02")
     score = score_cued(train(runs[:2], labels=("rest", "right")), runs[2:])
     # The board's converter rounds to 0.022 µV, far below what could turn a trial.
