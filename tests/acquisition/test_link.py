@@ -164,7 +164,7 @@ def test_closing_ends_a_read_that_waits_in_another_thread(far: tuple[str, socket
     waiting = threading.Thread(target=wait)
     waiting.start()
     link.close()
-    waiting.join(20)
+    waiting.join(60)
     assert not waiting.is_alive()
     assert isinstance(outcome[0], DeviceLostError)
     os.close(fd)

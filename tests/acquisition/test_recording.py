@@ -385,7 +385,7 @@ def test_the_alarm_comes_a_block_ahead_of_a_full_disk_and_goes_when_there_is_roo
         with looked:
             now_ns[0] += 1_000_000_000
             w.arrived(b"wire\0", now_ns[0])
-            assert looked.wait(20)
+            assert looked.wait(60)
         return w.alarm
 
     assert w.alarm == ""
@@ -424,14 +424,14 @@ def test_a_disk_that_takes_nothing_leaves_a_gap_and_memory_is_bounded(
 
     def hang(fd: int, data: memoryview) -> int:
         stands.set()
-        assert stuck.wait(20)
+        assert stuck.wait(60)
         return write(fd, data)
 
     w = writer(path)
     monkeypatch.setattr(recorder, "MAX_WAITING_BYTES", 2000)
     monkeypatch.setattr(recorder.os, "write", hang)
     w.arrived(wire[:500], 1)
-    assert stands.wait(20)
+    assert stands.wait(60)
     for at in range(500, 8000, 500):
         w.arrived(wire[at : at + 500], at)
     assert w._put_bytes <= 3500
@@ -456,13 +456,13 @@ def test_a_slow_disk_delays_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def slow(fd: int) -> None:
         hangs.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     w = writer(path, clock_ns=lambda: now_ns[0])
     monkeypatch.setattr(recorder, "_sync_to_disk", slow)
     now_ns[0] = 1_000_000_000
     w.arrived(wire[:1000], 1)
-    assert hangs.wait(20)
+    assert hangs.wait(60)
     w.arrived(wire[1000:], 2)
     for _ in range(2000):
         if Recording(path).statistics.samples == 400:

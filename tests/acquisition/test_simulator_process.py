@@ -41,7 +41,7 @@ from firmware_protocol import (
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and process groups of POSIX")
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 class Host:

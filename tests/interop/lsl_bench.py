@@ -94,7 +94,7 @@ def listen(name: str) -> None:
         infos = {i.name(): i for i in resolver.results() if i.name().startswith(name)}
     inlets = {key: pylsl.StreamInlet(info) for key, info in infos.items()}
     for inlet in inlets.values():
-        inlet.open_stream(timeout=10)
+        inlet.open_stream(timeout=60)
     say("ready")
     expected = json.loads(sys.stdin.readline())
     told = {}
@@ -105,7 +105,7 @@ def listen(name: str) -> None:
             rows, times = inlet.pull_chunk(timeout=0.2, max_samples=4096)
             samples += rows
             stamps += times
-        full = inlet.info(timeout=10)
+        full = inlet.info(timeout=60)
         desc = full.desc()
         told[key] = {
             "type": full.type(),

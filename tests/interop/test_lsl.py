@@ -266,7 +266,7 @@ def test_bci_lsl_sends_a_recording_at_its_pace(
                 got: list[Chunk] = []
                 with pytest.raises(DeviceLostError):
                     got.extend(source)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     np.testing.assert_array_equal(joined(got), sent)

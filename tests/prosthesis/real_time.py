@@ -29,7 +29,7 @@ class Operator:
         self._meant = ""
         self._asked = 0.0
 
-    def until(self, done: Callable[[Snapshot], bool], seconds: float = 30.0) -> Snapshot:
+    def until(self, done: Callable[[Snapshot], bool], seconds: float = 60.0) -> Snapshot:
         """Feed until it is so."""
         limit = time.monotonic() + seconds
         while not done(state := self.monitor.state()):

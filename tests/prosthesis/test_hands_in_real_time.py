@@ -85,7 +85,7 @@ def test_a_monitor_killed_while_moving_leaves_each_hand_stopped_where_it_was_las
     os.kill(beside.monitor.pid, signal.SIGKILL)
     beside.monitor.close()
     last = [item for item in read_log(tmp_path / "log") if isinstance(item, Command)][-1]
-    limit = time.monotonic() + 30.0
+    limit = time.monotonic() + 60.0
     while (state := simulator.state())["moving"]:
         assert time.monotonic() < limit
         time.sleep(0.02)

@@ -57,7 +57,7 @@ class Server:
         self.asked, self.written = [], {}
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
-        assert self._up.wait(5.0)
+        assert self._up.wait(60.0)
 
     def _serve(self):
         asyncio.set_event_loop(self.loop)
@@ -90,7 +90,7 @@ class Server:
 
     def close(self):
         self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(5.0)
+        self._thread.join(60.0)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ PRESS = {
 
 
 def wait_for_stop(monitor):
-    until = time.monotonic() + 5.0
+    until = time.monotonic() + 60.0
     while not (state := monitor.sync()).stopped:
         assert time.monotonic() < until
     return state
@@ -167,7 +167,7 @@ def test_a_stop_that_is_not_confirmed_is_told():
 def test_who_connects_and_says_nothing_means_nothing(monkeypatch):
     from bci.prosthesis import stop_lines
 
-    monkeypatch.setattr(stop_lines, "SILENT_S", 0.05)
+    monkeypatch.setattr(stop_lines, "SILENT_S", 1.0)
     pressed = []
     listener = StopListener(pressed.append)
     listener.start()
@@ -189,12 +189,12 @@ def test_a_button_that_is_let_go_of_presses_no_more():
         line, _ = server.accept()
         button.start()
         line.sendall(b"!!")
-        until = time.monotonic() + 5.0
+        until = time.monotonic() + 60.0
         while not pressed and time.monotonic() < until:
             time.sleep(0.005)
         count = len(pressed)
         button.close()
-        button.join(5.0)
+        button.join(60.0)
         line.close()
     assert count >= 1
     assert set(pressed) == {spec["port"]}

@@ -43,7 +43,7 @@ class Feed:
         return x
 
 
-def wait_until(true: Callable[[], Any], what: str, within_s: float = 10.0) -> Any:
+def wait_until(true: Callable[[], Any], what: str, within_s: float = 60.0) -> Any:
     """Until `true()` is true; fails with `what` where it never is."""
     end = time.monotonic() + within_s
     while not (value := true()):

@@ -21,7 +21,7 @@ def tab(browser, page):
     """A fresh tab at the page; fails if a script failed, or anything was asked of another address."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(60_000)
     wrong, asked = [], []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda line: wrong.append(line.text) if "Content Security" in line.text else None)

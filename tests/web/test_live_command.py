@@ -53,9 +53,9 @@ def test_the_page_of_a_recording_opens_at_the_printed_link_and_ctrl_c_ends_it(re
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar())
     )
-    page = opener.open(url, timeout=10).read().decode()
+    page = opener.open(url, timeout=60).read().decode()
     shown.send_signal(signal.SIGINT)
-    _, said = shown.communicate(timeout=20)
+    _, said = shown.communicate(timeout=60)
     assert '<html lang="zh-CN">' in page
     assert "short.bfp" in page
     assert shown.returncode == 0, said

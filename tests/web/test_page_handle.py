@@ -92,7 +92,7 @@ def test_a_browser_that_takes_nothing_costs_only_itself(page):
         frames = 0
         while page.counts["frames_skipped"] - skipped < 20:
             feed.send(seconds, lost=1000)
-            while not isinstance(other.recv(timeout=10), bytes):
+            while not isinstance(other.recv(timeout=60), bytes):
                 pass
             frames += 1
             if frames == 3:
@@ -145,7 +145,7 @@ def test_a_server_that_dies_is_started_again_at_the_same_address():
         ) as ws:
             told = {}
             while told.get("notes") != ["told before"]:
-                message = json.loads(ws.recv(timeout=10))
+                message = json.loads(ws.recv(timeout=60))
                 told |= message.get("state", {})
         ended = page._process
     assert ended.poll() is not None

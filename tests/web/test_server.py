@@ -26,7 +26,7 @@ class Address:
         self.cookie = f"bci_{self.port}={self.token}"
 
     def ask(self, path="/", method="GET", body=None, **headers):
-        line = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=60)
         line.request(method, path, body, {"Cookie": self.cookie} | headers)
         answer = line.getresponse()
         content = answer.read()
@@ -57,7 +57,7 @@ def second(page):
 def hear(ws, wanted):
     """The next message for which `wanted` is true; objects are parsed."""
     while True:
-        raw = ws.recv(timeout=10)
+        raw = ws.recv(timeout=60)
         message = raw if isinstance(raw, bytes) else json.loads(raw)
         if wanted(message):
             return message
@@ -67,7 +67,7 @@ def hung_up(ws):
     """Whether the server ends it, whatever it still says before."""
     try:
         while True:
-            ws.recv(timeout=10)
+            ws.recv(timeout=60)
     except ConnectionClosed:
         return True
 
