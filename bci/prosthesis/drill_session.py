@@ -19,7 +19,7 @@ __all__ = ["PROFILE", "WAIT_S", "Session", "certificate"]
 PROFILE = Profile(limits=Limits(rate_per_s=0.2))
 
 #: The longest that anything is waited for.
-WAIT_S = 3.0
+WAIT_S = 10.0
 
 
 def certificate() -> Certificate:
