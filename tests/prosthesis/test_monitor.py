@@ -284,8 +284,9 @@ def test_a_decoder_killed_with_9_leaves_the_hand_held_then_opened_and_the_monito
     assert moved
     assert isinstance(items[gone + 1], Entered)
     assert items[gone + 1].mode == "hold"
-    assert items[gone + 2].kind == "hold"
     later = [item for item in items[gone + 2 :] if isinstance(item, Command)]
+    assert later[0].kind == "hold"
+    assert later[0] is items[gone + 2] or items[gone + 1].before == "hold", "at once, or it was held already"
     opening = [c for c in later if c.kind == "open"]
     assert opening[0].t_us - items[gone].t_us >= 500_000
     assert all(b.setpoint[1] <= a.setpoint[1] for a, b in itertools.pairwise(later))
@@ -306,8 +307,7 @@ def test_a_decoder_that_hangs_leaves_the_hand_held_after_200_ms(tmp_path):
     decoder.stdout.close()
     assert wait_for_end(pid)
     entered = [item for item in read_log(log) if isinstance(item, Entered)]
-    hold = next(item for item in entered if item.mode == "hold")
-    assert "no fresh signal" in hold.cause
+    assert any("no fresh signal" in item.cause for item in entered if item.mode == "hold")
     assert replay_log(log).identical
 
 
