@@ -48,7 +48,11 @@ def session(folder, hand, *, live_s=0.0):
                     time.sleep(0.01)
                 monitor.use_clock("driven")
                 simulator.use_clock("frames")
-                play(1.5)  # if this process was not run for 200 ms, the hand was held, and is armed again
+                # if this process was not run for 200 ms, the hand was held; after more it is armed anew
+                if play(1.5).mode not in ("armed", "moving"):
+                    monitor.disarm()
+                    play(0.5)
+                    monitor.arm()
                 monitor.intent(Intent(2, "close", n * 12, n * 12 + 50, 0.9))
             closed = play(3.0)
             monitor.intent(Intent(3, "open", n * 12, n * 12 + 50, 0.9))
